@@ -1,0 +1,1 @@
+"""The rehearsal kit: a local vendor that really swaps faces, an embedded Redis, a receiver and the demo."""

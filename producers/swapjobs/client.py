@@ -1,0 +1,157 @@
+"""SwapClient: what a producer uses. Thread-safe; one per process is enough, in Django, Flask and FastAPI alike."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import redis
+
+from swapjobs import keys
+from swapjobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull, QueueUnavailable, WaitTimeout
+from swapjobs.lifecycle import FINAL
+from swapjobs.models import Job, Submission, SwapRequest
+from swapjobs.settings import CoreSettings
+from swapjobs.store import JobStore, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+_BLOCK: Final = 100
+
+
+@contextmanager
+def queue_errors() -> Iterator[None]:
+    """Turn Redis' errors into ours: no producer should need to know redis-py."""
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise QueueFull("Redis is at its memory limit: no new job can be accepted now; try again later") from error
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise QueueUnavailable(f"Redis cannot be reached: {type(error).__name__}") from error
+
+
+class SwapClient:
+    """Submit swap jobs and ask how they stand.
+
+    Example:
+        >>> client = SwapClient()
+        >>> job = client.submit(SwapRequest(source_url="https://...", target_url="https://..."))
+        >>> client.wait(job.id, timeout_s=60).output_url
+
+    Raises (every method):
+        QueueUnavailable: Redis cannot be reached.
+    """
+
+    def __init__(self, settings: CoreSettings | None = None) -> None:
+        self.settings = settings or CoreSettings.load()
+        self._store = JobStore(connect(self.settings), self.settings)
+
+    def submit(self, request: SwapRequest) -> Job:
+        """Accept one job; once this returns, the job reaches a final state.
+
+        Submitting the same `business_task_id` with the same request again returns the same job.
+
+        Raises:
+            IdempotencyConflict: the id was used before for another request.
+            QueueFull: Redis is at its memory limit.
+        """
+        with queue_errors():
+            submission = self._store.submit([request])[0]
+        if submission.outcome == "conflict":
+            raise IdempotencyConflict(
+                f"business_task_id {request.business_task_id!r} was already used for a different request"
+                f" by tenant {request.tenant!r}"
+            )
+        return self.get(str(submission.id))
+
+    def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
+        """Accept many jobs, lazily and in order: one `Submission` for each request.
+
+        Mappings are validated here and default to priority `bulk`; an invalid one costs only itself. A `SwapRequest`
+        keeps the priority it was given, or gets `bulk` where none was. Jobs go to Redis in blocks of 100.
+
+        Raises:
+            QueueFull: Redis is at its memory limit; what was yielded before is kept.
+        """
+        source = iter(requests)
+        while block := list(islice(source, _BLOCK)):
+            parsed = [_as_bulk(item) for item in block]
+            with queue_errors():
+                accepted = iter(self._store.submit(item for item in parsed if isinstance(item, SwapRequest)))
+            for item in parsed:
+                yield item if isinstance(item, Submission) else next(accepted)
+
+    def get(self, job_id: str) -> Job:
+        """Return the job as it stands now.
+
+        Raises:
+            JobNotFound: there is no such job; `JobGone`, a subclass, when it finished and its record has expired.
+        """
+        with queue_errors():
+            return self._store.get(job_id).to_job()
+
+    def wait(self, job_id: str, timeout_s: float) -> Job:
+        """Return the job once it is final.
+
+        Raises:
+            WaitTimeout: it is not final after `timeout_s` seconds; the job goes on.
+            JobNotFound: there is no such job.
+        """
+        deadline = time.monotonic() + timeout_s
+        job = self.get(job_id)
+        if job.state in FINAL:
+            return job
+        pubsub: Any = self._store.redis.pubsub  # untyped in redis-py
+        with queue_errors(), pubsub(ignore_subscribe_messages=True) as channel:
+            channel.subscribe(keys.finished(job.id))
+            while True:
+                # asked again after subscribing: what was published before would be missed
+                job = self._store.get(job.id).to_job()
+                if job.state in FINAL:
+                    return job
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise WaitTimeout(f"job {job_id} is {job.state} after {timeout_s:g} s")
+                self._listen(channel, min(left, 5))
+
+    @staticmethod
+    def _listen(channel: Any, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0 and channel.get_message(timeout=left) is None:
+            pass
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel the job and return it; a final job stays as it is.
+
+        A call that is under way is not cut off: a picture that still arrives is kept in `output_url`.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        with queue_errors():
+            job_id = self._store.get(job_id).id
+            if self._store.cancel(job_id) == "gone":
+                raise JobNotFound(f"no job has the id {job_id}")
+        return self.get(job_id)
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._store.redis.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _as_bulk(item: SwapRequest | Mapping[str, Any]) -> SwapRequest | Submission:
+    if isinstance(item, SwapRequest):
+        return item if "priority" in item.model_fields_set else item.model_copy(update={"priority": "bulk"})
+    try:
+        return SwapRequest.parse({"priority": "bulk", **item})
+    except InvalidRequest as error:
+        return Submission(id=None, outcome="invalid", error=str(error))

@@ -1,0 +1,91 @@
+"""The closed set of error codes, and the exceptions that the client raises.
+
+A job's own failure is data (`Job.error`), not an exception; exceptions are for calls that could not be done.
+The docstring of an exception class is its default message.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCode(StrEnum):
+    """Why a job failed: stable, closed, seen by clients, webhooks and dashboards."""
+
+    INVALID_REQUEST = "invalid_request"
+    SWAP_FAILED = "swap_failed"  # the vendor's status 2
+    NO_FACE = "no_face"
+    IMAGE_UNREACHABLE = "image_unreachable"
+    REJECTED_BY_VENDOR = "rejected_by_vendor"  # any other 4xx
+    CREDENTIALS_REJECTED = "credentials_rejected"
+    QUOTA_EXHAUSTED = "quota_exhausted"
+    RATE_LIMITED = "rate_limited"
+    VENDOR_ERROR = "vendor_error"  # 5xx
+    VENDOR_TIMEOUT = "vendor_timeout"
+    VENDOR_UNREACHABLE = "vendor_unreachable"
+    BAD_RESPONSE = "bad_response"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    EXPIRED = "expired"
+    INTERNAL = "internal"
+
+
+class SwapjobsError(Exception):
+    """Something went wrong in swapjobs."""
+
+    code: ClassVar[str] = "internal"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (self.__doc__ or "").splitlines()[0])
+
+
+class InvalidRequest(SwapjobsError):
+    """The request is not valid."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str = "", *, field: str | None = None) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class IdempotencyConflict(SwapjobsError):
+    """The business_task_id was already used for a different request."""
+
+    code = "idempotency_conflict"
+
+
+class JobNotFound(SwapjobsError):
+    """No job has this id."""
+
+    code = "job_not_found"
+
+
+class JobGone(JobNotFound):
+    """The job finished and its record has expired."""
+
+    code = "job_gone"
+
+
+class WaitTimeout(SwapjobsError):
+    """The job did not finish in time."""
+
+    code = "wait_timeout"
+
+
+class QueueUnavailable(SwapjobsError):
+    """Redis cannot be reached."""
+
+    code = "queue_unavailable"
+
+
+class QueueFull(SwapjobsError):
+    """Redis is at its memory limit: no new job can be accepted now."""
+
+    code = "queue_full"
+
+
+class SettingsError(SwapjobsError):
+    """A setting is not valid."""
+
+    code = "invalid_settings"

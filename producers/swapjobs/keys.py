@@ -1,0 +1,91 @@
+"""Every key in Redis: name, type, time to live. The data model on one page.
+
+A *lane* is one of `LANES`. Each lane has lines (one per tenant, or per endpoint host for webhooks), turns among
+them, a register of the hints that are out, and a runway: the list from which Celery's workers pop.
+
+kombu keeps keys of its own beside these: `_kombu.binding.*` (sets, no TTL: which queue hangs on which exchange) and
+the pub/sub channels of events and control commands. With `ack_emulation` off it keeps no `unacked*` keys.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+PREFIX: Final = "swapjobs:"
+
+SWAPS_QUEUE: Final = "swaps"
+WEBHOOKS_QUEUE: Final = "webhooks"
+# kombu's Redis transport emulates priorities by one list per step, and pops from the first that is not empty.
+PRIORITY_STEPS: Final = (0, 9)
+_PRIORITY_SEPARATOR: Final = "\x06\x16"
+
+INTERACTIVE: Final = "interactive"
+BULK: Final = "bulk"
+WEBHOOKS: Final = "webhooks"
+
+RUNWAYS: Final = {
+    INTERACTIVE: SWAPS_QUEUE,
+    BULK: f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}{PRIORITY_STEPS[1]}",
+    WEBHOOKS: WEBHOOKS_QUEUE,
+}
+LANES: Final = tuple(RUNWAYS)
+
+
+def job(job_id: str) -> str:
+    """Hash: a job's small fields, none past 64 bytes. TTL: none until final and delivered, then result_ttl_s."""
+    return f"{PREFIX}job:{job_id}"
+
+
+def history(job_id: str) -> str:
+    """String of JSON lines: the request, then failures, result and webhook tries. Lives as long as the job's hash."""
+    return f"{PREFIX}history:{job_id}"
+
+
+def tombstone(job_id: str) -> str:
+    """String `fingerprint generation`: tells gone from unknown. TTL: result_ttl_s + 40 days, from the job's end on."""
+    return f"{PREFIX}tombstone:{job_id}"
+
+
+def alias(task_id: str) -> str:
+    """String: the job that a plain Celery producer's task became. TTL: result_ttl_s + 40 days."""
+    return f"{PREFIX}alias:{task_id}"
+
+
+def line(lane: str, who: str) -> str:
+    """Sorted set of job ids, score = place. No TTL: gone when empty."""
+    return f"{PREFIX}line:{lane}:{who}"
+
+
+def turns(lane: str) -> str:
+    """Sorted set of tenants or hosts with a line, score = how much each has had. No TTL: gone when empty."""
+    return f"{PREFIX}turns:{lane}"
+
+
+def hints(lane: str) -> str:
+    """Sorted set of the jobs whose hint is out, score = when (ms). No TTL: gone when empty."""
+    return f"{PREFIX}hints:{lane}"
+
+
+def wake() -> str:
+    """Sorted set of `kind:id`, score = when to look at it (ms): lease, retry, poll, expiry, delivery. No TTL."""
+    return f"{PREFIX}wake"
+
+
+def traffic() -> str:
+    """Hash: the limits that workers set at start, and the state of traffic control. No TTL; one small key."""
+    return f"{PREFIX}traffic"
+
+
+def refused() -> str:
+    """Set of the jobs whose credentials or quota were refused since the last success. TTL: one hour."""
+    return f"{PREFIX}refused"
+
+
+def dispatcher() -> str:
+    """String: the worker whose dispatcher works now. TTL: 2 s."""
+    return f"{PREFIX}dispatcher"
+
+
+def finished(job_id: str) -> str:
+    """Pub/sub channel, no key: told once when the job is final."""
+    return f"{PREFIX}finished:{job_id}"

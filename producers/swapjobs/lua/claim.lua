@@ -1,0 +1,35 @@
+-- Decide whether a hint leads to work, and ask traffic in the same step.
+-- include: clock, line, traffic, refill, finish
+-- ARGV: id, lease in ms
+-- Returns {'drop'}: nothing to do; {'later'}: back at the head of its line;
+--   {'go', wait in ms, fence, step, now in ms, history, fields...}: the lease is held, the call is booked.
+local id = ARGV[1]
+local job = read(id)
+if not job or redis.call('ZREM', K.hints .. job.priority, id) == 0 or not MOVES.start[job.state] then
+  return {'drop'}  -- final, claimed by another, waiting, or a duplicate hint
+end
+if job.expires_at and tonumber(job.expires_at) <= now then
+  finish(id, job, TARGET.expire)
+  refill_swaps()
+  return {'drop'}
+end
+local step = redis.call('HGET', K.job .. id, 'step') or 'send'
+local wait = book(step)
+if not wait then
+  stand_in_line(job.priority, job.tenant, id, true)
+  return {'later'}
+end
+local fence = redis.call('HINCRBY', K.job .. id, 'claims', 1)
+-- From here on the call may have been made: whoever claims this job next must look it up first, unless this
+-- attempt says otherwise.
+redis.call('HSET', K.job .. id, 'state', TARGET.start, 'step', 'query')
+redis.call('HSETNX', K.job .. id, 'started_at', now_ms)
+if step == 'send' then redis.call('HSET', K.job .. id, 'sent_at', math.floor(now + wait)) end
+redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason')
+redis.call('ZADD', K.wake, math.floor(now + ARGV[2]), 'lease:' .. id)
+count_in_flight(1)
+keep_pace('swaps')
+refill_swaps()
+local answer = {'go', tostring(wait), fence, step, now_ms, redis.call('GET', K.history .. id) or ''}
+for _, value in ipairs(redis.call('HGETALL', K.job .. id)) do answer[#answer + 1] = value end
+return answer

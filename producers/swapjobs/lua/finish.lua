@@ -1,0 +1,44 @@
+-- Part: the end of a job, and where it stood before. Finishing and scheduling the webhook are one step.
+-- needs: clock, line, traffic, refill
+local TOMBSTONE_MS = 40 * 86400 * 1000
+
+local function expire(id)
+  redis.call('PEXPIRE', K.job .. id, RESULT_TTL_MS)
+  redis.call('PEXPIRE', K.history .. id, RESULT_TTL_MS)
+end
+
+-- Take the job out of the one place where it stands.
+local function leave_place(id, job)
+  if job.state == STATE.running then
+    redis.call('ZREM', K.wake, 'lease:' .. id)
+    count_in_flight(-1)
+  elseif redis.call('ZREM', K.hints .. job.priority, id) == 0
+      and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id) == 0 then
+    leave_line(job.priority, job.tenant, id)
+  end
+end
+
+-- `job` holds state, tenant, priority, fingerprint, generation, expires_at and hook_host as read from the record.
+local function finish(id, job, state)
+  leave_place(id, job)
+  redis.call('HSET', K.job .. id, 'state', state, 'finished_at', now_ms)
+  redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason')
+  if job.expires_at then redis.call('ZREM', K.wake, 'expiry:' .. id) end
+  redis.call('SET', K.tombstone .. id, job.fingerprint .. ' ' .. (job.generation or 1), 'PX', RESULT_TTL_MS + TOMBSTONE_MS)
+  if job.hook_host then
+    redis.call('HSET', K.job .. id, 'hook', 'pending')
+    stand_in_line('webhooks', job.hook_host, id, false)
+    refill_webhooks()
+  else
+    expire(id)
+  end
+  redis.call('PUBLISH', K.finished .. id, state)
+end
+
+local FINISH_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims',
+                       'hook', 'hook_host'}
+local function read(id)
+  local values, job = redis.call('HMGET', K.job .. id, unpack(FINISH_FIELDS)), {}
+  for i, name in ipairs(FINISH_FIELDS) do job[name] = values[i] or nil end
+  return job.state and job or nil
+end

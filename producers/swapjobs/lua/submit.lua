@@ -1,0 +1,32 @@
+-- Accept jobs: idempotency check, record, line, refill, in one step. Refused as a whole when Redis is full.
+-- include: clock, line, traffic, refill
+-- ARGV, seven for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
+--   `expires_at hook_host`, either of them "-" where there is none
+-- Returns for each job: created, existing or conflict.
+local outcomes = {}
+for i = 1, #ARGV, 7 do
+  local id, fingerprint, tenant, priority = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local known = redis.call('HGET', K.job .. id, 'fingerprint')
+  if known then
+    outcomes[#outcomes + 1] = known == fingerprint and 'existing' or 'conflict'
+  else
+    redis.call('HSET', K.job .. id, 'state', STATE.queued, 'tenant', tenant, 'priority', priority,
+               'business_id', ARGV[i + 4], 'fingerprint', fingerprint, 'created_at', now_ms)
+    redis.call('SET', K.history .. id, ARGV[i + 5])
+    local expires_at, hook_host = string.match(ARGV[i + 6], '^(%S+) (%S+)$')
+    if expires_at ~= '-' then
+      redis.call('HSET', K.job .. id, 'expires_at', expires_at)
+      redis.call('ZADD', K.wake, expires_at, 'expiry:' .. id)
+    end
+    if hook_host ~= '-' then redis.call('HSET', K.job .. id, 'hook', 'none', 'hook_host', hook_host) end
+    local grave = redis.call('GET', K.tombstone .. id)
+    if grave then
+      -- the id was used before: the vendor must not take this job for the old one
+      redis.call('HSET', K.job .. id, 'generation', tonumber(string.match(grave, '(%d+)$')) + 1)
+    end
+    stand_in_line(priority, tenant, id, false)
+    outcomes[#outcomes + 1] = 'created'
+  end
+end
+refill_swaps()
+return outcomes

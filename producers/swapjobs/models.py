@@ -1,0 +1,226 @@
+"""The contract as frozen pydantic models: what a producer asks for, and what it is told.
+
+The same fields appear in Python, in the command line's `--json`, over HTTP and in webhooks.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from swapjobs.errors import ErrorCode, InvalidRequest
+from swapjobs.lifecycle import JobState, Reason
+from swapjobs.tools import TOOLS, ToolFields, Url
+
+MAX_METADATA_BYTES: Final = 4096
+
+# Printable ASCII without "~", which marks the parts of the id that the vendor gets.
+BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -}]+$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+Priority = Literal["interactive", "bulk"]
+
+# Query parameters of presigned URLs (S3, GCS, Azure, CloudFront, Aliyun OSS, Tencent COS): they change with every
+# signing of the same picture, so they are no part of what is asked for.
+_SIGNATURE_PARAMETER = re.compile(
+    r"^(x-amz-|x-goog-|x-oss-|q-)|^(signature|expires|awsaccesskeyid|googleaccessid|ossaccesskeyid|security-token"
+    r"|policy|key-pair-id|sig|se|sp|sv|sr|st|spr|skoid|sktid|skt|ske|sks|skv)$",
+    re.IGNORECASE,
+)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SwapRequest(_Model):
+    """Put the face of the source picture into the target picture.
+
+    The tool's own fields (`fidelity_weight`, `second_source_url`, `face_idx`) are given beside these: see `tools.py`.
+
+    Raises:
+        pydantic.ValidationError: a field is not valid; `SwapRequest.parse` raises `InvalidRequest` instead.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    source_url: Url = Field(description="picture that gives the face")
+    target_url: Url = Field(description="picture that receives it")
+    business_task_id: BusinessId | None = Field(
+        default=None, description="the caller's own id: same id and same request is the same job"
+    )
+    tool: str = "roop"
+    tenant: Name = "default"
+    priority: Priority = "interactive"
+    callback_url: Url | None = Field(default=None, description="a signed webhook is sent there when the job is final")
+    expires_at: AwareDatetime | None = Field(default=None, description="give up when not done by then")
+    metadata: dict[str, JsonValue] = Field(default_factory=dict, description="handed back unchanged")
+    batch_id: Name | None = None
+
+    @field_validator("business_task_id", mode="before")
+    @classmethod
+    def _explain_business_id(cls, value: Any) -> Any:
+        if isinstance(value, str) and not re.fullmatch(r"[ -}]{1,64}", value):
+            raise ValueError("must be 1 to 64 printable ASCII characters without '~'")
+        return value
+
+    @field_validator("metadata")
+    @classmethod
+    def _check_metadata(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        if value and len(json.dumps(value)) > MAX_METADATA_BYTES:
+            raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes as JSON")
+        return value
+
+    @model_validator(mode="after")
+    def _check_tool(self) -> Self:
+        if self.tool not in TOOLS:
+            raise ValueError(f"tool: {self.tool!r} is not one of {', '.join(TOOLS)}")
+        extra = self.model_extra or {}
+        if extra:
+            try:
+                TOOLS[self.tool].model_validate(extra)
+            except ValidationError as error:
+                raise ValueError(f"{explain(error)} (tool {self.tool})") from None
+        return self
+
+    @property
+    def tool_fields(self) -> ToolFields:
+        """The tool's own fields, typed."""
+        return TOOLS[self.tool].model_validate(self.model_extra or {})
+
+    @classmethod
+    def parse(cls, data: Any) -> SwapRequest:
+        """Return a request made of `data`, a mapping.
+
+        Raises:
+            InvalidRequest: with a message that names the field and says what would be right.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0]) if first["loc"] else None
+            raise InvalidRequest(explain(error), field=field) from None
+
+    def fingerprint(self) -> str:
+        """Return 16 characters that differ between requests that ask the vendor for different things."""
+        asked = {
+            "tool": self.tool,
+            "source_url": _unsigned(self.source_url),
+            "target_url": _unsigned(self.target_url),
+            **{
+                name: _unsigned(value) if name.endswith("_url") and isinstance(value, str) else value
+                for name, value in (self.model_extra or {}).items()
+            },
+        }
+        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+class JobError(_Model):
+    """Why a job failed."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+
+
+class SwapResult(_Model):
+    """What the vendor gave for a job; assume that `output_url` does not live for ever."""
+
+    output_url: str
+    vendor_task_id: str | None = None
+
+
+class WebhookStatus(_Model):
+    """How the webhook of a job stands."""
+
+    url: str
+    state: Literal["none", "pending", "delivered", "undelivered"]
+    attempts: int = 0
+    last_status: int | None = Field(default=None, description="HTTP status of the last try, if there was an answer")
+    next_attempt_at: datetime | None = None
+
+
+class Job(_Model):
+    """A job as it stands now. Times are UTC."""
+
+    id: str
+    state: JobState
+    tool: str
+    tenant: str
+    priority: Priority
+    business_task_id: str
+    source_url: str
+    target_url: str
+    output_url: str | None = None
+    error: JobError | None = None
+    attempts: int = 0
+    reason: Reason | None = None
+    next_attempt_at: datetime | None = None
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    expires_at: datetime | None = None
+    batch_id: str | None = None
+    metadata: dict[str, JsonValue] = Field(default_factory=dict)
+    webhook: WebhookStatus | None = None
+
+
+class WebhookEvent(_Model):
+    """The body of a webhook (Standard Webhooks 1.0)."""
+
+    type: Literal["swap.succeeded", "swap.failed", "swap.cancelled", "swap.expired"]
+    timestamp: datetime
+    data: Job
+
+
+class Submission(_Model):
+    """What became of one request of `submit_many`."""
+
+    id: str | None
+    outcome: Literal["created", "existing", "conflict", "invalid"]
+    error: str | None = None
+
+
+def job_id(tenant: str, business_task_id: str) -> str:
+    """Return the id of the job: a function of the two, which makes submitting idempotent without an index.
+
+    24 lower-case letters and digits (120 bits).
+    """
+    digest = hashlib.blake2b(f"{tenant}~{business_task_id}".encode(), digest_size=15).digest()
+    return base64.b32encode(digest).decode().lower()
+
+
+def explain(error: ValidationError) -> str:
+    """Return the first problems of `error` in words: field, what is wrong; never the value, it may be a secret."""
+    lines = []
+    for problem in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
+        field = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{field}: {text}" if field else text)
+    return "; ".join(lines)
+
+
+def _unsigned(url: str) -> str:
+    if "?" not in url:
+        return url
+    parts = urlsplit(url)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE_PARAMETER.match(pair[0])]
+    return urlunsplit(parts._replace(query=urlencode(kept)))

@@ -1,0 +1,131 @@
+"""How a job lies in Redis: a hash of small fields and a history of JSON lines; and back into a `Job`.
+
+The hash stays below 64 bytes a field, so that Redis packs it tightly; what is longer is a line of the history:
+first the request, then `attempt` (a charged failure), `error` (why it failed for good), `result`, `webhook` (a try).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import urlsplit
+
+from swapjobs.errors import ErrorCode
+from swapjobs.lifecycle import JobState, Reason
+from swapjobs.models import Job, JobError, SwapRequest, SwapResult, WebhookStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Kind = Literal["attempt", "error", "result", "webhook"]
+_KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job's record as read."""
+
+    id: str
+    fields: Mapping[str, str]
+    history: Sequence[Mapping[str, Any]]
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The request as submitted, without what stands in the hash and without defaults."""
+        return self.history[0]
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return a counter or a time in ms."""
+        return int(self.fields.get(name, default))
+
+    def last(self, kind: Kind) -> Mapping[str, Any] | None:
+        """Return the newest history entry of this kind."""
+        return next((entry for entry in reversed(self.history) if entry.get("kind") == kind), None)
+
+    def time(self, name: str) -> datetime | None:
+        """Return a time of the hash."""
+        value = self.fields.get(name)
+        return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
+
+    def to_request(self) -> SwapRequest:
+        """Return the request, typed."""
+        return SwapRequest.model_validate(
+            {**self.request, **{name: self.fields[name] for name in ("tenant", "priority")}}
+        )
+
+    def to_job(self) -> Job:
+        """Return the job as producers see it."""
+        error, result = self.last("error"), self.last("result")
+        state = JobState(self.fields["state"])
+        return Job(
+            id=self.id,
+            state=state,
+            tool=self.request.get("tool", "roop"),
+            tenant=self.fields["tenant"],
+            priority=cast("Any", self.fields["priority"]),
+            business_task_id=self.fields["business_id"],
+            source_url=self.request["source_url"],
+            target_url=self.request["target_url"],
+            output_url=SwapResult.model_validate(_body(result)).output_url if result else None,
+            error=JobError.model_validate(_body(error)) if error else _error_of(state),
+            attempts=self.number("attempts"),
+            reason=Reason(self.fields["reason"]) if "reason" in self.fields else None,
+            next_attempt_at=self.time("next_attempt_at"),
+            created_at=cast("datetime", self.time("created_at")),
+            started_at=self.time("started_at"),
+            finished_at=self.time("finished_at"),
+            expires_at=self.time("expires_at"),
+            batch_id=self.request.get("batch_id"),
+            metadata=self.request.get("metadata", {}),
+            webhook=self._webhook(),
+        )
+
+    def _webhook(self) -> WebhookStatus | None:
+        if "hook" not in self.fields:
+            return None
+        return WebhookStatus(
+            url=self.request["callback_url"],
+            state=cast("Any", self.fields["hook"]),
+            attempts=self.number("hook_tries"),
+            last_status=int(self.fields["hook_status"]) if self.fields.get("hook_status") else None,
+            next_attempt_at=self.time("hook_next_at"),
+        )
+
+
+def entry(kind: Kind, **values: Any) -> str:
+    """Return one line of history."""
+    return json.dumps({"kind": kind, **{name: value for name, value in values.items() if value is not None}})
+
+
+def pack(request: SwapRequest) -> str:
+    """Return the first line of history."""
+    return request.model_dump_json(exclude=set(_KEPT_IN_HASH), exclude_defaults=True)
+
+
+def times_and_host(request: SwapRequest) -> str:
+    """Return `expires_at hook_host` as submit.lua takes them."""
+    expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
+    host = urlsplit(request.callback_url).netloc.lower() if request.callback_url else "-"
+    return f"{expires} {host}"
+
+
+def unpack(job_id: str, fields: Mapping[str, str], history: str) -> Record:
+    """Return the record made of what Redis holds."""
+    return Record(job_id, fields, [json.loads(line) for line in history.split("\n")])
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """Return a mapping of a flat list `field, value, field, value`."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _body(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name not in {"kind", "at"}}
+
+
+def _error_of(state: JobState) -> JobError | None:
+    if state is JobState.EXPIRED:
+        return JobError(code=ErrorCode.EXPIRED, message="expires_at passed before the job was done")
+    return None

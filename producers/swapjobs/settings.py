@@ -1,0 +1,203 @@
+"""All settings, read from the environment and a `.env` file: prefix `SWAPJOBS_`, units in the name or the value.
+
+Two frozen classes: `CoreSettings` is what every producer needs, `WorkerSettings` adds what only workers read.
+Both stand here, so that a producer can tell a worker's setting in a shared `.env` from a misspelt one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple, Self
+
+from dotenv import dotenv_values
+from pydantic import Field, GetPydanticSchema, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import core_schema
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from swapjobs.errors import SettingsError
+
+PREFIX: Final = "SWAPJOBS_"
+_PERIOD_S: Final = {"s": 1, "m": 60, "h": 3600}
+
+
+class Rate(NamedTuple):
+    """So many calls in so many seconds."""
+
+    calls: int
+    period_s: int
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds from one call to the next."""
+        return self.period_s / self.calls
+
+    def __str__(self) -> str:
+        unit = next(name for name, seconds in _PERIOD_S.items() if seconds == self.period_s)
+        return f"{self.calls}/{unit}"
+
+
+def parse_rate(value: object) -> Rate:
+    """Read `5/s`, `300/m` or `1000/h`.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(value, Rate):
+        return value
+    match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([smh])\s*", str(value))
+    if match is None:
+        raise ValueError("must be a rate like 5/s, 300/m or 1000/h")
+    return Rate(int(match[1]), _PERIOD_S[match[2]])
+
+
+RateSetting = Annotated[
+    Rate, GetPydanticSchema(lambda _type, _handler: core_schema.no_info_plain_validator_function(parse_rate))
+]
+
+
+class CoreSettings(BaseSettings):
+    """What producers and workers share."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="records, queues, results and traffic")
+    result_ttl_s: int = Field(
+        604_800, ge=60, description="finished records are kept this long after their deliveries ended"
+    )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: str) -> str:
+        if not value.startswith(("redis://", "rediss://")):
+            raise ValueError("must begin with redis:// or rediss://")
+        return value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
+        """
+        check_names()
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = (
+                f"{PREFIX}{'_'.join(str(part) for part in problem['loc'][:1]).upper()}: "
+                f"{problem['msg'].removeprefix('Value error, ')}"
+                for problem in error.errors(include_url=False, include_input=False)
+            )
+            raise SettingsError("; ".join(problems)) from None
+
+
+class WorkerSettings(CoreSettings):
+    """What a worker needs besides."""
+
+    api_url: str = Field("https://api.zhiqite.com", description="vendor base URL")
+    api_key_id: SecretStr | None = Field(None, description="sent as X-Request-req-accessKeyId")
+    api_key_secret: SecretStr | None = Field(None, description="sent as X-Request-req-accessKeySecret")
+    rate_limit: RateSetting = Field(Rate(5, 1), description="vendor calls for the whole fleet: N/s, N/m or N/h")
+    rate_burst: int = Field(1, ge=1, le=10_000, description="calls that may be made at once after a pause")
+    query_rate_limit: RateSetting | None = Field(
+        None, description="queryTask calls of the whole fleet; unset: they share the rate"
+    )
+    max_in_flight: int = Field(0, ge=0, description="vendor calls in flight for the whole fleet; 0: no limit")
+    vendor_id_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,16}$",
+        description="separates environments that share a vendor account",
+    )
+    vendor_id_suffix: bool = Field(
+        True,
+        description="a new try after a seen failure gets the vendor id with ~2, ~3, ...; false: the same id",
+    )
+    vendor_unknown_codes: Annotated[tuple[str, ...], NoDecode] = Field(
+        ("404",), description="codes by which queryTask says that it does not know a task, comma separated"
+    )
+    call_timeout_s: float = Field(60, gt=0, le=3600, description="one vendor call, total, not per read")
+    max_response_bytes: int = Field(1_048_576, ge=1024, description="a longer vendor reply is refused")
+    max_attempts: int = Field(6, ge=1, le=100, description="failed attempts before a job fails for good")
+    retry_base_s: float = Field(1, gt=0, description="full jitter between 0 and base x 2^failures")
+    retry_cap_s: float = Field(120, gt=0, description="longest pause between two attempts")
+    poll_base_s: float = Field(2, gt=0, description="first pause before asking for a task the vendor works on")
+    poll_cap_s: float = Field(60, gt=0, description="longest pause between two such questions")
+    lease_s: float = Field(30, ge=2, description="a dead worker's jobs run again after this")
+    concurrency: int = Field(32, ge=1, le=1000, description="slots of one worker process")
+    webhook_concurrency: int = Field(16, ge=1, le=1000, description="slots of the webhook worker process")
+    webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (), description="whsec_..., comma separated; the first signs alone unless webhook_rotating"
+    )
+    webhook_rotating: bool = Field(False, description="all secrets sign, while receivers change over")
+    webhook_timeout_s: float = Field(15, gt=0, le=120, description="one delivery, total")
+    webhook_allowed_networks: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = Field(
+        (), description="CIDRs exempt from the private-address block, comma separated"
+    )
+
+    @field_validator("vendor_unknown_codes", "webhook_secrets", "webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("api_url")
+    @classmethod
+    def _check_api_url(cls, value: str) -> str:
+        if not re.match(r"^https?://[^/\s@?#]+(/[^\s?#]*)?$", value):
+            raise ValueError("must be an http:// or https:// URL without credentials or query")
+        return value.rstrip("/")
+
+    @field_validator("webhook_secrets")
+    @classmethod
+    def _check_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in value:
+            if not re.fullmatch(
+                r"whsec_(?:[A-Za-z0-9+/]{4}){6,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+                secret.get_secret_value(),
+            ):
+                raise ValueError("each must be whsec_ and the base64 of 24 to 64 random bytes")
+        return value
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.retry_base_s > self.retry_cap_s:
+            raise ValueError("RETRY_BASE_S is larger than RETRY_CAP_S")
+        if self.poll_base_s > self.poll_cap_s:
+            raise ValueError("POLL_BASE_S is larger than POLL_CAP_S")
+        if (self.api_key_id is None) != (self.api_key_secret is None):
+            raise ValueError("API_KEY_ID and API_KEY_SECRET go together: one of them is missing")
+        return self
+
+
+def known_names() -> frozenset[str]:
+    """Return every variable that means something here."""
+    return frozenset(PREFIX + name.upper() for name in WorkerSettings.model_fields)
+
+
+def check_names() -> None:
+    """Warn about unknown SWAPJOBS_ names in the environment.
+
+    Raises:
+        SettingsError: `.env` holds one; there it can only be a mistake.
+    """
+    known = known_names()
+    env_file = Path(".env")
+    in_file = dotenv_values(env_file) if env_file.is_file() else {}
+    strange = sorted(name for name in in_file if name.startswith(PREFIX) and name not in known)
+    if strange:
+        raise SettingsError(f".env: unknown setting {', '.join(strange)}; known are {', '.join(sorted(known))}")
+    for name in sorted(os.environ):  # noqa: TID251 - the one place that reads the environment
+        if name.startswith(PREFIX) and name not in known:
+            warnings.warn(f"unknown setting {name} in the environment is ignored", stacklevel=3)

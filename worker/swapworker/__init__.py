@@ -1,0 +1,1 @@
+"""The worker: claims swap jobs, calls the vendor, delivers webhooks."""

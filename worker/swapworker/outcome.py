@@ -1,0 +1,80 @@
+"""What one request to the vendor came to, as values.
+
+A reply becomes an outcome at one boundary (`vendor/replies.py`); `retry.decide` turns it into what to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from swapjobs.errors import ErrorCode
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The picture is there."""
+
+    output_url: str
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A seen, final failure: sending the same again cannot help (or, `retryable`, only the user can tell)."""
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The vendor has the task and works on it: ask again later."""
+
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The request was refused or never reached the vendor: nothing was started, the same may be sent again.
+
+    `retry_after_s` is the vendor's own wish, in seconds.
+    """
+
+    code: ErrorCode
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The request may have been carried out, but its outcome was not seen: look it up before sending again."""
+
+    code: ErrorCode
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnown:
+    """The answer to a query: the vendor does not know this task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The vendor says: too fast. The whole fleet pauses; nothing is charged to the job."""
+
+    message: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRefused:
+    """Credentials or quota: no fault of this job. `code` is credentials_rejected or quota_exhausted."""
+
+    code: ErrorCode
+    message: str
+
+
+Outcome = Succeeded | Failed | Pending | TryAgain | Unseen | NotKnown | Throttled | AccountRefused
