@@ -133,7 +133,11 @@ class WorkerSettings(CoreSettings):
     retry_cap_s: float = Field(120, gt=0, description="longest pause between two attempts")
     poll_base_s: float = Field(2, gt=0, description="first pause before asking for a task the vendor works on")
     poll_cap_s: float = Field(60, gt=0, description="longest pause between two such questions")
+    lookup_give_up_s: float = Field(
+        900, gt=0, description="a lost call that queryTask can't tell about is sent again after this, and counted"
+    )
     lease_s: float = Field(30, ge=2, description="a dead worker's jobs run again after this")
+    alive_file: str = Field("", description="touched every few seconds while the worker's loop and Redis work; empty: none")
     concurrency: int = Field(32, ge=1, le=1000, description="slots of one worker process")
     webhook_concurrency: int = Field(16, ge=1, le=1000, description="slots of the webhook worker process")
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

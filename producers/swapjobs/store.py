@@ -43,6 +43,13 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """A hint that led to no work: `later` (no slot near enough, back in line), or the job's state, or `gone`."""
+
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryClaim:
     """A claimed webhook delivery."""
 
@@ -125,11 +132,11 @@ class JobStore:
             },
         )
 
-    def claim(self, id_: str, lease_s: float) -> Claim | None:
-        """Claim the job that a hint names; None where the hint leads to no work now."""
+    def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
+        """Claim the job that a hint names, and book its call."""
         verdict, *rest = self._scripts.run("claim", id_, int(lease_s * 1000))
         if verdict != "go":
-            return None
+            return NotClaimed(verdict)
         wait, fence, step, now_ms, history, *fields = rest
         job = record.unpack(id_, record.pairs(fields), history)
         return Claim(job=job, fence=fence, step=step, wait_s=float(wait) / 1000, now_ms=now_ms)

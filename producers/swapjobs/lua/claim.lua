@@ -1,17 +1,18 @@
 -- Decide whether a hint leads to work, and ask traffic in the same step.
 -- include: clock, line, traffic, refill, finish
 -- ARGV: id, lease in ms
--- Returns {'drop'}: nothing to do; {'later'}: back at the head of its line;
+-- Returns {'gone'} or {state}: nothing to do here; {'later'}: back at the head of its line;
 --   {'go', wait in ms, fence, step, now in ms, history, fields...}: the lease is held, the call is booked.
 local id = ARGV[1]
 local job = read(id)
-if not job or redis.call('ZREM', K.hints .. job.priority, id) == 0 or not MOVES.start[job.state] then
-  return {'drop'}  -- final, claimed by another, waiting, or a duplicate hint
+if not job then return {'gone'} end
+if redis.call('ZREM', K.hints .. job.priority, id) == 0 or not MOVES.start[job.state] then
+  return {job.state}  -- final, claimed by another, waiting, or a duplicate hint
 end
 if job.expires_at and tonumber(job.expires_at) <= now then
   finish(id, job, TARGET.expire)
   refill_swaps()
-  return {'drop'}
+  return {TARGET.expire}
 end
 local step = redis.call('HGET', K.job .. id, 'step') or 'send'
 local wait = book(step)

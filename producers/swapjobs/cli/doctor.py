@@ -1,0 +1,119 @@
+"""The command doctor: is everything as it should be, and if not, what to do."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Literal
+
+import redis
+import typer
+from rich.table import Table
+
+from swapjobs import health, keys
+from swapjobs.cli.output import JsonFlag, out, print_json
+from swapjobs.errors import SettingsError
+from swapjobs.settings import WorkerSettings
+from swapjobs.store import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MARK = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: Literal["ok", "warning", "problem"]
+    found: str
+    remedy: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(doctor)
+
+
+def doctor(*, as_json: JsonFlag = False) -> None:
+    """Check settings, Redis, the vendor and the webhook secret; exit status 1 when there is a problem."""
+    checks = list(run_checks())
+    if as_json:
+        print_json({"checks": [asdict(check) for check in checks]})
+    else:
+        table = Table(box=None, pad_edge=False)
+        for column in ("", "what", "found", "what to do"):
+            table.add_column(column, overflow="fold")
+        for check in checks:
+            table.add_row(_MARK[check.state], check.name, check.found, check.remedy)
+        out.print(table)
+    raise typer.Exit(1 if any(check.state == "problem" for check in checks) else 0)
+
+
+def run_checks() -> Iterator[Check]:
+    """Look at everything, in the order in which it would be mended."""
+    try:
+        settings = WorkerSettings.load()
+    except SettingsError as error:
+        yield Check("settings", "problem", str(error), "correct the variable or the line in .env")
+        return
+    yield Check("settings", "ok", "all valid")
+    yield from _redis(settings)
+    yield from _vendor(settings)
+    yield _secret(settings)
+
+
+def _redis(settings: WorkerSettings) -> Iterator[Check]:
+    with connect(settings) as client:
+        try:
+            facts = health.server_facts(client)
+            problems = health.server_problems(client)
+            limits = client.hmget(keys.traffic(), ["interval", "paused_until"])
+            waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
+        except redis.RedisError as error:
+            found = f"cannot be reached: {type(error).__name__}"
+            yield Check("redis", "problem", found, "start Redis, or correct SWAPJOBS_REDIS_URL")
+            return
+    yield Check("redis", "ok", f"{facts['server']}, memory {facts['memory']}")
+    for problem in problems:
+        yield Check("redis", "problem" if problem.fatal else "warning", problem.what, problem.remedy)
+    if not any("append-only" in problem.what for problem in problems):
+        yield Check("persistence", "ok", "append-only file on, policy noeviction")
+    interval = limits[0]
+    if interval is None:
+        yield Check("workers", "warning", "no worker has been here yet", "swapjobs worker")
+    else:
+        mine, theirs = settings.rate_limit.interval_s * 1000, float(interval)
+        same = abs(mine - theirs) < 1e-6 * mine
+        found = f"the fleet makes a call every {theirs:g} ms; {waiting} hints on the runways"
+        remedy = "" if same else f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
+        yield Check("rate", "ok" if same else "warning", found, remedy)
+
+
+def _vendor(settings: WorkerSettings) -> Iterator[Check]:
+    if importlib.util.find_spec("httpx") is None:
+        yield Check("vendor", "warning", "not looked at", "pip install 'swapjobs[worker]' to check it from here")
+        return
+    import httpx  # noqa: PLC0415 - comes with the worker's extra
+
+    try:
+        answer = httpx.get(settings.api_url, timeout=10, trust_env=False)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        found = f"{settings.api_url} cannot be reached: {type(error).__name__}"
+        yield Check("vendor", "problem", found, "check SWAPJOBS_API_URL and the network")
+    else:
+        yield Check("vendor", "ok", f"{settings.api_url} answers (HTTP {answer.status_code})")
+    if settings.api_key_id is None:
+        remedy = "set SWAPJOBS_API_KEY_ID and SWAPJOBS_API_KEY_SECRET, unless this is the sandbox"
+        yield Check("credentials", "warning", "none set", remedy)
+    else:
+        yield Check("credentials", "ok", "set")
+
+
+def _secret(settings: WorkerSettings) -> Check:
+    if not settings.webhook_secrets:
+        remedy = "SWAPJOBS_WEBHOOK_SECRETS=whsec_$(openssl rand -base64 32)"
+        return Check("webhook secret", "warning", "none: no webhook can be sent", remedy)
+    return Check("webhook secret", "ok", f"{len(settings.webhook_secrets)} set, well-formed")

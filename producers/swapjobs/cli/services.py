@@ -1,0 +1,128 @@
+"""The commands that run something: worker, flower, sandbox, demo. Each imports what it runs only when asked."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swapjobs import keys
+from swapjobs.errors import SettingsError
+from swapjobs.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import FrameType
+
+_FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(worker)
+    app.command(context_settings=_FORWARDED)(flower)
+    app.command(context_settings={**_FORWARDED, "help_option_names": []})(sandbox)
+    app.command(context_settings={**_FORWARDED, "help_option_names": []})(demo)
+
+
+def worker(
+    *,
+    queues: Annotated[str, typer.Option(help="swaps, webhooks, or both: one process each")] = "swaps,webhooks",
+    concurrency: Annotated[int | None, typer.Option(min=1, help="slots of the process")] = None,
+    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+) -> None:
+    """Run a swap worker and a webhook worker in the foreground, until SIGTERM or Ctrl-C."""
+    settings = WorkerSettings.load()
+    _need("celery", "worker")
+    wanted = [queue.strip() for queue in queues.split(",") if queue.strip()]
+    slots = {keys.SWAPS_QUEUE: settings.concurrency, keys.WEBHOOKS_QUEUE: settings.webhook_concurrency}
+    if not wanted or set(wanted) - set(slots):
+        raise SettingsError(f"--queues {queues!r}: give {' or '.join(slots)}, or both with a comma between")
+    commands = [celery_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
+    if len(commands) == 1:
+        os.execv(commands[0][0], commands[0])  # noqa: S606 - our own fixed command; signals reach Celery directly
+    raise typer.Exit(run_together(commands))
+
+
+def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list[str]:
+    """Return the command line of one Celery worker process."""
+    return [
+        *(sys.executable, "-m", "celery", "-A", "swapworker.app", "worker", "-Q", queue, "-c", str(concurrency)),
+        *("-n", f"{queue}-{os.getpid()}@%h", "-l", loglevel, "--without-gossip", "--without-mingle"),
+    ]
+
+
+def run_together(commands: Sequence[Sequence[str]]) -> int:
+    """Run the commands until all end; when one ends the others are told to stop. Return the first failure, or 0.
+
+    SIGTERM and SIGINT are passed on once; the children are in their own sessions, so that a terminal's Ctrl-C
+    reaches each only once.
+    """
+    children = [subprocess.Popen(command, start_new_session=True) for command in commands]  # noqa: S603 - our own
+
+    def pass_on(_number: int, _frame: FrameType | None) -> None:
+        for child in children:
+            if child.poll() is None:
+                child.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    status = 0
+    running = {child.pid: child for child in children}
+    while running:
+        pid, result = os.wait()
+        child = running.pop(pid, None)
+        if child is None:
+            continue
+        child.returncode = os.waitstatus_to_exitcode(result)
+        status = status or child.returncode
+        pass_on(0, None)
+    return abs(status)
+
+
+def flower(
+    context: typer.Context,
+    *,
+    port: Annotated[int, typer.Option(help="where the dashboard listens")] = 5555,
+    address: Annotated[str, typer.Option(help="loopback unless you say otherwise")] = "127.0.0.1",
+) -> None:
+    """Run the dashboard. Other options go to Flower; beyond loopback give it --basic-auth=user:password."""
+    WorkerSettings.load()
+    _need("flower", "flower")
+    command = [sys.executable, "-m", "celery", "-A", "swapworker.app", "flower", f"--conf={_flower_config()}"]
+    command += [f"--port={port}", f"--address={address}", *context.args]
+    os.execv(command[0], command)  # noqa: S606 - our own command
+
+
+def sandbox(context: typer.Context) -> None:
+    """Run a local vendor that really swaps faces, for rehearsals; see `swapjobs sandbox --help`."""
+    _run_module("swapsandbox.server", "swapjobs sandbox", context.args)
+
+
+def demo(context: typer.Context) -> None:
+    """Swap real faces through the whole queue on this machine; see `swapjobs demo --help`."""
+    _run_module("swapsandbox.demo", "swapjobs demo", context.args)
+
+
+def _run_module(name: str, command: str, args: list[str]) -> None:
+    _need("starlette", "demo")
+    module: Any = importlib.import_module(name)
+    sys.argv = [command, *args]
+    raise typer.Exit(module.main(args) or 0)
+
+
+def _need(module: str, extra: str) -> None:
+    if importlib.util.find_spec(module) is None:
+        raise SettingsError(f"this command needs more packages: pip install 'swapjobs[{extra}]'")
+
+
+def _flower_config() -> Path:
+    shipped = Path(__file__).parents[1] / "flowerconfig.py"
+    return shipped if shipped.is_file() else Path(__file__).parents[3] / "ops" / "flower" / "flowerconfig.py"

@@ -1,0 +1,62 @@
+"""A real server for every test that wants one, and the defaults in one place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+from swapsandbox.redis_server import EmbeddedRedis
+
+from swapjobs import SwapClient
+from swapjobs.settings import WorkerSettings
+from swapjobs.store import JobStore, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A developer's own .env and environment are not part of a test."""
+    import os  # noqa: PLC0415
+
+    for name in list(os.environ):  # noqa: TID251
+        if name.startswith("SWAPJOBS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis) -> str:
+    """An empty database."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def settings(redis_url: str) -> WorkerSettings:
+    return WorkerSettings(redis_url=redis_url, rate_limit="1000/s")  # type: ignore[arg-type]  # text, as in the environment
+
+
+@pytest.fixture
+def store(settings: WorkerSettings) -> Iterator[JobStore]:
+    client = connect(settings)
+    store = JobStore(client, settings)
+    store.set_limits(settings)
+    yield store
+    client.close()
+
+
+@pytest.fixture
+def client(settings: WorkerSettings) -> Iterator[SwapClient]:
+    with SwapClient(settings) as client:
+        yield client

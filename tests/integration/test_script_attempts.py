@@ -1,0 +1,266 @@
+"""claim, apply, renew, cancel, wake: one place for each job, and the fence."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from factories import claim, make_request, submit, wait_until
+
+from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
+from swapjobs.lifecycle import Event
+from swapjobs.settings import Rate, WorkerSettings
+from swapjobs.store import JobStore, NotClaimed
+
+if TYPE_CHECKING:
+    from swapjobs.lifecycle import Event as EventType
+
+LEASE_S = 30
+
+
+def places(store: JobStore, id_: str) -> list[str]:
+    """Return everywhere the job stands: exactly one place for an unfinished job."""
+    found = []
+    job = store.get(id_)
+    tenant, lane = job.fields["tenant"], job.fields["priority"]
+    for name, key in {"line": keys.line(lane, tenant), "hint": keys.hints(lane)}.items():
+        if store.redis.zscore(key, id_) is not None:
+            found.append(name)
+    found += [
+        kind
+        for kind in ("lease", "retry", "poll", "expiry", "delivery")
+        if store.redis.zscore(keys.wake(), f"{kind}:{id_}") is not None
+    ]
+    return found
+
+
+def state(store: JobStore, id_: str) -> JobState:
+    return store.get(id_).to_job().state
+
+
+def wait_for_wake(store: JobStore, count: int = 1) -> None:
+    wait_until(lambda: store.wake("w", LEASE_S)[0] >= count, what="something due")
+
+
+def test_a_claim_holds_the_lease_and_a_second_hint_leads_nowhere(store: JobStore) -> None:
+    id_ = submit(store)
+    first = claim(store, id_)
+    assert (first.fence, first.step, first.wait_s) == (1, "send", 0)
+    assert places(store, id_) == ["lease"]
+    assert store.claim(id_, LEASE_S) == NotClaimed("running")
+    assert store.claim("nosuchjob", LEASE_S) == NotClaimed("gone")
+
+
+def test_success_ends_the_job_in_one_step_and_everything_expires(store: JobStore) -> None:
+    id_ = submit(store)
+    entry = record.entry("result", output_url="https://out.example/1.png")
+    assert store.apply(claim(store, id_), Event.SUCCEED, patch={}, entry=entry) == "ok"
+    job = store.get(id_).to_job()
+    assert (job.state, job.output_url) == (JobState.SUCCEEDED, "https://out.example/1.png")
+    assert job.finished_at is not None
+    assert places(store, id_) == []
+    for key in (keys.job(id_), keys.history(id_), keys.tombstone(id_)):
+        assert store.redis.ttl(key) > 0
+
+
+def test_a_wait_is_moved_to_the_head_of_its_line_when_due(store: JobStore) -> None:
+    id_ = submit(store)
+    store.apply(claim(store, id_), Event.WAIT, patch={"reason": "retry"}, wake="retry", delay_s=0.05)
+    assert places(store, id_) == ["retry"]
+    job = store.get(id_).to_job()
+    assert (job.state, job.reason) == (JobState.WAITING, "retry")
+    assert job.next_attempt_at is not None
+    assert store.claim(id_, LEASE_S) == NotClaimed("waiting")
+    wait_for_wake(store)
+    assert places(store, id_) == ["hint"]
+    assert claim(store, id_).fence == 2
+
+
+def test_a_returning_job_stands_before_a_hundred_fresh_ones(store: JobStore) -> None:
+    id_ = submit(store, priority="bulk")
+    claimed = claim(store, id_)
+    store.submit([make_request(priority="bulk") for _ in range(100)])
+    before = store.redis.zcard(keys.hints("bulk"))
+    store.apply(claimed, Event.WAIT, patch={}, wake="")
+    # it took the next free place on the runway, or the first of the line
+    (first,) = store.redis.zrange(keys.line("bulk", "default"), 0, 0)
+    assert first == id_ or store.redis.zscore(keys.hints("bulk"), id_) is not None
+    assert store.redis.zcard(keys.hints("bulk")) >= before
+
+
+def test_a_job_whose_worker_died_is_rescued_and_asks_the_vendor_first(store: JobStore) -> None:
+    id_ = submit(store)
+    dead = claim(store, id_, lease_s=0.05)
+    wait_for_wake(store)
+    assert state(store, id_) is JobState.QUEUED
+    again = claim(store, id_)
+    assert (again.fence, again.step) == (2, "query")
+    assert store.apply(dead, Event.SUCCEED, patch={}) == "fenced"
+    assert store.apply(again, Event.SUCCEED, patch={}) == "ok"
+    assert store.apply(again, Event.FAIL, patch={}) == "succeeded"
+
+
+def test_a_late_result_counts_as_long_as_nobody_else_claimed_the_job(store: JobStore) -> None:
+    id_ = submit(store)
+    slow = claim(store, id_, lease_s=0.05)
+    wait_for_wake(store)
+    assert store.apply(slow, Event.SUCCEED, patch={}) == "ok"
+    assert state(store, id_) is JobState.SUCCEEDED
+    assert places(store, id_) == []
+
+
+def test_renewed_leases_last_and_lost_ones_are_told(store: JobStore) -> None:
+    kept, lost = claim(store, submit(store), 0.05), claim(store, submit(store), 0.05)
+    store.apply(lost, Event.FAIL, patch={})
+    assert store.renew([(kept.job.id, kept.fence, 30), (lost.job.id, lost.fence, 30)]) == [True, False]
+    score = store.redis.zscore(keys.wake(), f"lease:{kept.job.id}")
+    assert score is not None
+    assert score > (time.time() + 20) * 1000
+
+
+@pytest.mark.parametrize("stage", ["queued", "running", "waiting"])
+def test_cancel_is_final_at_once_from_everywhere(store: JobStore, client: SwapClient, stage: str) -> None:
+    id_ = submit(store)
+    claimed = claim(store, id_) if stage != "queued" else None
+    if claimed and stage == "waiting":
+        store.apply(claimed, Event.WAIT, patch={}, wake="poll", delay_s=60)
+    assert client.cancel(id_).state is JobState.CANCELLED
+    assert places(store, id_) == []
+    assert store.claim(id_, LEASE_S) == NotClaimed("cancelled")
+    assert client.cancel(id_).state is JobState.CANCELLED
+    assert int(str(store.redis.hget(keys.traffic(), "in_flight") or 0)) == 0
+
+
+def test_a_success_after_cancel_is_kept_but_the_state_stays(store: JobStore, client: SwapClient) -> None:
+    id_ = submit(store)
+    claimed = claim(store, id_)
+    client.cancel(id_)
+    entry = record.entry("result", output_url="https://out.example/paid.png")
+    assert store.apply(claimed, Event.SUCCEED, patch={}, entry=entry) == "late"
+    job = client.get(id_)
+    assert (job.state, job.output_url) == (JobState.CANCELLED, "https://out.example/paid.png")
+
+
+def test_expiry_ends_a_queued_job_and_a_running_one(store: JobStore) -> None:
+    soon = datetime.now(UTC) + timedelta(milliseconds=80)
+    queued, running = submit(store, expires_at=soon), submit(store, expires_at=soon)
+    claim(store, running)
+    wait_until(lambda: (store.wake("w", LEASE_S), state(store, queued) is JobState.EXPIRED)[1])
+    wait_until(lambda: (store.wake("w", LEASE_S), state(store, running) is JobState.EXPIRED)[1])
+    job = store.get(queued).to_job()
+    assert job.error is not None
+    assert job.error.code == "expired"
+    assert places(store, queued) == places(store, running) == []
+
+
+def test_hints_that_vanished_are_published_again(store: JobStore) -> None:
+    id_ = submit(store)
+    store.redis.delete(keys.SWAPS_QUEUE)
+    store.wake("w", LEASE_S)
+    assert store.redis.llen(keys.SWAPS_QUEUE) == 0
+    store.redis.zadd(keys.hints("interactive"), {id_: time.time() * 1000 - 6000})  # as after six seconds
+    store.wake("w", LEASE_S)
+    store.wake("w", LEASE_S)
+    assert store.redis.llen(keys.SWAPS_QUEUE) == 1
+    assert claim(store, id_).fence == 1
+
+
+def test_only_one_dispatcher_works_at_a_time(store: JobStore) -> None:
+    assert store.wake("one", LEASE_S)[0] == 0
+    assert store.wake("two", LEASE_S)[0] == -1
+    assert store.wake("one", LEASE_S)[0] == 0
+
+
+def test_after_a_gap_every_lease_gets_one_more(store: JobStore) -> None:
+    id_ = submit(store)
+    claim(store, id_, lease_s=0.01)
+    store.redis.hset(keys.traffic(), "dispatched_at", int(time.time() * 1000) - 60_000)
+    wait_for_wake(store)
+    assert state(store, id_) is JobState.RUNNING
+    score = store.redis.zscore(keys.wake(), f"lease:{id_}")
+    assert score is not None
+    assert score > time.time() * 1000 + 20_000
+
+
+def test_a_pause_stops_the_refill_and_sends_claimed_hints_back(store: JobStore) -> None:
+    first, second = submit(store), submit(store)
+    third = submit(store)
+    claimed = claim(store, first)
+    store.apply(claimed, Event.WAIT, patch={}, wake="retry", delay_s=0.3, pause_s=0.3)
+    assert store.claim(second, LEASE_S) == NotClaimed("later")
+    assert places(store, second) == ["line"]
+    assert state(store, second) is JobState.QUEUED
+    assert claimed.fence == 1
+    wait_until(lambda: (store.wake("w", LEASE_S), places(store, second) == ["hint"])[1])
+    assert {claim(store, id_).job.id for id_ in (second, third)} == {second, third}
+
+
+def test_calls_in_flight_are_capped_and_given_back(store: JobStore, settings: WorkerSettings) -> None:
+    store.set_limits(settings.model_copy(update={"max_in_flight": 2}))
+    ids = [submit(store) for _ in range(4)]
+    one, _two = claim(store, ids[0]), claim(store, ids[1])
+    assert places(store, ids[2]) == ["line"]
+    store.apply(one, Event.FAIL, patch={})
+    assert places(store, ids[2]) == ["hint"]
+
+
+def test_a_slot_is_booked_at_most_one_horizon_ahead(store: JobStore, settings: WorkerSettings) -> None:
+    store.set_limits(settings.model_copy(update={"rate_limit": Rate(5, 1)}))
+    ids = [submit(store) for _ in range(20)]
+    waits = []
+    for id_ in ids:
+        answer = store.claim(id_, LEASE_S)
+        if not isinstance(answer, NotClaimed):
+            waits.append(answer.wait_s)
+    assert waits[0] == 0
+    assert len(waits) in {6, 7}
+    assert all(0.15 < later - sooner < 0.21 for sooner, later in zip(waits, waits[1:], strict=False))
+    assert waits[-1] <= 1.01
+
+
+def test_unknown_gone_and_present_are_told_apart(store: JobStore, client: SwapClient) -> None:
+    with pytest.raises(JobNotFound):
+        client.get("nosuchjob")
+    id_ = submit(store)
+    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    store.redis.delete(keys.job(id_), keys.history(id_))
+    with pytest.raises(JobGone):
+        client.get(id_)
+
+
+@pytest.mark.parametrize(("event", "kind"), [(Event.SUCCEED, "swap.succeeded"), (Event.FAIL, "swap.failed")])
+def test_finishing_and_scheduling_the_webhook_are_one_step(store: JobStore, event: EventType, kind: str) -> None:
+    from swapworker.delivery import event_of, message_id  # noqa: PLC0415
+
+    id_ = submit(store, callback_url="https://hooks.example/in")
+    entry = record.entry("error", code="no_face", message="none")
+    store.apply(claim(store, id_), event, patch={}, entry=entry)
+    assert store.redis.llen(keys.WEBHOOKS_QUEUE) == 1
+    assert store.redis.ttl(keys.job(id_)) == -1, "kept until it is delivered"
+    delivery = store.claim_delivery(id_, 30)
+    assert delivery is not None
+    assert store.claim_delivery(id_, 30) is None
+    assert event_of(delivery.job).type == kind
+    assert message_id(delivery.job).startswith("msg_")
+    tried: dict[str, Any] = {"status": 503, "entry": record.entry("webhook", status=503)}
+    assert store.settle_delivery(delivery, "pending", delay_s=0.05, **tried) == "ok"
+    wait_for_wake(store)
+    again = store.claim_delivery(id_, 30)
+    assert again is not None
+    assert store.settle_delivery(delivery, "delivered", **tried) == "fenced"
+    tried["status"] = 200
+    assert store.settle_delivery(again, "delivered", **tried) == "ok"
+    webhook = store.get(id_).to_job().webhook
+    assert webhook is not None
+    assert (webhook.state, webhook.attempts, webhook.last_status) == ("delivered", 2, 200)
+    assert store.redis.ttl(keys.job(id_)) > 0
+
+
+def test_a_delivery_whose_worker_died_is_tried_again(store: JobStore) -> None:
+    id_ = submit(store, callback_url="https://hooks.example/in")
+    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    assert store.claim_delivery(id_, 0.05) is not None
+    wait_for_wake(store)
+    assert store.claim_delivery(id_, 30) is not None

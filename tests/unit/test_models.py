@@ -1,0 +1,132 @@
+"""Only what is allowed gets in, and the message names the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from factories import make_request
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from swapjobs import InvalidRequest, SwapRequest
+from swapjobs.models import job_id
+from swapjobs.tools import TOOLS
+
+GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("source_url", "ftp://a.example/s.jpg", "http:// or https://"),
+        ("source_url", "https://user:secret@a.example/s.jpg", "credentials"),
+        ("source_url", "https://a.example/" + "x" * 2048, "2048"),
+        ("source_url", "https:///s.jpg", "host"),
+        ("source_url", "https://a.example/with space.jpg", "white space"),
+        ("source_url", "https://a.example:99999/s.jpg", "not a URL"),
+        ("target_url", "javascript:alert(1)", "http:// or https://"),
+        ("target_url", "", "http:// or https://"),
+        ("callback_url", "https://a.example/\r\nX-Evil: 1", "control"),
+        ("business_task_id", "", "1 to 64"),
+        ("business_task_id", "x" * 65, "1 to 64"),
+        ("business_task_id", "order~2", "without '~'"),
+        ("business_task_id", "Bestellung-ä", "ASCII"),
+        ("business_task_id", "line\nbreak", "printable"),
+        ("tenant", "a b", "match"),
+        ("priority", "urgent", "interactive"),
+        ("tool", "roop3", "roop, v2/roop, face/fusion"),
+        ("metadata", {"x": "y" * 5000}, "4096"),
+        ("expires_at", "2030-01-01T00:00:00", "timezone"),
+        ("colour", "red", "colour"),
+        ("fidelity_weight", 0.5, "tool roop"),
+    ],
+)
+def test_what_is_not_allowed_is_refused_and_the_message_says_what_would_be(field: str, value: Any, words: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        SwapRequest.parse({**GOOD, field: value})
+    assert words in str(refusal.value)
+    assert field in str(refusal.value)
+
+
+def test_the_message_never_repeats_the_value() -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        SwapRequest.parse({**GOOD, "source_url": "https://user:hunter2@a.example/s.jpg"})
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_requests_are_frozen() -> None:
+    request = make_request()
+    with pytest.raises(ValidationError):
+        request.tool = "v2/roop"  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize(
+    ("tool", "fields", "body"),
+    [
+        ("roop", {}, {}),
+        ("v2/roop", {"fidelity_weight": 0.25}, {"fidelityWeight": "0.25"}),
+        ("v2/roop", {}, {}),
+        ("face/fusion", {"face_idx": "2"}, {"sourceUrl": [GOOD["source_url"]], "faceIdx": 2}),
+        (
+            "face/fusion",
+            {"second_source_url": "https://a.example/s2.jpg"},
+            {"sourceUrl": [GOOD["source_url"], "https://a.example/s2.jpg"]},
+        ),
+    ],
+)
+def test_each_tool_makes_the_vendors_body(tool: str, fields: dict[str, Any], body: dict[str, Any]) -> None:
+    request = SwapRequest.parse({**GOOD, "tool": tool, **fields})
+    expected = {"sourceUrl": GOOD["source_url"], "targetUrl": GOOD["target_url"], **body}
+    assert request.tool_fields.body(request.source_url, request.target_url) == expected
+
+
+@pytest.mark.parametrize(
+    ("tool", "fields"),
+    [
+        ("v2/roop", {"fidelity_weight": 1.5}),
+        ("face/fusion", {"face_idx": 0}),
+        ("face/fusion", {"second_source_url": "file:///etc/passwd"}),
+        ("face/fusion", {"fidelity_weight": 0.5}),
+    ],
+)
+def test_a_tools_own_fields_are_checked_too(tool: str, fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequest, match=next(iter(fields))):
+        SwapRequest.parse({**GOOD, "tool": tool, **fields})
+
+
+def test_the_tools_are_the_three_of_the_contract() -> None:
+    assert set(TOOLS) == {"roop", "v2/roop", "face/fusion"}
+
+
+def test_a_new_signature_of_the_same_picture_is_the_same_request() -> None:
+    first = make_request(
+        source_url="https://b.s3.example/p.jpg?v=1&X-Amz-Signature=aa&X-Amz-Date=1", target_url="https://t.example/"
+    )
+    again = make_request(
+        source_url="https://b.s3.example/p.jpg?v=1&X-Amz-Signature=bb&X-Amz-Date=2", target_url="https://t.example/"
+    )
+    other = make_request(
+        source_url="https://b.s3.example/p.jpg?v=2&X-Amz-Signature=aa&X-Amz-Date=1", target_url="https://t.example/"
+    )
+    assert first.fingerprint() == again.fingerprint()
+    assert first.fingerprint() != other.fingerprint()
+
+
+def test_tool_and_its_fields_are_part_of_what_is_asked_for() -> None:
+    same = {"source_url": "https://a.example/s", "target_url": "https://a.example/t"}
+    prints = {
+        make_request(**same, **fields).fingerprint()
+        for fields in ({}, {"tool": "v2/roop"}, {"tool": "v2/roop", "fidelity_weight": 0.5}, {"tool": "face/fusion"})
+    }
+    assert len(prints) == 4
+    assert make_request(**same, metadata={"a": 1}, priority="bulk").fingerprint() in prints
+
+
+names = st.text("abc.-", min_size=1, max_size=4)
+
+
+@given(st.tuples(names, names), st.tuples(names, names))
+def test_job_ids_differ_when_tenant_or_business_id_differ(one: tuple[str, str], other: tuple[str, str]) -> None:
+    assert (job_id(*one) == job_id(*other)) == (one == other)

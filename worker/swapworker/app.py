@@ -1,0 +1,78 @@
+"""The Celery app: `celery -A swapworker.app worker`. What Celery is told, and why."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from celery import Celery
+from kombu import Queue
+
+from swapjobs import hints, keys
+from swapjobs.client import SwapClient
+from swapjobs.errors import SettingsError
+from swapjobs.settings import WorkerSettings
+from swapworker.alive import AliveStep
+from swapworker.dispatcher import DispatcherStep
+
+if TYPE_CHECKING:
+    from swapworker.runtime import Runtime
+
+try:
+    settings = WorkerSettings.load()
+except SettingsError as error:
+    # Imported by `celery -A`, which would show a traceback for what is a slip in the environment.
+    raise SystemExit(f"swapjobs: {error}") from None
+
+
+@cache
+def runtime() -> Runtime:
+    """Return this process's parts, made at their first use: Flower and producers import this module too."""
+    from swapworker.runtime import build  # noqa: PLC0415
+
+    return build(settings)
+
+
+@cache
+def swap_client() -> SwapClient:
+    """Return the client behind the result backend."""
+    return SwapClient(settings)
+
+
+app = Celery("swapjobs", include=["swapworker.tasks"])
+app.runtime = runtime
+app.swap_client = swap_client
+app.conf.update(
+    broker_url=settings.redis_url,
+    result_backend="swapworker.backend:RecordBackend",
+    task_queues=[Queue(keys.SWAPS_QUEUE), Queue(keys.WEBHOOKS_QUEUE)],
+    task_default_queue=keys.SWAPS_QUEUE,
+    task_routes={hints.DELIVER_TASK: {"queue": keys.WEBHOOKS_QUEUE}},
+    task_create_missing_queues=False,
+    broker_transport_options={
+        # A message is only a hint: losing one costs seconds, so kombu's bookkeeping of unacked messages is not needed.
+        "ack_emulation": False,
+        "priority_steps": list(keys.PRIORITY_STEPS),
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+    },
+    broker_connection_retry_on_startup=True,
+    # With late acks and a multiplier of 1 a worker never holds more hints than it has slots.
+    task_acks_late=True,
+    worker_prefetch_multiplier=1,
+    worker_pool="threads",
+    worker_concurrency=settings.concurrency,
+    # The record is written by the attempt itself; the result backend only reads it.
+    task_ignore_result=True,
+    task_track_started=True,
+    accept_content=["json"],
+    worker_redirect_stdouts=False,
+    worker_cancel_long_running_tasks_on_connection_loss=False,
+    enable_utc=True,
+)
+app.steps["worker"].add(DispatcherStep)
+app.steps["consumer"].add(AliveStep)
+
+if __name__ != "swapworker.app":
+    # Celery puts the current folder on the path, so `-A worker.swapworker.app` would make a second app.
+    raise ImportError(f"start it with celery -A swapworker.app, not {__name__}")

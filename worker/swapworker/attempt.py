@@ -1,0 +1,132 @@
+"""One attempt at a job, as named steps: claim, wait for the slot, ask the vendor, decide, write.
+
+Celery is not in here; `tasks.py` turns a hint into a call of `Attempts.run` and the answer into what Celery expects.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.errors import ErrorCode
+from swapjobs.lifecycle import Event, Reason
+from swapjobs.store import NotClaimed
+from swapworker.outcome import AccountRefused, Outcome, Unseen
+from swapworker.retry import Decision, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store import Claim, JobStore
+    from swapworker.leases import Leases
+    from swapworker.vendor.client import VendorClient
+
+logger = logging.getLogger(__name__)
+
+# A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
+LATEST_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an attempt came to, for Celery and the log: `written` is the store's answer to the write."""
+
+    job_id: str
+    decision: Decision
+    written: str
+
+
+class Attempts:
+    """Runs attempts; one for each worker process, shared by its slots."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        vendor: VendorClient,
+        leases: Leases,
+        settings: WorkerSettings,
+        *,
+        random: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._vendor = vendor
+        self._leases = leases
+        self._settings = settings
+        self._random = random
+
+    def run(self, job_id: str) -> Report | NotClaimed:
+        """Make one attempt at the job that a hint names."""
+        claim = self._store.claim(job_id, self._settings.lease_s)
+        if isinstance(claim, NotClaimed):
+            return claim
+        with self._leases.hold(claim, self._settings.call_timeout_s):
+            decision = self._wait_for_slot(claim) or self._decide(claim, self._ask_vendor(claim))
+            return self._write(claim, decision)
+
+    def _wait_for_slot(self, claim: Claim) -> Decision | None:
+        """Return None when the call may be made now, else what to do instead."""
+        if claim.wait_s <= 0:
+            return None
+        due = time.monotonic() + claim.wait_s
+        time.sleep(claim.wait_s)
+        answer = self._store.confirm(claim)
+        if answer == "ok" and time.monotonic() - due <= LATEST_S:
+            return None
+        # Nothing was sent: the next claim does what this one was to do. Where the claim is lost the write is refused.
+        return Decision(Event.WAIT, patch={"step": claim.step, "reason": Reason.RATE_LIMIT}, message=f"slot {answer}")
+
+    def _ask_vendor(self, claim: Claim) -> Outcome:
+        try:
+            return self._request(claim)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
+            logger.error("job %s: %s in %s", claim.job.id, type(error).__name__, _place(error))  # noqa: TRY400 - a traceback could show URLs
+            return Unseen(ErrorCode.INTERNAL, f"{type(error).__name__} in the worker")
+
+    def _request(self, claim: Claim) -> Outcome:
+        request = claim.job.to_request()
+        vendor_id = vendor_id_of(claim, self._settings)
+        if claim.step == "query":
+            return self._vendor.query(request.tool, vendor_id)
+        body = request.tool_fields.body(request.source_url, request.target_url)
+        return self._vendor.swap(request.tool, {**body, "businessTaskId": vendor_id})
+
+    def _decide(self, claim: Claim, outcome: Outcome) -> Decision:
+        refusals = self._store.note_refusal(claim.job.id) if isinstance(outcome, AccountRefused) else 0
+        return decide(outcome, claim, self._settings, self._random, refusals=refusals)
+
+    def _write(self, claim: Claim, decision: Decision) -> Report:
+        written = self._store.apply(
+            claim,
+            decision.event,
+            patch=decision.patch,
+            entry=decision.entry,
+            wake=decision.wake,
+            delay_s=decision.delay_s,
+            pause_s=decision.pause_s,
+        )
+        return Report(claim.job.id, decision, written)
+
+
+def vendor_id_of(claim: Claim, settings: WorkerSettings) -> str:
+    """Return what the vendor gets as business id: `[prefix][tenant~]id[~generation]`, different for different jobs.
+
+    Plain for the default tenant's first use of an id. A later use names the tenant too, else `x~2` could be both the
+    second use of x and the id 2 of tenant x.
+    """
+    tenant, business_id = claim.job.fields["tenant"], claim.job.fields["business_id"]
+    generation = claim.job.number("generation", 1) if settings.vendor_id_suffix else 1
+    parts = [business_id]
+    if tenant != "default" or generation > 1:
+        parts.insert(0, tenant)
+    if generation > 1:
+        parts.append(str(generation))
+    return settings.vendor_id_prefix + "~".join(parts)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"

@@ -1,0 +1,93 @@
+"""The dispatcher: looks at what is due, publishes lost hints again, refills the runways. A Celery bootstep.
+
+Every worker has one; the script lets only one of them work at a time, the others stand by for its 2 s lease.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from celery import bootsteps
+
+from swapjobs.health import server_problems
+
+if TYPE_CHECKING:
+    from swapjobs.store import JobStore
+    from swapworker.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_POOLS: Final = {
+    "celery.concurrency.thread": "threads",
+    "celery.concurrency.solo": "solo",
+}
+_STAND_BY_S: Final = 0.5
+
+
+class Dispatcher:
+    """One worker's dispatcher thread."""
+
+    def __init__(self, store: JobStore, name: str, lease_s: float) -> None:
+        self._store = store
+        self._name = name
+        self._lease_s = lease_s
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread; another worker's dispatcher takes over when the lease ends."""
+        self._stopping.set()
+        self._thread.join(5)
+
+    def step(self) -> float:
+        """Dispatch once and return the seconds until the next look."""
+        handled, pause_s = self._store.wake(self._name, self._lease_s)
+        return pause_s if handled >= 0 else _STAND_BY_S
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._stopping.wait(pause_s):
+            try:
+                pause_s = self.step()
+            except redis.RedisError as error:
+                logger.warning("the dispatcher cannot work: %s", type(error).__name__)
+                pause_s = 1.0
+
+
+class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped
+    """Checks what the worker stands on, tells the fleet its limits, and runs the dispatcher."""
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        pool = worker.pool_cls.__module__
+        if pool not in _POOLS:
+            raise SystemExit(
+                f"swapjobs: pool {pool.rpartition('.')[2]} is not supported, use {' or '.join(_POOLS.values())}: under prefork"
+                " leases cannot be renewed, under gevent and eventlet nothing is gained"
+            )
+        self._dispatcher: Dispatcher | None = None
+        super().__init__(worker, **options)
+
+    def start(self, worker: Any) -> None:
+        """Refuse an unfit Redis, else begin."""
+        runtime: Runtime = worker.app.runtime()
+        problems = [problem for problem in server_problems(runtime.store.redis) if problem.fatal]
+        if problems:
+            raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
+        runtime.store.set_limits(runtime.settings)
+        self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s)
+        self._dispatcher.start()
+
+    def stop(self, _worker: Any) -> None:
+        """Stop dispatching."""
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+            self._dispatcher = None
+
+    terminate = stop

@@ -1,0 +1,67 @@
+"""Keeps the leases of this worker's running jobs, all in one round trip every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import redis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.store import Claim, JobStore
+
+logger = logging.getLogger(__name__)
+
+# Beyond the call itself: writing down what it came to.
+_MARGIN_S: Final = 10.0
+
+
+class Leases:
+    """The running attempts of one worker process, and the thread that renews their leases.
+
+    Each is renewed only until its own deadline, so a slot that hangs loses its job instead of keeping it for ever.
+    The thread is a daemon: it must outlive the pool's last job, and ends with the process.
+    """
+
+    def __init__(self, store: JobStore, lease_s: float) -> None:
+        self._store = store
+        self._lease_s = lease_s
+        self._held: dict[tuple[str, int], float] = {}
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def hold(self, claim: Claim, call_timeout_s: float) -> Iterator[None]:
+        """Renew the claim's lease while the block runs."""
+        key = (claim.job.id, claim.fence)
+        deadline = time.monotonic() + claim.wait_s + call_timeout_s + _MARGIN_S
+        with self._lock:
+            self._held[key] = deadline
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._renew_for_ever, name="leases", daemon=True)
+                self._thread.start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                del self._held[key]
+
+    def renew(self) -> list[bool]:
+        """Renew once; False stands for a lease that is lost, whose late result the fence will judge."""
+        now = time.monotonic()
+        with self._lock:
+            held = [(*key, min(self._lease_s, deadline - now)) for key, deadline in self._held.items()]
+        return self._store.renew([lease for lease in held if lease[2] > 0])
+
+    def _renew_for_ever(self) -> None:
+        while True:
+            time.sleep(self._lease_s / 4)
+            try:
+                self.renew()
+            except redis.RedisError as error:
+                logger.warning("leases were not renewed: %s", type(error).__name__)

@@ -1,0 +1,71 @@
+"""The two Celery tasks: a hint comes in, what its attempt came to goes out in Celery's own terms."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from celery.exceptions import Ignore, Retry
+
+from swapjobs import hints
+from swapjobs.errors import IdempotencyConflict, InvalidRequest
+from swapjobs.lifecycle import Event, JobState
+from swapjobs.models import SwapRequest
+from swapjobs.store import NotClaimed
+from swapworker.app import app, runtime
+from swapworker.backend import SwapFailed, VendorTrouble
+
+if TYPE_CHECKING:
+    from swapworker.attempt import Report
+
+logger = logging.getLogger(__name__)
+
+
+@app.task(name=hints.SWAP_TASK, bind=True, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]
+def swap(self: Any, **request: Any) -> str:
+    """Make an attempt at the job of this hint; with a request, as plain Celery producers send it, record it first."""
+    if request:
+        return _record(self.request.id, request)
+    report = runtime().attempts.run(self.request.id)
+    return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(report)
+
+
+@app.task(name=hints.DELIVER_TASK, bind=True)  # type: ignore[untyped-decorator]
+def deliver(self: Any) -> str:
+    """Try to deliver the webhook of this hint's job."""
+    delivery = runtime().deliveries.run(self.request.id)
+    if delivery is None:
+        raise Ignore
+    logger.info("webhook of job %s: %s", self.request.id, delivery.reason)
+    return str(delivery.reason)
+
+
+def _record(task_id: str, request: dict[str, Any]) -> str:
+    store = runtime().store
+    submission = store.submit([SwapRequest.parse(request)])[0]
+    if submission.outcome == "conflict":
+        raise IdempotencyConflict
+    store.name_also(task_id, str(submission.id))
+    return f"recorded as job {submission.id}"
+
+
+def _tell(report: Report) -> str:
+    decision = report.decision
+    if report.written != "ok":
+        # Another claim happened, or the job was cancelled meanwhile: what this attempt found is not the job's state.
+        logger.warning("job %s: the result came late: %s", report.job_id, report.written)
+        raise Ignore
+    if decision.event is Event.SUCCEED:
+        return JobState.SUCCEEDED.value
+    reason = f"{decision.code}: {decision.message}" if decision.code else decision.message
+    if decision.event is Event.FAIL:
+        raise SwapFailed(reason)
+    raise Retry(reason, exc=VendorTrouble(reason or str(decision.patch.get("reason"))), when=decision.delay_s)
+
+
+def _not_claimed(task: Any, answer: NotClaimed) -> NoReturn:
+    if answer.verdict == "later":
+        raise Retry("no slot near enough", exc=VendorTrouble("rate_limit: back in line"), when=None)
+    if answer.verdict in {JobState.CANCELLED, JobState.EXPIRED}:
+        task.send_event("task-revoked", terminated=False, signum=None, expired=answer.verdict == JobState.EXPIRED)
+    raise Ignore
