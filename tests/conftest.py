@@ -9,7 +9,7 @@ import redis
 from swapsandbox.redis_server import EmbeddedRedis
 
 from swapjobs import SwapClient
-from swapjobs.settings import WorkerSettings
+from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def redis_url(redis_server: EmbeddedRedis) -> str:
 
 @pytest.fixture
 def settings(redis_url: str) -> WorkerSettings:
-    return WorkerSettings(redis_url=redis_url, rate_limit="1000/s")  # type: ignore[arg-type]  # text, as in the environment
+    return WorkerSettings(redis_url=redis_url, rate_limit=Rate("1000/s"))
 
 
 @pytest.fixture

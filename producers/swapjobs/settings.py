@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple, Self
+from typing import Annotated, Final, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, GetPydanticSchema, SecretStr, ValidationError, field_validator, model_validator
@@ -24,38 +24,34 @@ PREFIX: Final = "SWAPJOBS_"
 _PERIOD_S: Final = {"s": 1, "m": 60, "h": 3600}
 
 
-class Rate(NamedTuple):
-    """So many calls in so many seconds."""
+class Rate(str):
+    """So many calls in so many seconds, written `5/s`, `300/m` or `1000/h`.
 
+    Raises:
+        ValueError: it is none of these.
+    """
+
+    __slots__ = ("calls", "period_s")
     calls: int
     period_s: int
+
+    def __new__(cls, text: str) -> Self:
+        match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([smh])\s*", text)
+        if match is None:
+            raise ValueError("must be a rate like 5/s, 300/m or 1000/h")
+        rate = super().__new__(cls, f"{match[1]}/{match[2]}")
+        rate.calls, rate.period_s = int(match[1]), _PERIOD_S[match[2]]
+        return rate
 
     @property
     def interval_s(self) -> float:
         """Seconds from one call to the next."""
         return self.period_s / self.calls
 
-    def __str__(self) -> str:
-        unit = next(name for name, seconds in _PERIOD_S.items() if seconds == self.period_s)
-        return f"{self.calls}/{unit}"
-
-
-def parse_rate(value: object) -> Rate:
-    """Read `5/s`, `300/m` or `1000/h`.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-    if isinstance(value, Rate):
-        return value
-    match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([smh])\s*", str(value))
-    if match is None:
-        raise ValueError("must be a rate like 5/s, 300/m or 1000/h")
-    return Rate(int(match[1]), _PERIOD_S[match[2]])
-
 
 RateSetting = Annotated[
-    Rate, GetPydanticSchema(lambda _type, _handler: core_schema.no_info_plain_validator_function(parse_rate))
+    Rate,
+    GetPydanticSchema(lambda _type, _handler: core_schema.no_info_plain_validator_function(lambda v: Rate(str(v)))),
 ]
 
 
@@ -108,7 +104,7 @@ class WorkerSettings(CoreSettings):
     api_url: str = Field("https://api.zhiqite.com", description="vendor base URL")
     api_key_id: SecretStr | None = Field(None, description="sent as X-Request-req-accessKeyId")
     api_key_secret: SecretStr | None = Field(None, description="sent as X-Request-req-accessKeySecret")
-    rate_limit: RateSetting = Field(Rate(5, 1), description="vendor calls for the whole fleet: N/s, N/m or N/h")
+    rate_limit: RateSetting = Field(Rate("5/s"), description="vendor calls for the whole fleet: N/s, N/m or N/h")
     rate_burst: int = Field(1, ge=1, le=10_000, description="calls that may be made at once after a pause")
     query_rate_limit: RateSetting | None = Field(
         None, description="queryTask calls of the whole fleet; unset: they share the rate"
@@ -137,7 +133,9 @@ class WorkerSettings(CoreSettings):
         900, gt=0, description="a lost call that queryTask can't tell about is sent again after this, and counted"
     )
     lease_s: float = Field(30, ge=2, description="a dead worker's jobs run again after this")
-    alive_file: str = Field("", description="touched every few seconds while the worker's loop and Redis work; empty: none")
+    alive_file: str = Field(
+        "", description="touched every few seconds while the worker's loop and Redis work; empty: none"
+    )
     concurrency: int = Field(32, ge=1, le=1000, description="slots of one worker process")
     webhook_concurrency: int = Field(16, ge=1, le=1000, description="slots of the webhook worker process")
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(

@@ -207,7 +207,7 @@ def test_calls_in_flight_are_capped_and_given_back(store: JobStore, settings: Wo
 
 
 def test_a_slot_is_booked_at_most_one_horizon_ahead(store: JobStore, settings: WorkerSettings) -> None:
-    store.set_limits(settings.model_copy(update={"rate_limit": Rate(5, 1)}))
+    store.set_limits(settings.model_copy(update={"rate_limit": Rate("5/s")}))
     ids = [submit(store) for _ in range(20)]
     waits = []
     for id_ in ids:

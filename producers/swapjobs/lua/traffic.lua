@@ -15,10 +15,15 @@ local function rate_of(step)
   return 'arrival', T.interval
 end
 
--- The theoretical arrival time, clamped: a clock that jumped back must not close the line for the length of the jump.
+-- The theoretical arrival time. Further ahead than a booking can have put it means that the clock jumped back (or that
+-- the rate was raised): it is cut, and kept so, else the line would stay closed for the length of the jump.
 local function arrival_of(field, interval)
   local latest = now + math.max(T.horizon, interval) + T.burst * interval
-  return math.min(math.max(T[field], now), latest)
+  if T[field] > latest + 1 then
+    T[field] = latest
+    redis.call('HSET', K.traffic, field, string.format('%.3f', latest))
+  end
+  return math.max(T[field], now)
 end
 
 local function paused_for()
@@ -41,7 +46,7 @@ local function book(step)
   local field, interval = rate_of(step)
   local arrival = arrival_of(field, interval) + interval
   local wait = math.max(arrival - T.burst * interval - now, 0)
-  if wait > math.max(T.horizon, interval) + 1e-6 then return nil end
+  if wait > math.max(T.horizon, interval) + 0.01 then return nil end
   T[field] = arrival
   redis.call('HSET', K.traffic, field, string.format('%.3f', arrival))
   return wait

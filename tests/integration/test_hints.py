@@ -1,0 +1,51 @@
+"""A hint is what the installed Celery would send, cut to what a worker needs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from celery import Celery
+from kombu import Queue
+
+from swapjobs import keys
+from swapjobs.hints import DELIVER_TASK, ID, SWAP_TASK, hint, template
+
+if TYPE_CHECKING:
+    from swapjobs.store import JobStore
+
+LONGEST = 400  # bytes: half of what a queued job may take, and a quarter of Celery's own message
+
+
+def sent_by_celery(store: JobStore, redis_url: str, lane: str) -> tuple[str, dict[str, Any]]:
+    app = Celery(broker=redis_url)
+    app.conf.update(
+        broker_transport_options={"priority_steps": list(keys.PRIORITY_STEPS)},
+        task_queues=[Queue(keys.SWAPS_QUEUE), Queue(keys.WEBHOOKS_QUEUE)],
+    )
+    queue, task = (keys.WEBHOOKS_QUEUE, DELIVER_TASK) if lane == "webhooks" else (keys.SWAPS_QUEUE, SWAP_TASK)
+    app.send_task(task, task_id="some-job", queue=queue, priority=9 if lane == "bulk" else 0, ignore_result=True)
+    app.close()
+    popped = store.redis.brpop([*keys.RUNWAYS.values()], timeout=1)
+    assert popped is not None
+    return popped[0], json.loads(popped[1])
+
+
+@pytest.mark.parametrize("lane", keys.LANES)
+def test_the_template_agrees_with_celerys_own_message(store: JobStore, redis_url: str, lane: str) -> None:
+    runway, theirs = sent_by_celery(store, redis_url, lane)
+    ours = json.loads(hint(lane, "some-job"))
+    assert runway == keys.RUNWAYS[lane]
+    assert set(ours) <= set(theirs)
+    assert ours["content-type"] == theirs["content-type"]
+    for part in ("headers", "properties"):
+        for name, value in ours[part].items():
+            if name != "delivery_tag":
+                assert theirs[part][name] == value, name
+
+
+def test_a_hint_carries_nothing_but_the_id() -> None:
+    for lane in keys.LANES:
+        assert len(hint(lane, "x" * 24)) < LONGEST
+        assert template(lane).count(ID) == 3

@@ -1,0 +1,172 @@
+"""What follows from an outcome: pure, with time and randomness given."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swapjobs.errors import ErrorCode
+from swapjobs.lifecycle import Event
+from swapjobs.record import Record
+from swapjobs.settings import WorkerSettings
+from swapjobs.store import Claim
+from swapworker.attempt import vendor_id_of
+from swapworker.outcome import (
+    AccountRefused,
+    Failed,
+    NotKnown,
+    Outcome,
+    Pending,
+    Succeeded,
+    Throttled,
+    TryAgain,
+    Unseen,
+)
+from swapworker.retry import Decision, backoff, decide
+
+SETTINGS = WorkerSettings(max_attempts=3, retry_base_s=1, retry_cap_s=20, call_timeout_s=10)
+NOW_MS = 1_800_000_000_000
+
+
+def claimed(step: str = "send", **fields: Any) -> Claim:
+    record = Record(
+        "j1",
+        {"tenant": "default", "business_id": "b1", **{name: str(value) for name, value in fields.items()}},
+        [{}],
+    )
+    return Claim(job=record, fence=1, step=step, wait_s=0, now_ms=NOW_MS)  # type: ignore[arg-type]  # a literal by value
+
+
+def decided(outcome: Outcome, claim: Claim | None = None, **options: Any) -> Decision:
+    return decide(outcome, claim or claimed(), SETTINGS, lambda: 0.5, **options)
+
+
+outcomes = st.sampled_from(
+    [
+        Succeeded("https://o.example/1.png"),
+        Failed(ErrorCode.NO_FACE, "none"),
+        Pending("t1"),
+        TryAgain(ErrorCode.VENDOR_ERROR, "503"),
+        TryAgain(ErrorCode.VENDOR_ERROR, "503", retry_after_s=7),
+        Unseen(ErrorCode.VENDOR_TIMEOUT, "timeout"),
+        NotKnown(),
+        Throttled("429", retry_after_s=4),
+        Throttled("429"),
+        AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "401"),
+    ]
+)
+
+
+@given(outcomes, st.sampled_from(["send", "query"]), st.integers(0, 10), st.integers(0, 10), st.floats(0, 0.999))
+def test_every_outcome_leads_somewhere(outcome: Outcome, step: str, attempts: int, refusals: int, dice: float) -> None:
+    claim = claimed(step, attempts=attempts, sent_at=NOW_MS - 60_000)
+    decision = decide(outcome, claim, SETTINGS, lambda: dice, refusals=refusals)
+    assert decision.event in {Event.SUCCEED, Event.FAIL, Event.WAIT}
+    assert decision.delay_s >= 0
+    if decision.event is Event.WAIT:
+        assert decision.patch["step"] in {"send", "query"}
+    if decision.entry:
+        assert json.loads(decision.entry)["kind"] in {"attempt", "error", "result"}
+    charged = int(decision.patch.get("attempts", attempts)) - attempts
+    assert charged in {0, 1}
+    if isinstance(outcome, (Throttled, Pending)):
+        assert charged == 0
+        assert decision.event is Event.WAIT
+
+
+@given(outcomes, st.integers(0, 10))
+def test_a_call_whose_outcome_was_not_seen_is_never_simply_sent_again(outcome: Outcome, attempts: int) -> None:
+    if isinstance(outcome, Unseen):
+        decision = decided(outcome, claimed("send", attempts=attempts))
+        assert decision.event is Event.WAIT
+        assert decision.patch["step"] == "query"
+
+
+@given(st.integers(1, 60), st.floats(0, 0.999))
+def test_backoff_has_full_jitter_below_a_doubling_ceiling_and_a_cap(failures: int, dice: float) -> None:
+    pause = backoff(failures, SETTINGS, lambda: dice)
+    assert 0 <= pause < min(2 ** (failures - 1), 20)
+    assert pause == pytest.approx(dice * min(2 ** (failures - 1), 20))
+
+
+def test_the_last_attempt_fails_the_job_and_says_why() -> None:
+    decision = decided(TryAgain(ErrorCode.VENDOR_ERROR, "HTTP 503"), claimed(attempts=2))
+    assert decision.event is Event.FAIL
+    error = json.loads(decision.entry)
+    assert error["code"] == "attempts_exhausted"
+    assert "HTTP 503" in error["message"]
+    assert error["retryable"] is True
+
+
+def test_retry_after_is_waited_for_at_least() -> None:
+    assert decided(TryAgain(ErrorCode.VENDOR_ERROR, "busy", retry_after_s=42)).delay_s == 42
+
+
+def test_a_throttled_call_pauses_the_fleet_and_charges_nothing() -> None:
+    decision = decided(Throttled("too fast", retry_after_s=5))
+    assert (decision.pause_s, decision.delay_s) == (5, 5)
+    assert "attempts" not in decision.patch
+    assert decision.patch["reason"] == "rate_limit"
+
+
+def test_polls_pause_longer_and_longer_up_to_the_cap() -> None:
+    pauses = [decided(Pending(), claimed(polls=polls)).delay_s for polls in (0, 1, 5, 50)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] == pytest.approx(SETTINGS.poll_base_s)
+    assert pauses[-1] == pytest.approx(SETTINGS.poll_cap_s)
+
+
+def test_unknown_counts_only_after_a_call_timeout_and_when_said_twice() -> None:
+    early = decided(NotKnown(), claimed("query", sent_at=NOW_MS - 4000))
+    assert (early.patch["step"], early.patch["questions"]) == ("query", 0)
+    assert early.delay_s == pytest.approx(6)
+    first = decided(NotKnown(), claimed("query", sent_at=NOW_MS - 11_000))
+    assert (first.patch["step"], first.patch["questions"]) == ("query", 1)
+    second = decided(NotKnown(), claimed("query", sent_at=NOW_MS - 14_000, questions=1))
+    assert second.patch["step"] == "send"
+
+
+def test_a_query_that_cannot_answer_is_asked_again_until_it_is_given_up_and_counted() -> None:
+    waiting = decided(Unseen(ErrorCode.VENDOR_ERROR, "503"), claimed("query", sent_at=NOW_MS - 60_000))
+    assert waiting.patch["step"] == "query"
+    assert "maybe_paid_twice" not in waiting.patch
+    given_up = decided(Unseen(ErrorCode.VENDOR_ERROR, "503"), claimed("query", sent_at=NOW_MS - 901_000))
+    assert given_up.patch["step"] == "send"
+    assert given_up.patch["maybe_paid_twice"] == 1
+
+
+def test_refused_credentials_close_the_line_only_when_three_jobs_got_them() -> None:
+    refused = AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "HTTP 401")
+    alone = decided(refused, refusals=1)
+    assert alone.pause_s == 0
+    assert alone.patch["attempts"] == 1
+    fleet = decided(refused, refusals=3)
+    assert fleet.pause_s > 0
+    assert "attempts" not in fleet.patch
+    last = decided(refused, claimed(attempts=2), refusals=1)
+    assert json.loads(last.entry)["code"] == "rejected_by_vendor"
+
+
+ids = st.text("ab2-", min_size=1, max_size=3)
+uses = st.tuples(st.sampled_from(["default", "a", "b", "2"]), ids, st.integers(1, 3))
+
+
+@given(uses, uses)
+def test_what_the_vendor_gets_is_different_for_different_jobs(
+    one: tuple[str, str, int], two: tuple[str, str, int]
+) -> None:
+    sent = [
+        vendor_id_of(claimed(tenant=tenant, business_id=business_id, generation=generation), SETTINGS)
+        for tenant, business_id, generation in (one, two)
+    ]
+    assert (sent[0] == sent[1]) == (one == two)
+
+
+def test_the_vendor_gets_the_callers_own_id_at_its_first_use() -> None:
+    assert vendor_id_of(claimed(business_id="order-1"), SETTINGS) == "order-1"
+    prefixed = SETTINGS.model_copy(update={"vendor_id_prefix": "stage."})
+    assert vendor_id_of(claimed(business_id="order-1", generation=2), prefixed) == "stage.default~order-1~2"
