@@ -81,7 +81,10 @@ class EmbeddedRedis:
         command = [find_server()]
         for name, value in options.items():
             command += [f"--{name}", value]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603 - our own fixed command
+        # in a session of its own: at a Ctrl-C it must outlive the workers that use it
+        self.process = subprocess.Popen(  # noqa: S603 - our own fixed command
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
         until = time.monotonic() + deadline_s
         with redis.Redis(port=self.port) as client:
             while True:

@@ -36,6 +36,7 @@ class Rate(str):
     period_s: int
 
     def __new__(cls, text: str) -> Self:
+        """Read the text."""
         match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([smh])\s*", text)
         if match is None:
             raise ValueError("must be a rate like 5/s, 300/m or 1000/h")

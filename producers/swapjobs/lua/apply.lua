@@ -10,17 +10,16 @@ local job = read(id)
 if not job then return 'gone' end
 if tonumber(ARGV[7]) > 0 then pause_until(now + ARGV[7]) end
 if job.claims ~= fence then return 'fenced' end
-if entry ~= '' then entry = '\n' .. entry end
 if not MOVES[event][job.state] then
   local paid_anyway = event == 'succeed' and (job.state == STATE.cancelled or job.state == STATE.expired)
   if not paid_anyway then return job.state end
-  redis.call('APPEND', K.history .. id, entry)
+  if entry ~= '' then add_to_history(id, entry) end
   redis.call('HINCRBY', K.traffic, 'count:late_success', 1)
   return 'late'
 end
 local state = TARGET[event]
 if #ARGV > 7 then redis.call('HSET', K.job .. id, unpack(ARGV, 8)) end
-if entry ~= '' then redis.call('APPEND', K.history .. id, entry) end
+if entry ~= '' then add_to_history(id, entry) end
 if event == 'succeed' then redis.call('DEL', K.refused) end
 if event ~= 'wait' then
   finish(id, job, state)

@@ -2,6 +2,11 @@
 -- needs: clock, line, traffic, refill
 local TOMBSTONE_MS = 40 * 86400 * 1000
 
+-- Written anew and not appended: APPEND keeps as much room again in reserve.
+local function add_to_history(id, line)
+  redis.call('SET', K.history .. id, (redis.call('GET', K.history .. id) or '') .. '\n' .. line, 'KEEPTTL')
+end
+
 local function expire(id)
   redis.call('PEXPIRE', K.job .. id, RESULT_TTL_MS)
   redis.call('PEXPIRE', K.history .. id, RESULT_TTL_MS)
@@ -22,7 +27,7 @@ end
 local function finish(id, job, state)
   leave_place(id, job)
   redis.call('HSET', K.job .. id, 'state', state, 'finished_at', now_ms)
-  redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason')
+  redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason', 'step', 'sent_at')
   if job.expires_at then redis.call('ZREM', K.wake, 'expiry:' .. id) end
   redis.call('SET', K.tombstone .. id, job.fingerprint .. ' ' .. (job.generation or 1), 'PX', RESULT_TTL_MS + TOMBSTONE_MS)
   if job.hook_host then

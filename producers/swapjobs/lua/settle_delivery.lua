@@ -9,7 +9,7 @@ if not hook[1] then return 'gone' end
 if hook[1] ~= 'pending' or hook[2] ~= ARGV[2] then return 'fenced' end
 redis.call('HINCRBY', key, 'hook_tries', 1)
 redis.call('HSET', key, 'hook', state, 'hook_status', ARGV[5])
-redis.call('APPEND', K.history .. id, '\n' .. ARGV[6])
+add_to_history(id, ARGV[6])
 redis.call('ZREM', K.wake, 'delivery:' .. id)
 if state == 'pending' then
   local at = math.floor(now + ARGV[4])
