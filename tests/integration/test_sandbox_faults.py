@@ -125,6 +125,14 @@ def test_latency_delays_the_answer(client: httpx.Client) -> None:
     assert time.monotonic() - began >= 0.3
 
 
+def test_calls_under_way_at_once_are_counted(client: httpx.Client) -> None:
+    arm(client, "latency:ms=500")
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda at: swap(client, f"job-{at}"), range(4)))
+    counts = stats(client)
+    assert (counts["max_in_flight"], counts["in_flight"]) == (4, 0)
+
+
 def test_a_client_that_gives_up_on_a_slow_call_pays_for_it_all_the_same(client: httpx.Client) -> None:
     arm(client, "latency:ms=300")
     with pytest.raises(httpx.ReadTimeout):

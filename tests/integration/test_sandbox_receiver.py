@@ -113,7 +113,7 @@ def test_malformed_headers_are_refused_and_break_nothing(client: httpx.Client, h
 
 
 def test_the_library_signs_rightly_only_times_in_utc() -> None:
-    """standardwebhooks relabels any aware time as UTC instead of converting it; our worker must sign in UTC."""
+    """The library relabels any aware time as UTC instead of converting it; our worker must sign in UTC."""
     moment = datetime(2026, 11, 22, 16, 0, tzinfo=UTC)
     check = standardwebhooks.Webhook(SECRET)
     local = moment.astimezone(timezone(timedelta(hours=8)))

@@ -21,6 +21,7 @@ from swapsandbox.serving import RemoteHostRefused, check_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 TOOL = "/AIGCImgOpenServ/saas/tool"
 PICTURES = {"sourceUrl": "http://127.0.0.1/a.png", "targetUrl": "http://127.0.0.1/b.png"}
@@ -183,6 +184,7 @@ def test_only_loopback_hosts_pass_unless_more_is_allowed() -> None:
         (["--host", "0.0.0.0"], "error: refusing to listen on 0.0.0.0"),
         (["--fault", "http_503:count"], "error: fault 'http_503:count': 'count' is not key=value"),
         (["--rate", "fast"], "error: not a rate: 'fast'"),
+        (["--port", "65536"], "error: can't listen on 127.0.0.1 port 65536: it is not from 0 to 65535"),
         (["--rate", "5", "--burst", "0"], "error: a rate must be above 0 and a burst at least 1"),
     ],
 )
@@ -199,10 +201,32 @@ def test_options_that_cannot_be_followed_end_the_program_with_the_reason(argumen
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "error: the face swap can't be loaded (no OpenCV here): install swapjobs[demo], or start with --no-swap"),
+        (["--workers", "0"], "error: at least 1 process must swap faces, not 0"),
+    ],
+)
+def test_without_a_working_face_swap_the_start_fails_and_names_the_way_out(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
+    (tmp_path / "cv2.py").write_text("raise ImportError('no OpenCV here')")
+    ended = subprocess.run(
+        [sys.executable, "-m", "swapsandbox.server", "--port", "0", *arguments],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (2, f"{complaint}\n")
+
+
 def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ServerFailed, match=rf"status 2:\nerror: .*can't listen on 127.0.0.1 port {port}"):
+        with pytest.raises(ServerFailed, match=rf"status 2:\nerror: can't listen on 127.0.0.1 port {port}"):
             sandbox("--no-swap", port=port).start()
 
 
@@ -250,7 +274,7 @@ def test_a_server_can_be_started_again_where_it_was() -> None:
     for _ in range(2):
         with server:
             addresses.append(server.url)
-            assert httpx.get(f"{server.url}/healthz", trust_env=False).json() == {"status": "ok"}
+            assert httpx.get(f"{server.url}/healthz", trust_env=False).json() == {"status": "ok", "pid": server.pid}
     assert addresses[0] == addresses[1]
     assert server.pid is None
     assert server.stop() is None

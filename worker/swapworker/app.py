@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from celery import Celery
+from celery import Celery, signals
+from celery.concurrency import get_implementation
 from kombu import Queue
 
 from swapjobs import hints, keys
@@ -70,6 +71,19 @@ app.conf.update(
     worker_cancel_long_running_tasks_on_connection_loss=False,
     enable_utc=True,
 )
+
+
+@signals.worker_init.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def refuse_other_pools(sender: Any, **_: Any) -> None:
+    """Refuse a pool under which the promises would not hold, before it starts any process."""
+    pool = get_implementation(sender.pool_cls).__module__.rpartition(".")[2]
+    if pool not in {"thread", "solo"}:
+        raise SystemExit(
+            f"swapjobs: pool {pool} is not supported, use threads or solo: under prefork leases cannot be renewed,"
+            " under gevent and eventlet nothing is gained"
+        )
+
+
 app.steps["worker"].add(DispatcherStep)
 app.steps["consumer"].add(AliveStep)
 

@@ -20,10 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_POOLS: Final = {
-    "celery.concurrency.thread": "threads",
-    "celery.concurrency.solo": "solo",
-}
 _STAND_BY_S: Final = 0.5
 
 
@@ -65,19 +61,17 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
     """Checks what the worker stands on, tells the fleet its limits, and runs the dispatcher."""
 
     def __init__(self, worker: Any, **options: Any) -> None:
-        pool = worker.pool_cls.__module__
-        if pool not in _POOLS:
-            raise SystemExit(
-                f"swapjobs: pool {pool.rpartition('.')[2]} is not supported, use {' or '.join(_POOLS.values())}: under prefork"
-                " leases cannot be renewed, under gevent and eventlet nothing is gained"
-            )
         self._dispatcher: Dispatcher | None = None
         super().__init__(worker, **options)
 
     def start(self, worker: Any) -> None:
-        """Refuse an unfit Redis, else begin."""
+        """Refuse a Redis that is unfit or not there, else begin."""
         runtime: Runtime = worker.app.runtime()
-        problems = [problem for problem in server_problems(runtime.store.redis) if problem.fatal]
+        try:
+            problems = [problem for problem in server_problems(runtime.store.redis) if problem.fatal]
+        except redis.RedisError as error:
+            # Whoever supervises the worker starts it again.
+            raise SystemExit(f"swapjobs: Redis cannot be reached ({error}); see SWAPJOBS_REDIS_URL") from None
         if problems:
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.set_limits(runtime.settings)

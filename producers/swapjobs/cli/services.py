@@ -66,16 +66,20 @@ def run_together(commands: Sequence[Sequence[str]]) -> int:
     reaches each only once.
     """
     children = [subprocess.Popen(command, start_new_session=True) for command in commands]  # noqa: S603 - our own
+    running = {child.pid: child for child in children}
 
-    def pass_on(_number: int, _frame: FrameType | None) -> None:
-        for child in children:
-            if child.poll() is None:
+    told: set[int] = set()
+
+    def pass_on(number: int | None, _frame: FrameType | None) -> None:
+        for pid, child in running.items():
+            # A second SIGTERM cuts running jobs off, so only the user's own second signal is passed on as one.
+            if number is not None or pid not in told:
+                told.add(pid)
                 child.send_signal(signal.SIGTERM)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, pass_on)
     status = 0
-    running = {child.pid: child for child in children}
     while running:
         pid, result = os.wait()
         child = running.pop(pid, None)
@@ -83,7 +87,7 @@ def run_together(commands: Sequence[Sequence[str]]) -> int:
             continue
         child.returncode = os.waitstatus_to_exitcode(result)
         status = status or child.returncode
-        pass_on(0, None)
+        pass_on(None, None)
     return abs(status)
 
 

@@ -1,0 +1,12 @@
+"""The fixtures of `conftest_acceptance`, for this folder."""
+
+from conftest_acceptance import (  # noqa: F401 - pytest finds fixtures by name
+    environment,
+    hooks,
+    program,
+    receiver_server,
+    sandbox_server,
+    swapjobs_cli,
+    vendor,
+    worker,
+)

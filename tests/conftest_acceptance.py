@@ -1,0 +1,200 @@
+"""Real worker processes, the sandbox over HTTP, a webhook receiver: what a user would have."""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+import pytest
+from factories import wait_until
+from swapsandbox.process import ServerProcess, receiver, sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from swapjobs import SwapClient
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
+
+
+class Program:
+    """A child process of a test: its output is read all the time, and it is gone at the end of the block."""
+
+    def __init__(self, *command: str, cwd: Path, env: dict[str, str]) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=cwd,
+            env={**kept, "PYTHONUNBUFFERED": "1", **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        with self.process.stdout as stream:
+            for line in stream:
+                self.lines.append(line)
+
+    @property
+    def output(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for(self, text: str, *, count: int = 1, deadline_s: float = 30) -> Self:
+        """Return when the output holds `text`."""
+
+        def told() -> bool:
+            assert self.process.poll() is None or self.output.count(text) >= count, self.output[-4000:]
+            return self.output.count(text) >= count
+
+        wait_until(told, deadline_s=deadline_s, what=f"{text!r} in the output")
+        return self
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def end(self, number: int = signal.SIGTERM, *, deadline_s: float = 30) -> int:
+        """Send a signal, wait, and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        status = self.process.wait(deadline_s)
+        self._reader.join(5)
+        return status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+        self._reader.join(5)
+
+
+class Sandbox:
+    """The vendor of a test, and what it saw."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.url = server.url
+        self._http = httpx.Client(base_url=server.url, trust_env=False, timeout=10)
+
+    def faults(self, *faults: str) -> None:
+        self._http.put("/_sandbox/faults", json=list(faults)).raise_for_status()
+
+    def get(self, path: str) -> Any:
+        return self._http.get(f"/_sandbox/{path}").raise_for_status().json()
+
+    def reset(self) -> None:
+        self._http.post("/_sandbox/reset").raise_for_status()
+        self.faults()
+
+    def close(self) -> None:
+        self._http.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[ServerProcess]:
+    with sandbox("--no-swap") as server:
+        yield server
+
+
+@pytest.fixture
+def vendor(sandbox_server: ServerProcess) -> Iterator[Sandbox]:
+    """The sandbox without faults and with empty books; it swaps nothing, so it answers at once."""
+    vendor = Sandbox(sandbox_server)
+    vendor.reset()
+    yield vendor
+    vendor.close()
+
+
+@pytest.fixture(scope="session")
+def receiver_server() -> Iterator[ServerProcess]:
+    with receiver("--secret", SECRET) as server:
+        yield server
+
+
+@pytest.fixture
+def hooks(receiver_server: ServerProcess) -> Iterator[httpx.Client]:
+    """The webhook receiver; it has seen nothing yet."""
+    with httpx.Client(base_url=receiver_server.url, trust_env=False, timeout=10) as client:
+        client.post("/_receiver/reset").raise_for_status()
+        yield client
+
+
+@pytest.fixture
+def environment(redis_url: str, vendor: Sandbox) -> dict[str, str]:
+    """The settings of every program of the test."""
+    return {
+        "SWAPJOBS_REDIS_URL": redis_url,
+        "SWAPJOBS_API_URL": vendor.url,
+        "SWAPJOBS_API_KEY_ID": "the-key-id-of-the-tests",
+        "SWAPJOBS_API_KEY_SECRET": "the-key-secret-of-the-tests",
+        "SWAPJOBS_RATE_LIMIT": "200/s",
+        "SWAPJOBS_CONCURRENCY": "8",
+        "SWAPJOBS_CALL_TIMEOUT_S": "3",
+        "SWAPJOBS_RETRY_BASE_S": "0.2",
+        "SWAPJOBS_RETRY_CAP_S": "1",
+        "SWAPJOBS_POLL_BASE_S": "0.3",
+        "SWAPJOBS_LEASE_S": "3",
+        "SWAPJOBS_WEBHOOK_SECRETS": SECRET,
+        "SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+    }
+
+
+@pytest.fixture
+def program(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Program]]:
+    """Start `python -m ...` with the settings of the test, and end it with the test."""
+    started: list[Program] = []
+
+    def start(*command: str, **settings: str) -> Program:
+        program = Program(*command, cwd=tmp_path, env={**environment, **settings})
+        started.append(program.__enter__())
+        return program
+
+    yield start
+    for each in reversed(started):
+        each.__exit__()
+
+
+@pytest.fixture
+def worker(program: Callable[..., Program]) -> Program:
+    """One Celery worker for both queues."""
+    return program("celery", "-A", "swapworker.app", "worker", "-l", "info").wait_for("ready.")
+
+
+@pytest.fixture
+def swapjobs_cli(program: Callable[..., Program]) -> Callable[..., tuple[int, str]]:
+    """Run the command line to its end; return exit status and output."""
+
+    def run(*arguments: str, **settings: str) -> tuple[int, str]:
+        started = program("swapjobs", *arguments, **settings)
+        status = started.process.wait(60)
+        started.__exit__()
+        return status, started.output
+
+    return run
+
+
+def finished(client: SwapClient, job_id: str, *, hook: bool = False) -> Any:
+    """Return the job at its end, and with `hook` once its webhook is delivered."""
+    job = client.wait(job_id, 30)
+    if hook:
+        wait_until(lambda: (found := client.get(job_id).webhook) and found.state != "pending")
+        job = client.get(job_id)
+    return job
