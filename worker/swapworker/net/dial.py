@@ -1,0 +1,153 @@
+"""Opening a connection: the URL's parts, one deadline, the name's addresses, a check on them, TCP.
+
+The lookup belongs to the deadline like everything else, and an address that was checked is the one connected to:
+there is no second lookup that a hostile name server could answer differently.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import certifi
+
+IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+Guard = Callable[[IpAddress], str | None]
+"""Says why an address must not be connected to, or None."""
+
+
+class Forbidden(OSError):
+    """The guard refused every address of the host."""
+
+
+class Deadline:
+    """One span of time that all steps of an exchange share."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._end = time.monotonic() + timeout_s
+
+    def left_s(self) -> float:
+        """Return the seconds left, more than 0.
+
+        Raises:
+            TimeoutError: none is left.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("deadline passed")
+        return left
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where to connect: scheme, host (ASCII, no brackets) and port of a URL."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def header(self) -> bytes:
+        """The value of the Host header."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        default = 443 if self.scheme == "https" else 80
+        return (host if self.port == default else f"{host}:{self.port}").encode("ascii")
+
+
+def split_url(url: str) -> tuple[Origin, bytes]:
+    """Return the origin of an http or https URL, and the target to ask it for (path and query, percent-encoded).
+
+    Raises:
+        ValueError: it is no such URL; the text does not repeat it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else host.encode("idna").decode("ascii")
+    except ValueError:
+        raise ValueError("not a URL") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("not an http or https URL")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    origin = Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
+    return origin, quote(target, safe="/?%:@!$&'()*+,;=-._~[]").encode("ascii")
+
+
+@functools.cache
+def default_tls() -> ssl.SSLContext:
+    """Return the one TLS context of the process: building it costs 30 ms. Trusts the system's store and certifi's."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def connect(origin: Origin, deadline: Deadline, *, guard: Guard | None = None) -> socket.socket:
+    """Return a connected socket; addresses are tried in turn, sharing what time is left.
+
+    Raises:
+        Forbidden: `guard` refused all addresses.
+        OSError: no connection; what is raised is the last address's problem.
+    """
+    problem: OSError = OSError("the host has no address")
+    addresses = _permitted(_look_up(origin, deadline), guard)
+    for others, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        plain = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            plain.settimeout(deadline.left_s() / others)
+            plain.connect(address)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            plain.close()
+            problem = error
+        except BaseException:
+            plain.close()
+            raise
+        else:
+            return plain
+    raise problem
+
+
+def _permitted(found: list[_Found], guard: Guard | None) -> list[_Found]:
+    if guard is None:
+        return found
+    reasons = [guard(ipaddress.ip_address(address[0])) for _, address in found]
+    if reasons and all(reasons):
+        raise Forbidden(reasons[0])
+    return [one for one, reason in zip(found, reasons, strict=True) if reason is None]
+
+
+_Found = tuple[int, Any]  # address family, and what socket.connect takes for it
+
+
+def _look_up(origin: Origin, deadline: Deadline) -> list[_Found]:
+    """Ask for the host's addresses, in a thread of its own: getaddrinfo knows no timeout.
+
+    A thread that is stuck in a dead name server is left behind; it ends when the system's resolver gives up.
+    """
+    answers: queue.SimpleQueue[list[_Found] | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
+            answers.put([(family, address) for family, _, _, _, address in found])
+        except (OSError, ValueError) as error:  # ValueError: a label that IDNA refuses
+            answers.put(error)
+
+    threading.Thread(target=ask, name="look-up", daemon=True).start()
+    try:
+        answer = answers.get(timeout=deadline.left_s())
+    except queue.Empty:
+        raise TimeoutError("the name was not looked up in time") from None
+    if isinstance(answer, list):
+        return answer
+    raise answer if isinstance(answer, OSError) else OSError("not a host name")

@@ -1,0 +1,161 @@
+"""From a reply, or the lack of one, to an outcome: the one place that reads HTTP statuses and the vendor's codes.
+
+Pure functions. What divides the outcomes of a swap call is whether the vendor may have begun to work (and to charge):
+
+========================================================  =========================================================
+code 200 and status 1 with a picture                      Succeeded
+code 200 and status 2                                     Failed (no_face, image_unreachable, swap_failed)
+code 200 and another status, or no picture yet            Pending
+401, 403; 402 or words about quota                        AccountRefused (credentials_rejected, quota_exhausted)
+429; 503 with Retry-After                                 Throttled
+other 4xx                                                 Failed (rejected_by_vendor)
+503; 3xx; a 404 that the vendor's program did not give    TryAgain: refused, nothing was begun
+an unknown code without a task                            TryAgain (vendor_error)
+other 5xx, 408; not the vendor's JSON; a lost reply       Unseen: look it up before sending again
+========================================================  =========================================================
+
+A number means the same as HTTP status and as `code` inside HTTP 200. A query differs in one thing: what is no answer
+about the task is `Unseen`, and only the vendor's own word makes it `NotKnown`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.errors import ErrorCode
+from swapjobs.tools import check_url
+from swapworker.net import BadReply, NetError, NotSent, Reply, ResponseTooLarge, TimedOut, retry_after_s
+from swapworker.outcome import (
+    AccountRefused,
+    Failed,
+    NotKnown,
+    Outcome,
+    Pending,
+    Succeeded,
+    Throttled,
+    TryAgain,
+    Unseen,
+)
+from swapworker.vendor.texts import presentable, reason_of, speaks_of_quota
+from swapworker.vendor.wire import DONE, FAILED, OK, Envelope, TaskData, parse_envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+_SERVER_ERROR: Final = 500
+# Inside an HTTP error these codes say more than the status.
+_TELLING_CODES: Final = frozenset({"401", "402", "403", "429"})
+# Without the vendor's envelope these come from something in front of it: the wrong address, or a bad day of a proxy.
+_MISROUTED: Final = frozenset({"404", "405", "410", "421"})
+
+
+def read_swap(reply: Reply, now: datetime, hide: Collection[str] = ()) -> Outcome:
+    """Return what the reply to a swap call means.
+
+    `now` is for a Retry-After with a date; no message quotes a string of `hide`.
+    """
+    envelope = parse_envelope(reply.body, hide)
+    number = _number(reply, envelope)
+    if number == OK:
+        return _read_task(envelope)
+    return _read_account(reply, number, envelope, now) or _read_refusal(number, envelope)
+
+
+def read_query(reply: Reply, now: datetime, unknown_codes: Collection[str], hide: Collection[str] = ()) -> Outcome:
+    """Return what the reply to a query means; `unknown_codes` say that the vendor does not know the task."""
+    envelope = parse_envelope(reply.body, hide)
+    number = _number(reply, envelope)
+    if number == OK and envelope is not None and envelope.says_no_data:
+        return NotKnown()
+    if number == OK:
+        return _read_task(envelope)
+    account = _read_account(reply, number, envelope, now)
+    if account is not None:
+        return account
+    if envelope is not None and envelope.code in unknown_codes and reply.status < _SERVER_ERROR:
+        return NotKnown()
+    return Unseen(ErrorCode.VENDOR_ERROR, _message(number, envelope))
+
+
+def read_swap_error(error: NetError) -> Outcome:
+    """Return what it means that a swap call got no reply."""
+    if isinstance(error, NotSent):
+        return TryAgain(ErrorCode.VENDOR_UNREACHABLE, str(error))
+    return read_query_error(error)
+
+
+def read_query_error(error: NetError) -> Outcome:
+    """Return what it means that a query got no reply: never anything about the task."""
+    if isinstance(error, TimedOut):
+        return Unseen(ErrorCode.VENDOR_TIMEOUT, str(error))
+    if isinstance(error, BadReply | ResponseTooLarge):
+        return Unseen(ErrorCode.BAD_RESPONSE, str(error))
+    return Unseen(ErrorCode.VENDOR_UNREACHABLE, str(error))
+
+
+def _number(reply: Reply, envelope: Envelope | None) -> str:
+    """Return what decides: the HTTP status, or the code inside if that says more; "200" is a reply to be read."""
+    code = envelope.code if envelope is not None else None
+    if 200 <= reply.status < 300:  # noqa: PLR2004 - HTTP
+        return code if code is not None else OK
+    return code if code in _TELLING_CODES else str(reply.status)
+
+
+def _read_task(envelope: Envelope | None) -> Outcome:
+    if envelope is None:
+        return Unseen(ErrorCode.BAD_RESPONSE, "the vendor's reply is not its JSON")
+    task = envelope.task
+    if task is None:
+        return Unseen(ErrorCode.BAD_RESPONSE, "the vendor's reply does not tell of a task")
+    if task.status == FAILED:
+        return _read_failure(envelope, task)
+    if task.status != DONE or not task.output_image_url:
+        return Pending(task.task_id)
+    try:
+        return Succeeded(check_url(task.output_image_url.strip().replace(" ", "%20")), task.task_id)
+    except ValueError as problem:
+        return Unseen(ErrorCode.BAD_RESPONSE, f"the vendor's outputImageUrl {problem}")
+
+
+def _read_failure(envelope: Envelope, task: TaskData) -> Failed:
+    text = "" if (envelope.msg or "").strip().lower() in {"success", "ok"} else envelope.msg or ""
+    code, retryable = reason_of(" ".join([text, *task.texts]))
+    return Failed(code, presentable(text) or "the vendor could not swap the face (status 2)", retryable)
+
+
+def _read_account(reply: Reply, number: str, envelope: Envelope | None, now: datetime) -> Outcome | None:
+    """Return the outcome of a reply that is about our account or our speed, not about the task."""
+    text = envelope.msg or "" if envelope is not None else ""
+    if number in {"429", "503"}:
+        wait_s = retry_after_s(reply.headers, now)
+        if number == "429" or wait_s is not None:
+            return Throttled(_message(number, envelope), wait_s)
+    if number == "402" or speaks_of_quota(text):
+        return AccountRefused(ErrorCode.QUOTA_EXHAUSTED, _message(number, envelope))
+    if number in {"401", "403"}:
+        return AccountRefused(ErrorCode.CREDENTIALS_REJECTED, _message(number, envelope))
+    return None
+
+
+def _read_refusal(number: str, envelope: Envelope | None) -> Outcome:
+    """Return the outcome of a swap call that was answered with anything but "200"."""
+    message = _message(number, envelope)
+    kind = number[0] if re.fullmatch(r"[345]\d\d", number) else ""
+    if kind == "3":
+        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}: a redirect; is SWAPJOBS_API_URL right?")
+    if number in _MISROUTED and not (envelope is not None and envelope.is_vendors):
+        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}, not from the vendor's program; is SWAPJOBS_API_URL right?")
+    if number == "408" or (kind == "5" and number != "503"):
+        return Unseen(ErrorCode.VENDOR_ERROR, message)
+    if kind == "4":
+        return Failed(ErrorCode.REJECTED_BY_VENDOR, message)
+    if kind == "" and envelope is not None and envelope.task is not None:
+        return Unseen(ErrorCode.VENDOR_ERROR, message)  # whatever it says, there is a task
+    return TryAgain(ErrorCode.VENDOR_ERROR, message)
+
+
+def _message(number: str, envelope: Envelope | None) -> str:
+    text = presentable(envelope.msg or "") if envelope is not None else ""
+    return f"the vendor answered {presentable(number)}" + (f": {text}" if text else "")

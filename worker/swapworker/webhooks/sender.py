@@ -1,0 +1,108 @@
+"""One delivery of a webhook: sign, send, say what came of it. Never raises for what a receiver does."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from standardwebhooks import Webhook
+
+from swapworker.net import Connection, Deadline, Headers, NetError, Reply, retry_after_s, split_url
+from swapworker.webhooks import addresses
+
+if TYPE_CHECKING:
+    import ssl
+
+    from swapjobs.settings import WorkerSettings
+
+_MAX_REPLY_BYTES: Final = 4096  # only the status counts; reading a little spares the receiver a broken connection
+_GONE: Final = 410
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came of one try. `status` is None without an answer; `gone`: the receiver wants no more of it, ever."""
+
+    ok: bool
+    status: int | None
+    duration_ms: int
+    reason: str = ""
+    retry_after_s: float | None = None
+    gone: bool = False
+
+
+class WebhookSender:
+    """Sends signed events. Thread-safe; one for each worker process.
+
+    Each delivery has a connection of its own: receivers differ, an address is checked when it is connected to, and an
+    idle connection to a customer's server is worth less than that.
+    """
+
+    def __init__(self, settings: WorkerSettings, *, tls: ssl.SSLContext | None = None) -> None:
+        secrets = settings.webhook_secrets if settings.webhook_rotating else settings.webhook_secrets[:1]
+        self._signers = [Webhook(secret.get_secret_value()) for secret in secrets]
+        self._guards = {
+            "https": addresses.guard(settings.webhook_allowed_networks, is_encrypted=True),
+            "http": addresses.guard(settings.webhook_allowed_networks, is_encrypted=False),
+        }
+        self._timeout_s = settings.webhook_timeout_s
+        self._tls = tls
+        self._agent = f"swapjobs/{version('swapjobs')}".encode("ascii")
+
+    def send(self, url: str, message_id: str, event_json: str, *, at: datetime) -> Delivery:
+        """POST the event to `url`, signed as of `at`, the time of this try (aware).
+
+        A 2xx status is success, whatever becomes of the reply's body.
+        """
+        if not self._signers:
+            return Delivery(ok=False, status=None, duration_ms=0, reason="no webhook secret configured")
+        began = time.monotonic()
+        status, wait_s, trouble = None, None, ""
+        try:
+            reply = self._post(url, self._headers(message_id, event_json, at), event_json.encode())
+            status, wait_s = reply.status, retry_after_s(reply.headers, at)
+        except NetError as error:
+            status, trouble = error.status, str(error)
+        except ValueError as error:
+            trouble = str(error)
+        ok = status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP
+        return Delivery(
+            ok=ok,
+            status=status,
+            duration_ms=round((time.monotonic() - began) * 1000),
+            reason="" if ok else trouble if status is None else _explained(status),
+            retry_after_s=None if ok else wait_s,
+            gone=status == _GONE,
+        )
+
+    def _post(self, url: str, headers: Headers, body: bytes) -> Reply:
+        origin, target = split_url(url)
+        connection = Connection(origin, guard=self._guards[origin.scheme], tls=self._tls)
+        try:
+            deadline = Deadline(self._timeout_s)
+            return connection.post(target, headers, body, deadline=deadline, max_bytes=_MAX_REPLY_BYTES)
+        finally:
+            connection.close()
+
+    def _headers(self, message_id: str, event_json: str, at: datetime) -> Headers:
+        at = at.astimezone(UTC)  # the library's `sign` relabels a time zone instead of converting it
+        signatures = " ".join(signer.sign(message_id, at, event_json) for signer in self._signers)
+        return [
+            (b"Content-Type", b"application/json"),
+            (b"User-Agent", self._agent),
+            (b"Connection", b"close"),
+            (b"webhook-id", message_id.encode()),
+            (b"webhook-timestamp", b"%d" % int(at.timestamp())),
+            (b"webhook-signature", signatures.encode("ascii")),
+        ]
+
+
+def _explained(status: int) -> str:
+    if 300 <= status < 400:  # noqa: PLR2004 - HTTP
+        return f"the receiver answered {status}; redirects are not followed"
+    if status == _GONE:
+        return "the receiver answered 410: gone"
+    return f"the receiver answered {status}"
