@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from swapsandbox.redis_server import EmbeddedRedis
 
 from swapjobs import SwapClient
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import JobStore, connect
+from swapsandbox.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 import pytest
+
 from factories import wait_until
 from swapsandbox.process import ServerProcess, receiver, sandbox
 

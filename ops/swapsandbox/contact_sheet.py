@@ -19,7 +19,8 @@ section { border: 1px solid #8884; border-radius: 10px; padding: 1rem; margin: 1
 .row { display: flex; gap: 1rem; align-items: flex-start; }
 figure { margin: 0; min-width: 0; } figcaption { font-size: .85rem; opacity: .75; }
 img { max-height: 260px; max-width: 100%; border-radius: 6px; background: #8882; }
-.failed { min-height: 160px; width: 220px; display: grid; place-items: center; text-align: center; border: 1px dashed #c55;
+.failed { min-height: 160px; width: 220px; display: grid; place-items: center;
+  text-align: center; border: 1px dashed #c55;
   border-radius: 6px; color: #c55; padding: 1rem; box-sizing: border-box; }
 dl { display: flex; gap: .25rem 1.5rem; flex-wrap: wrap; margin: .75rem 0 0; font-size: .9rem; }
 dl div { display: flex; gap: .4rem; } dt { opacity: .7; } dd { margin: 0; }

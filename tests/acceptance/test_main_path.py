@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from celery import Celery
 from celery.exceptions import TaskRevokedError
+
 from conftest_acceptance import finished
 from factories import make_request, wait_until
-
 from swapjobs import JobState, SwapClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import httpx
+
     from conftest_acceptance import Program, Sandbox
 
 
@@ -83,6 +84,19 @@ def test_a_producer_that_only_speaks_celery_is_served(client: SwapClient, redis_
     result = celery_app.AsyncResult(sent.id).get(timeout=20)
     assert result["state"] == "succeeded"
     assert client.get(sent.id).business_task_id == request.business_task_id
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_revoked_task_is_a_cancelled_job(client: SwapClient, celery_app: Celery, vendor: Sandbox) -> None:
+    """Celery drops the hints of a revoked task: without more, the job would stay queued for ever."""
+    vendor.faults("http_503:retry_after=1,count=1")  # the fleet pauses, so that the job is still in line
+    first = client.submit(make_request())
+    wait_until(lambda: client.get(first.id).state is JobState.WAITING)
+    second = client.submit(make_request())
+    celery_app.control.revoke(second.id)
+    assert finished(client, second.id).state is JobState.CANCELLED
+    assert finished(client, first.id).state is JobState.SUCCEEDED
+    assert vendor.get("stats")["billed"] == 1
 
 
 @pytest.mark.usefixtures("worker")

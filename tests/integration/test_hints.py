@@ -29,7 +29,7 @@ def sent_by_celery(store: JobStore, redis_url: str, lane: str) -> tuple[str, dic
     app.close()
     popped = store.redis.brpop([*keys.RUNWAYS.values()], timeout=1)
     assert popped is not None
-    return popped[0], json.loads(popped[1])
+    return str(popped[0]), json.loads(popped[1])
 
 
 @pytest.mark.parametrize("lane", keys.LANES)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from factories import claim, make_request, submit, wait_until
 
+from factories import claim, make_request, submit, wait_until
 from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
@@ -216,7 +217,7 @@ def test_a_slot_is_booked_at_most_one_horizon_ahead(store: JobStore, settings: W
             waits.append(answer.wait_s)
     assert waits[0] == 0
     assert len(waits) in {6, 7}
-    assert all(0.15 < later - sooner < 0.21 for sooner, later in zip(waits, waits[1:], strict=False))
+    assert all(0.15 < later - sooner < 0.21 for sooner, later in itertools.pairwise(waits))
     assert waits[-1] <= 1.01
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
-from factories import claim, make_request, submit
 
+from factories import claim, make_request, submit
 from swapjobs import JobState, QueueFull, SwapClient, keys
 from swapjobs.lifecycle import Event
-from swapjobs.store import JobStore
+
+if TYPE_CHECKING:
+    from swapjobs.store import JobStore
 
 
 def test_a_job_is_queued_and_its_hint_is_out(store: JobStore) -> None:
@@ -81,10 +85,8 @@ def test_jobs_of_a_line_come_out_in_order_and_tenants_in_turn(store: JobStore) -
     store.submit(requests)
     order = []
     for _ in names:
-        (id_,) = store.redis.zrange(keys.hints("bulk"), 0, 0)
-        hint = store.redis.rpop(keys.RUNWAYS["bulk"])
-        assert hint is not None
-        id_ = next(i for i in store.redis.zrange(keys.hints("bulk"), 0, -1) if i in str(hint))
+        hint = json.loads(str(store.redis.rpop(keys.RUNWAYS["bulk"])))
+        id_ = hint["headers"]["id"]
         order.append(claim(store, id_).job.fields["business_id"])
     assert [name for name in order if name[0] == "a"] == names[:20]
     assert [name for name in order if name[0] == "b"] == names[20:]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from factories import make_request
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from factories import make_request
 from swapjobs import InvalidRequest, SwapRequest
 from swapjobs.models import job_id
 from swapjobs.tools import TOOLS

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from celery import Task, signals
 from celery.exceptions import Ignore, Retry
+from celery.worker.request import Request
 
 from swapjobs import hints
 from swapjobs.errors import IdempotencyConflict, InvalidRequest
@@ -21,7 +23,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@app.task(name=hints.SWAP_TASK, bind=True, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]
+class QuietRequest(Request):  # type: ignore[misc]  # celery is untyped
+    """Shows no arguments: a plain Celery producer's may hold signed URLs, and Flower shows events and active tasks."""
+
+    argsrepr = kwargsrepr = ""
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's signature
+        """Return what control commands tell of this request."""
+        return {**super().info(safe), "args": [], "kwargs": {}}
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self.humaninfo()}>"
+
+
+class QuietTask(Task):  # type: ignore[misc]  # celery is untyped
+    """A task whose requests are quiet."""
+
+    Request = QuietRequest
+
+
+@app.task(name=hints.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]
 def swap(self: Any, **request: Any) -> str:
     """Make an attempt at the job of this hint; with a request, as plain Celery producers send it, record it first."""
     if request:
@@ -38,6 +59,13 @@ def deliver(self: Any) -> str:
         raise Ignore
     logger.info("webhook of job %s: %s", self.request.id, delivery.reason)
     return str(delivery.reason)
+
+
+@signals.task_revoked.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def cancel_revoked(sender: Any, request: Any, **_: Any) -> None:
+    """Cancel the job of a revoked task: Celery drops its hint, and would drop every further one."""
+    if sender.name == hints.SWAP_TASK:
+        runtime().store.cancel(request.id)
 
 
 def _record(task_id: str, request: dict[str, Any]) -> str:
