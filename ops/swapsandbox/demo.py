@@ -196,26 +196,32 @@ def _progress_table(jobs: Sequence[Job]) -> Table:
 
 
 def _final_table(finished: Sequence[Finished]) -> Table:
-    table = Table("job", "state", "failed attempts", "in line", "call to end", "webhook", box=None)
+    table = Table("job", "state", "failed attempts", "in line", "then", "webhook", box=None, pad_edge=False)
     for item in finished:
         job = item.job
         state = f"{_state(job)} [dim]{job.error.code}[/]" if job.error else _state(job)
-        hook = f"{job.webhook.state} ({job.webhook.attempts})" if job.webhook else ""
-        times = f"{item.queued_s:.2f} s", f"{item.worked_s:.2f} s"
-        table.add_row(job.business_task_id, state, str(job.attempts), *times, hook)
+        hook = f"{job.webhook.state}" if job.webhook else ""
+        times = f"{item.queued_s:.1f} s", f"{item.worked_s:.1f} s"
+        table.add_row(item.plan.key, state, str(job.attempts), *times, hook)
     return table
 
 
 def _tell_how_to_go_on(console: Console, output: Path) -> None:
+    python = (
+        Path(os.path.relpath(sys.executable)) if Path(sys.executable).is_relative_to(Path.cwd()) else sys.executable
+    )
+    swapjobs = "swapjobs" if shutil.which("swapjobs") else Path(python).with_name("swapjobs")
+    samples = "http://127.0.0.1:8790/pictures"
     console.print(
         f"""
 look at the pictures:  {output / "index.html"}
-go on, each in a terminal of its own (a Redis >= 7.2 on 127.0.0.1:6379, then):
-  swapjobs sandbox                                    a vendor for rehearsals, on 127.0.0.1:8790
-  SWAPJOBS_API_URL=http://127.0.0.1:8790 swapjobs worker
-  swapjobs flower                                     the dashboard, on 127.0.0.1:5555
-  swapjobs submit --wait http://127.0.0.1:8790/pictures/collins.png http://127.0.0.1:8790/pictures/hopper.jpg
-  swapjobs doctor                                     is everything as it should be?""",
+go on, each line in a terminal of its own:
+  {python} -m swapsandbox.redis_server                 a Redis on 127.0.0.1:6379, unless you have one
+  {swapjobs} sandbox                                   a vendor for rehearsals, on 127.0.0.1:8790
+  SWAPJOBS_API_URL=http://127.0.0.1:8790 {swapjobs} worker
+  {swapjobs} flower                                    the dashboard, on 127.0.0.1:5555
+  {swapjobs} submit --wait {samples}/collins.png {samples}/hopper.jpg
+  {swapjobs} doctor                                    is everything as it should be?""",
         soft_wrap=True,
     )
 

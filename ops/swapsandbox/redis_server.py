@@ -1,11 +1,18 @@
-"""A real Redis-compatible server on loopback for the demo and the tests."""
+"""A real Redis-compatible server on loopback for the demo, the tests and rehearsals.
+
+python -m swapsandbox.redis_server [--port 6379] [--folder swapjobs-redis]
+"""
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import importlib.util
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Self
@@ -88,15 +95,14 @@ class EmbeddedRedis:
         until = time.monotonic() + deadline_s
         with redis.Redis(port=self.port) as client:
             while True:
-                try:
-                    client.ping()
-                except redis.RedisError as error:
-                    if time.monotonic() > until or self.process.poll() is not None:
-                        self.stop()
-                        raise RuntimeError(f"Redis did not start: see {self.folder / 'redis.log'}") from error
-                    time.sleep(0.02)
-                else:
-                    return
+                if self.process.poll() is not None or time.monotonic() > until:
+                    self.stop()
+                    raise RuntimeError(f"Redis did not start on port {self.port}: see {self.folder / 'redis.log'}")
+                with contextlib.suppress(redis.RedisError):
+                    # asked for its pid: another server may have the port
+                    if client.info("server")["process_id"] == self.process.pid:
+                        return
+                time.sleep(0.02)
 
     def stop(self) -> None:
         """Stop the server and wait until it is gone."""
@@ -116,3 +122,27 @@ class EmbeddedRedis:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def main() -> int:
+    """Run a server in the foreground until SIGINT or SIGTERM; what it holds stays in the folder."""
+    parser = argparse.ArgumentParser(prog="python -m swapsandbox.redis_server", description="A Redis for rehearsals.")
+    parser.add_argument("--port", type=int, default=6379)
+    parser.add_argument("--folder", type=Path, default=Path("swapjobs-redis"))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with EmbeddedRedis(options.folder, port=options.port) as server:
+            assert server.process is not None  # noqa: S101 - for the type checker: it was just started
+            sys.stdout.write(f"redis ready on {server.url}\n")
+            sys.stdout.flush()
+            return server.process.wait()
+    except KeyboardInterrupt:
+        return 0
+    except RuntimeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

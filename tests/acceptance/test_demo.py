@@ -39,7 +39,8 @@ def test_ctrl_c_leaves_nothing_running(program: Callable[..., Program], tmp_path
     demo = program("swapjobs", "demo", "--output", str(tmp_path / "out"))
     handle = psutil.Process(demo.process.pid)
     # Redis, sandbox, its swap process, receiver, worker and its two Celery processes
-    family = wait_until(lambda: found if len(found := handle.children(recursive=True)) >= 7 else None, deadline_s=60)
+    wait_until(lambda: len(handle.children(recursive=True)) >= 7, deadline_s=60)
+    family = handle.children(recursive=True)
     assert demo.end(signal.SIGINT, deadline_s=40) == 130
     assert "nothing is left running" in demo.output
     wait_until(lambda: not any(child.is_running() for child in family), deadline_s=10)
