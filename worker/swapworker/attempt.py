@@ -9,6 +9,7 @@ import logging
 import time
 import traceback
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from swapjobs.errors import ErrorCode
@@ -77,14 +78,16 @@ class Attempts:
         if answer == "ok" and time.monotonic() - due <= LATEST_S:
             return None
         # Nothing was sent: the next claim does what this one was to do. Where the claim is lost the write is refused.
-        return Decision(Event.WAIT, patch={"step": claim.step, "reason": Reason.RATE_LIMIT}, message=f"slot {answer}")
+        why = "the slot was missed" if answer == "ok" else answer
+        return Decision(Event.WAIT, patch={"step": claim.step, "reason": Reason.RATE_LIMIT}, message=why)
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
         try:
             return self._request(claim)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
-            logger.error("job %s: %s in %s", claim.job.id, type(error).__name__, _place(error))  # noqa: TRY400 - a traceback could show URLs
-            return Unseen(ErrorCode.INTERNAL, f"{type(error).__name__} in the worker")
+            what = f"{type(error).__name__} in {_place(error)}"
+            logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
+            return Unseen(ErrorCode.INTERNAL, what)
 
     def _request(self, claim: Claim) -> Outcome:
         request = claim.job.to_request()
@@ -129,4 +132,4 @@ def vendor_id_of(claim: Claim, settings: WorkerSettings) -> str:
 
 def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
-    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "?"
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"
