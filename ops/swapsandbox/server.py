@@ -83,7 +83,8 @@ def run(options: SandboxOptions) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 after a signal, 2 if the options can't be followed."""
     parser = argparse.ArgumentParser(
-        prog="python -m swapsandbox.server", description="A local vendor that really swaps faces."
+        prog=sys.argv[0] if sys.argv[0].startswith("swapjobs ") else "python -m swapsandbox.server",
+        description="A local vendor that really swaps faces.",
     )
     defaults = SandboxOptions()
     parser.add_argument("--host", default=defaults.host)

@@ -30,7 +30,9 @@ def queue_errors() -> Iterator[None]:
     except redis.exceptions.OutOfMemoryError as error:
         raise QueueFull("Redis is at its memory limit: no new job can be accepted now; try again later") from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached: {type(error).__name__}") from error
+        raise QueueUnavailable(f"Redis cannot be reached: {error}") from error
+    except redis.RedisError as error:
+        raise QueueUnavailable(f"Redis refused: {error}") from error
 
 
 class SwapClient:

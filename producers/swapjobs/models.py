@@ -83,7 +83,11 @@ class SwapRequest(_Model):
     @field_validator("metadata")
     @classmethod
     def _check_metadata(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        if value and len(json.dumps(value)) > MAX_METADATA_BYTES:
+        try:
+            size = len(json.dumps(value, allow_nan=False, ensure_ascii=False).encode())
+        except (ValueError, RecursionError):
+            raise ValueError("cannot be kept as JSON: no infinity, no NaN, no half surrogate pairs") from None
+        if size > MAX_METADATA_BYTES:
             raise ValueError(f"is larger than {MAX_METADATA_BYTES} bytes as JSON")
         return value
 
@@ -212,8 +216,8 @@ def explain(error: ValidationError) -> str:
     """Return the first problems of `error` in words: field, what is wrong; never the value, it may be a secret."""
     lines = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        field = ".".join(str(part) for part in problem["loc"])
-        text = problem["msg"].removeprefix("Value error, ")
+        field = ".".join(str(part) for part in problem["loc"][:4])
+        text = problem["msg"].removeprefix("Value error, ")[:300]
         lines.append(f"{field}: {text}" if field else text)
     return "; ".join(lines)
 

@@ -13,6 +13,7 @@ import warnings
 from pathlib import Path
 from typing import Annotated, Final, Self
 
+import redis
 from dotenv import dotenv_values
 from pydantic import Field, GetPydanticSchema, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import core_schema
@@ -78,6 +79,10 @@ class CoreSettings(BaseSettings):
     def _check_redis_url(cls, value: str) -> str:
         if not value.startswith(("redis://", "rediss://")):
             raise ValueError("must begin with redis:// or rediss://")
+        try:
+            redis.ConnectionPool.from_url(value).make_connection()  # connects to nothing yet
+        except (ValueError, TypeError):
+            raise ValueError("is not a Redis URL: redis://[[user]:password@]host[:port]/database") from None
         return value
 
     @classmethod
@@ -91,12 +96,8 @@ class CoreSettings(BaseSettings):
         try:
             return cls()
         except ValidationError as error:
-            problems = (
-                f"{PREFIX}{'_'.join(str(part) for part in problem['loc'][:1]).upper()}: "
-                f"{problem['msg'].removeprefix('Value error, ')}"
-                for problem in error.errors(include_url=False, include_input=False)
-            )
-            raise SettingsError("; ".join(problems)) from None
+            problems = error.errors(include_url=False, include_input=False)
+            raise SettingsError("; ".join(_explain(problem["loc"], problem["msg"]) for problem in problems)) from None
 
 
 class WorkerSettings(CoreSettings):
@@ -176,12 +177,17 @@ class WorkerSettings(CoreSettings):
     @model_validator(mode="after")
     def _check_together(self) -> Self:
         if self.retry_base_s > self.retry_cap_s:
-            raise ValueError("RETRY_BASE_S is larger than RETRY_CAP_S")
+            raise ValueError("SWAPJOBS_RETRY_BASE_S is larger than SWAPJOBS_RETRY_CAP_S")
         if self.poll_base_s > self.poll_cap_s:
-            raise ValueError("POLL_BASE_S is larger than POLL_CAP_S")
+            raise ValueError("SWAPJOBS_POLL_BASE_S is larger than SWAPJOBS_POLL_CAP_S")
         if (self.api_key_id is None) != (self.api_key_secret is None):
-            raise ValueError("API_KEY_ID and API_KEY_SECRET go together: one of them is missing")
+            raise ValueError("SWAPJOBS_API_KEY_ID and SWAPJOBS_API_KEY_SECRET go together: one is missing")
         return self
+
+
+def _explain(loc: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(loc[0]).upper()}: {message}" if loc else message
 
 
 def known_names() -> frozenset[str]:
@@ -197,7 +203,10 @@ def check_names() -> None:
     """
     known = known_names()
     env_file = Path(".env")
-    in_file = dotenv_values(env_file) if env_file.is_file() else {}
+    try:
+        in_file = dotenv_values(env_file, encoding="utf-8") if env_file.is_file() else {}
+    except UnicodeDecodeError:
+        raise SettingsError(".env: is not UTF-8") from None
     strange = sorted(name for name in in_file if name.startswith(PREFIX) and name not in known)
     if strange:
         raise SettingsError(f".env: unknown setting {', '.join(strange)}; known are {', '.join(sorted(known))}")

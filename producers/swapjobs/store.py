@@ -94,6 +94,8 @@ class JobStore:
             JobNotFound: there was never such a job.
             JobGone: it finished and its record has expired.
         """
+        if not id_.isascii():
+            raise JobNotFound(f"no job has the id {id_!a}")
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.job(id_))
             pipe.get(keys.history(id_))

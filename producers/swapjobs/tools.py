@@ -6,6 +6,7 @@ the vendor's name as alias. Source: the vendor's pages for Single Face Swap V1.0
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_URL_LENGTH: Final = 2048
+# White space, both ranges of control characters, and halves of surrogate pairs, which no encoding can carry.
+_UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\xa0\ud800-\udfff]")
 
 
 def check_url(value: str) -> str:
@@ -25,7 +28,7 @@ def check_url(value: str) -> str:
     """
     if len(value) > MAX_URL_LENGTH:
         raise ValueError(f"is {len(value)} characters long; at most {MAX_URL_LENGTH} are allowed")
-    if any(char <= " " or char == "\x7f" for char in value):
+    if _UNPRINTABLE.search(value):
         raise ValueError("holds white space or control characters; percent-encode them")
     try:
         parts = urlsplit(value)

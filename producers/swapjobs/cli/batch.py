@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
+import os
+import stat
 import sys
 from collections import Counter, deque
 from contextlib import contextmanager
@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from swapjobs.cli.output import JsonFlag, err, out, print_json
+from swapjobs.cli.output import JsonFlag, err, out, print_fields, print_json
+from swapjobs.cli.rows import Row, read_rows
 from swapjobs.client import SwapClient
-from swapjobs.errors import InvalidRequest
+from swapjobs.errors import InvalidRequest, SwapjobsError
+from swapjobs.models import SwapRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-Row = tuple[int, dict[str, Any] | str]  # line number, and a mapping or what is wrong with the line
+_TICK_LINES = 100  # how often the progress bar moves
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 
 def submit_batch(
-    file: Annotated[str, typer.Argument(help="a file, or - for standard input", show_default=False)],
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)],
     *,
     tenant: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
     priority: Annotated[str, typer.Option(help="for lines that name none")] = "bulk",
@@ -43,131 +45,59 @@ def submit_batch(
     are reported with their line number, the good ones are kept; then the exit status is 1. Give every line a
     business_task_id, and the same file can be submitted again without making a job twice.
     """
-    defaults = {"tenant": tenant, "priority": priority, "callback_url": callback_url, "batch_id": batch_id}
-    given = {name: value for name, value in defaults.items() if value is not None}
+    options = {"tenant": tenant, "priority": priority, "callback_url": callback_url, "batch_id": batch_id}
+    given = {name: value for name, value in options.items() if value is not None}
+    SwapRequest.parse({"source_url": "https://any.example", "target_url": "https://any.example", **given})
     counts: Counter[str] = Counter()
-    with _open(file) as stream, SwapClient() as client, _progress(stream) as advance:
-        for line, id_, outcome, error in _submit(client, read_rows(stream, file), given):
-            counts[outcome] += 1
-            advance(stream)
-            if as_json:
-                print_json({"line": line, "id": id_, "outcome": outcome, "error": error})
-            if outcome in {"invalid", "conflict"}:
-                err.print(f"line {line}: {error}", markup=False, soft_wrap=True)
+    line = 0
+    try:
+        with _open(file) as stream, SwapClient() as client, _progress(stream, shown=not as_json) as advance:
+            for line, id_, outcome, error in _submit(client, read_rows(stream, file), given):
+                counts[outcome] += 1
+                if line % _TICK_LINES == 0:
+                    advance(line)
+                if as_json:
+                    print_json({"line": line, "id": id_, "outcome": outcome, "error": error})
+                if error:
+                    print_fields(err, (f"line {line}: {error}", 0, ""))
+    except (KeyboardInterrupt, SwapjobsError):
+        if line:
+            err.print(f"stopped after about line {line}: {_told(counts)}; what was accepted is kept", soft_wrap=True)
+        raise
     if not as_json:
-        told = ", ".join(f"{counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
-        out.print(f"{counts.total()} lines: {told}")
+        out.print(_told(counts), soft_wrap=True)
     raise typer.Exit(1 if counts["invalid"] or counts["conflict"] else 0)
 
 
-def read_rows(stream: IO[bytes], name: str) -> Iterator[Row]:
-    """Yield the rows of a CSV or JSON lines stream; a line that cannot be read is its error text.
-
-    JSON lines when the first character is `{`, else CSV with a header.
-
-    Raises:
-        InvalidRequest: the file is empty, or a CSV header lacks `source_url` or `target_url`.
-    """
-    first = stream.readline()
-    first = first.removeprefix(b"\xef\xbb\xbf")
-    if not first.strip():
-        raise InvalidRequest(f"{name}: the first line is empty; a CSV header or a JSON object is expected")
-    numbered = _numbered(first, stream)
-    if first.lstrip().startswith(b"{"):
-        return _json_rows(numbered)
-    return _csv_rows(numbered, name)
+def _told(counts: Counter[str]) -> str:
+    each = ", ".join(f"{counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
+    return f"{counts.total()} jobs: {each}"
 
 
 def _submit(
     client: SwapClient, rows: Iterator[Row], defaults: dict[str, Any]
 ) -> Iterator[tuple[int, str | None, str, str | None]]:
-    lines: deque[int] = deque()
-    unreadable: deque[tuple[int, str]] = deque()
+    """Yield line, id, outcome and error of every row, in the order of the file."""
+    pending: deque[tuple[int, str | None]] = deque()  # line, and why it could not be read
 
     def good() -> Iterator[dict[str, Any]]:
         for line, row in rows:
-            if isinstance(row, str):
-                unreadable.append((line, row))
-            else:
-                lines.append(line)
+            pending.append((line, row if isinstance(row, str) else None))
+            if not isinstance(row, str):
                 yield {**defaults, **row}
 
+    def unreadable() -> Iterator[tuple[int, None, str, str]]:
+        while pending and pending[0][1] is not None:
+            line, problem = pending.popleft()
+            yield line, None, "invalid", str(problem)
+
     for submission in client.submit_many(good()):
-        while unreadable:
-            line, error = unreadable.popleft()
-            yield line, None, "invalid", error
-        error_text = submission.error
+        yield from unreadable()
+        error = submission.error
         if submission.outcome == "conflict":
-            error_text = "business_task_id: was already used for a different request"
-        yield lines.popleft(), submission.id, submission.outcome, error_text
-    for line, error in unreadable:
-        yield line, None, "invalid", error
-
-
-def _numbered(first: bytes, stream: IO[bytes]) -> Iterator[tuple[int, str | None]]:
-    for number, raw in enumerate(_chain(first, stream), 1):
-        try:
-            yield number, raw.decode("utf-8")
-        except UnicodeDecodeError:
-            yield number, None
-
-
-def _chain(first: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from stream
-
-
-def _json_rows(lines: Iterator[tuple[int, str | None]]) -> Iterator[Row]:
-    for number, text in lines:
-        if text is None:
-            yield number, "is not UTF-8"
-        elif text.strip():
-            try:
-                row = json.loads(text)
-            except (ValueError, RecursionError) as error:
-                yield number, f"is not JSON: {error}"
-                continue
-            yield number, row if isinstance(row, dict) else "is not a JSON object"
-
-
-def _csv_rows(lines: Iterator[tuple[int, str | None]], name: str) -> Iterator[Row]:
-    at = [0]
-
-    def texts() -> Iterator[str]:
-        for number, text in lines:
-            at[0] = number
-            # U+FFFD is refused below, so that a bad byte costs its line only
-            yield "\ufffd\n" if text is None else text
-
-    reader = csv.reader(texts(), strict=True)
-    header = [column.strip() for column in next(reader)]
-    missing = {"source_url", "target_url"} - set(header)
-    if missing:
-        raise InvalidRequest(f"{name}: the CSV header lacks {', '.join(sorted(missing))}")
-    while True:
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield at[0], f"is not CSV: {error}"
-            continue
-        if any(cells):
-            yield at[0], _csv_row(header, cells)
-
-
-def _csv_row(header: list[str], cells: list[str]) -> dict[str, Any] | str:
-    if any("\ufffd" in cell for cell in cells):
-        return "is not UTF-8"
-    if len(cells) > len(header):
-        return f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas"
-    row: dict[str, Any] = {column: cell for column, cell in zip(header, cells, strict=False) if cell}
-    if "metadata" in row:
-        try:
-            row["metadata"] = json.loads(row["metadata"])
-        except ValueError:
-            return "metadata: is not JSON"
-    return row
+            error = "business_task_id: was already used for a different request"
+        yield pending.popleft()[0], submission.id, submission.outcome, error
+    yield from unreadable()
 
 
 @contextmanager
@@ -177,23 +107,22 @@ def _open(file: str) -> Iterator[IO[bytes]]:
         return
     try:
         stream = Path(file).open("rb")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise InvalidRequest(f"{file}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise InvalidRequest(f"{file}: cannot be read: {getattr(error, 'strerror', error)}") from None
     with stream:
         yield stream
 
 
 @contextmanager
-def _progress(stream: IO[bytes]) -> Iterator[Any]:
-    size = Path(stream.name).stat().st_size if isinstance(stream.name, str) and stream.seekable() else None
-    columns = (TextColumn("submitting"), BarColumn(), MofNCompleteColumn(), TextColumn("bytes"), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        task = progress.add_task("submit", total=size)
+def _progress(stream: IO[bytes], *, shown: bool) -> Iterator[Callable[[int], None]]:
+    facts = os.fstat(stream.fileno())
+    is_file = stat.S_ISREG(facts.st_mode)
+    columns = (TextColumn("submitting"), BarColumn(), TextColumn("{task.fields[line]} lines"), TimeRemainingColumn())
+    visible = shown and err.is_terminal
+    with Progress(*columns, console=err, transient=True, disable=not visible) as progress:
+        task = progress.add_task("submit", total=facts.st_size if is_file else None, line=0)
 
-        def advance(stream: IO[bytes]) -> None:
-            if size is not None:
-                progress.update(task, completed=stream.tell())
-            else:
-                progress.advance(task)
+        def advance(line: int) -> None:
+            progress.update(task, completed=stream.tell() if is_file else line, line=line)
 
         yield advance

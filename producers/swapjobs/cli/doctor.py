@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 import redis
 import typer
-from rich.table import Table
 
 from swapjobs import health, keys
-from swapjobs.cli.output import JsonFlag, out, print_json
+from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.errors import SettingsError
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import connect
@@ -19,7 +18,8 @@ from swapjobs.store import connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MARK = {"ok": "[green]ok[/]", "warning": "[yellow]warning[/]", "problem": "[red]problem[/]"}
+_COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+_WIDTH = len("webhook secret")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Check:
     state: Literal["ok", "warning", "problem"]
     found: str
     remedy: str = ""
+    exit_status: int = 1  # when it is a problem
 
 
 def register(app: typer.Typer) -> None:
@@ -38,18 +39,20 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(*, as_json: JsonFlag = False) -> None:
-    """Check settings, Redis, the vendor and the webhook secret; exit status 1 when there is a problem."""
+    """Check settings, Redis, the vendor and the webhook secret, and say what to do.
+
+    Exit status 0 without problems (warnings are none), else that of the first: 2 settings, 4 Redis, 1 another.
+    """
     checks = list(run_checks())
     if as_json:
         print_json({"checks": [asdict(check) for check in checks]})
     else:
-        table = Table(box=None, pad_edge=False)
-        for column in ("", "what", "found", "what to do"):
-            table.add_column(column, overflow="fold")
         for check in checks:
-            table.add_row(_MARK[check.state], check.name, check.found, check.remedy)
-        out.print(table)
-    raise typer.Exit(1 if any(check.state == "problem" for check in checks) else 0)
+            mark = (check.state, len("problem"), _COLOURS[check.state])
+            print_fields(out, mark, (check.name, _WIDTH, ""), (check.found, 0, ""))
+            if check.remedy:
+                print_fields(out, ("", len("problem"), ""), ("", _WIDTH, ""), (f"-> {check.remedy}", 0, "bold"))
+    raise typer.Exit(next((check.exit_status for check in checks if check.state == "problem"), 0))
 
 
 def run_checks() -> Iterator[Check]:
@@ -57,7 +60,7 @@ def run_checks() -> Iterator[Check]:
     try:
         settings = WorkerSettings.load()
     except SettingsError as error:
-        yield Check("settings", "problem", str(error), "correct the variable or the line in .env")
+        yield Check("settings", "problem", str(error), "correct the variable or the line in .env", 2)
         return
     yield Check("settings", "ok", "all valid")
     yield from _redis(settings)
@@ -73,12 +76,12 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
             limits = client.hmget(keys.traffic(), ["interval", "paused_until"])
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
         except redis.RedisError as error:
-            found = f"cannot be reached: {type(error).__name__}"
-            yield Check("redis", "problem", found, "start Redis, or correct SWAPJOBS_REDIS_URL")
+            found = f"cannot be used: {error or type(error).__name__}"
+            yield Check("redis", "problem", found, "start Redis, or correct SWAPJOBS_REDIS_URL", 4)
             return
     yield Check("redis", "ok", f"{facts['server']}, memory {facts['memory']}")
     for problem in problems:
-        yield Check("redis", "problem" if problem.fatal else "warning", problem.what, problem.remedy)
+        yield Check("redis", "problem" if problem.fatal else "warning", problem.what, problem.remedy, 4)
     if not any("append-only" in problem.what for problem in problems):
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
     interval = limits[0]
@@ -100,8 +103,8 @@ def _vendor(settings: WorkerSettings) -> Iterator[Check]:
 
     try:
         answer = httpx.get(settings.api_url, timeout=10, trust_env=False)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        found = f"{settings.api_url} cannot be reached: {type(error).__name__}"
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last from a host name that is none
+        found = f"{settings.api_url} cannot be reached: {error or type(error).__name__}"
         yield Check("vendor", "problem", found, "check SWAPJOBS_API_URL and the network")
     else:
         yield Check("vendor", "ok", f"{settings.api_url} answers (HTTP {answer.status_code})")

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swapjobs.cli.output import JsonFlag, print_job, status_of
+from swapjobs.cli.output import JsonFlag, err, plain, print_job, status_of
 from swapjobs.client import SwapClient
-from swapjobs.errors import InvalidRequest
+from swapjobs.errors import InvalidRequest, WaitTimeout
 from swapjobs.models import SwapRequest
 from swapjobs.tools import TOOLS
 
-JobId = Annotated[str, typer.Argument(help="the job's id, as submit printed it", show_default=False)]
-TimeoutS = Annotated[float, typer.Option("--timeout", min=0, help="seconds to wait at most")]
+if TYPE_CHECKING:
+    from swapjobs.models import Job
+
+_YEAR_S = 366 * 86_400
+
+SourceUrl = Annotated[str, typer.Argument(metavar="SOURCE_URL", help="picture that gives the face")]
+TargetUrl = Annotated[str, typer.Argument(metavar="TARGET_URL", help="picture that receives it")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
+TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=_YEAR_S, help="seconds to wait at most")]
 _FIELDS = ", ".join(
     f"{name} ({tool})" for tool, fields in TOOLS.items() for name in fields.model_fields if fields.model_fields
 )
@@ -29,19 +36,19 @@ def register(app: typer.Typer) -> None:
 
 
 def submit(
-    source_url: Annotated[str, typer.Argument(help="picture that gives the face", show_default=False)],
-    target_url: Annotated[str, typer.Argument(help="picture that receives it", show_default=False)],
+    source_url: SourceUrl,
+    target_url: TargetUrl,
     *,
     business_task_id: Annotated[str | None, typer.Option(help="your own id: the same id is the same job")] = None,
     callback_url: Annotated[str | None, typer.Option(help="a signed webhook is sent there at the end")] = None,
-    tenant: Annotated[str | None, typer.Option(help="whose job it is [default: default]")] = None,
-    priority: Annotated[str | None, typer.Option(help="interactive or bulk [default: interactive]")] = None,
-    tool: Annotated[str | None, typer.Option(help=f"one of {', '.join(TOOLS)} [default: roop]")] = None,
+    tenant: Annotated[str, typer.Option(help="whose job it is")] = "default",
+    priority: Annotated[str, typer.Option(help="interactive or bulk")] = "interactive",
+    tool: Annotated[str, typer.Option(help=f"one of {', '.join(TOOLS)}")] = "roop",
     field: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help=f"a tool's own field: {_FIELDS}")
     ] = None,
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="handed back unchanged")] = None,
-    expires_in: Annotated[float | None, typer.Option(min=1, help="give up after so many seconds")] = None,
+    expires_in: Annotated[float | None, typer.Option(min=1, max=_YEAR_S, help="give up after so many seconds")] = None,
     batch_id: Annotated[str | None, typer.Option(help="groups jobs")] = None,
     wait_for_end: Annotated[bool, typer.Option("--wait", help="return when the job is final")] = False,
     timeout_s: TimeoutS = 600,
@@ -59,15 +66,13 @@ def submit(
         "batch_id": batch_id,
         "expires_at": datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None,
         "metadata": _named(metadata, "--metadata") or None,
-        **_named(field, "--field"),
     }
-    request = SwapRequest.parse({name: value for name, value in given.items() if value is not None})
+    request = _request(given, _named(field, "--field"))
     with SwapClient() as client:
         job = client.submit(request)
         if wait_for_end:
-            job = client.wait(job.id, timeout_s)
+            _wait(client, job.id, timeout_s, as_json=as_json)
     print_job(job, as_json=as_json)
-    raise typer.Exit(status_of(job) if wait_for_end else 0)
 
 
 def status(job_id: JobId, *, as_json: JsonFlag = False) -> None:
@@ -79,7 +84,20 @@ def status(job_id: JobId, *, as_json: JsonFlag = False) -> None:
 def wait(job_id: JobId, *, timeout_s: TimeoutS = 600, as_json: JsonFlag = False) -> None:
     """Wait until a job is final and show it; exit status 0 succeeded, 1 failed, 5 not yet."""
     with SwapClient() as client:
-        job = client.wait(job_id, timeout_s)
+        _wait(client, job_id, timeout_s, as_json=as_json)
+
+
+def _wait(client: SwapClient, job_id: str, timeout_s: float, *, as_json: bool) -> NoReturn:
+    """Show the job at its end, or as it stands when the time is over: a script must learn the id in any case."""
+    try:
+        with err.status(f"waiting for job {plain(job_id)}"):
+            job: Job = client.wait(job_id, timeout_s)
+    except WaitTimeout:
+        print_job(client.get(job_id), as_json=as_json)
+        raise
+    except KeyboardInterrupt:
+        err.print(f"stopped waiting; the job goes on: swapjobs wait {plain(job_id)}", markup=False, soft_wrap=True)
+        raise
     print_job(job, as_json=as_json)
     raise typer.Exit(status_of(job))
 
@@ -88,6 +106,12 @@ def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:
     """Cancel a job; one that is final already stays as it is."""
     with SwapClient() as client:
         print_job(client.cancel(job_id), as_json=as_json)
+
+
+def _request(given: dict[str, Any], fields: dict[str, str]) -> SwapRequest:
+    for name in fields.keys() & SwapRequest.model_fields:
+        raise InvalidRequest(f"--field {name}: is no field of a tool; see swapjobs submit --help for its own option")
+    return SwapRequest.parse({name: value for name, value in given.items() if value is not None} | fields)
 
 
 def _named(pairs: list[str] | None, option: str) -> dict[str, str]:

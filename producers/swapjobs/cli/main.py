@@ -1,25 +1,52 @@
-"""Puts the commands together, and turns our exceptions into one clear line and an exit status."""
+"""Puts the commands together, and turns what went wrong into one clear line and an exit status."""
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+import warnings
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import redis
 import typer
-from rich.console import Console
 
 from swapjobs.cli import batch, doctor, jobs, services
-from swapjobs.errors import JobNotFound, QueueFull, QueueUnavailable, SwapjobsError, WaitTimeout
+from swapjobs.cli.output import out, print_error
+from swapjobs.errors import InvalidRequest, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError, WaitTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+USAGE, NOT_FOUND, UNAVAILABLE, TIMED_OUT = 2, 3, 4, 5
+INTERRUPTED, PIPE_CLOSED = 130, 141  # what a shell gives for SIGINT and SIGPIPE
+
+# The base of all usage errors; typer keeps its name to itself.
+_UsageError: Final[type[Any]] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     help="A job queue in front of a face-swap API. Settings come from SWAPJOBS_* variables and .env.",
-    no_args_is_help=True,
+    epilog="Exit status: 0 done, 1 job failed, 2 usage, 3 not found, 4 Redis unavailable, 5 wait timed out.",
     add_completion=False,
-    pretty_exceptions_enable=False,
 )
 for module in (jobs, batch, services, doctor):
     module.register(app)
 
-USAGE, NOT_FOUND, UNAVAILABLE, TIMED_OUT = 2, 3, 4, 5
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    *,
+    show_version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    """See the help text of `app`."""
+    if show_version:
+        out.print(f"swapjobs {version('swapjobs')}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        out.print(context.get_help(), end="")
+        raise typer.Exit(USAGE)
 
 
 def exit_status(error: SwapjobsError) -> int:
@@ -37,9 +64,69 @@ def exit_status(error: SwapjobsError) -> int:
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = lambda message, *_, **__: print_error("", str(message), what="warning", style="yellow")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and return its exit status."""
     try:
-        app()
-    except SwapjobsError as error:
-        Console(stderr=True).print(f"[red]error[/] [dim]({error.code})[/]", end=" ")
-        Console(stderr=True, highlight=False, markup=False).print(str(error), soft_wrap=True)
-        sys.exit(exit_status(error))
+        status = _invoke(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        _discard_output()
+        return PIPE_CLOSED
+    except (_UsageError, SwapjobsError, redis.RedisError, OSError) as error:
+        return _report(error)
+    return status
+
+
+def _report(error: Any) -> int:
+    """Print one line and return the exit status."""
+    status = USAGE
+    if isinstance(error, _UsageError):
+        path = error.ctx.command_path if error.ctx else "swapjobs"
+        text = error.format_message().rstrip(".").replace("Value error, ", "")
+        print_error("usage", f"{text} (see {path} --help)")
+    elif isinstance(error, SwapjobsError):
+        print_error(error.code, _told(error))
+        status = exit_status(error)
+    elif isinstance(error, redis.RedisError):
+        print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
+        status = UNAVAILABLE
+    else:
+        _discard_output()
+        print_error("system", str(error))
+    return status
+
+
+def _invoke(arguments: Sequence[str]) -> int:
+    for argument in arguments:
+        if any("\ud800" <= char <= "\udfff" for char in argument):
+            raise InvalidRequest(f"the argument {argument!a} is not UTF-8")
+    command = typer.main.get_command(app)
+    try:
+        # Not `app()`, which prints usage errors as a box of several lines and ends with 1 when a pipe is closed.
+        with command.make_context("swapjobs", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as done:
+        return done.exit_code
+    return 0
+
+
+def _told(error: SwapjobsError) -> str:
+    if isinstance(error, QueueUnavailable):
+        return f"{str(error).rstrip('.')}; is SWAPJOBS_REDIS_URL right?"
+    return str(error)
+
+
+def _discard_output() -> None:
+    """Let nothing be written any more: what is left in the buffer would fail once more when Python ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""How the commands print: one JSON object on one line, or a table for people."""
+"""How the commands print: one JSON object on one line, or lines for people that can be copied whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from swapjobs.lifecycle import JobState
 
@@ -16,15 +16,35 @@ if TYPE_CHECKING:
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON, one object on one line")]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to `main` to end: rich's own way would exit with the status of a failed job."""
+        raise BrokenPipeError
+
+
+out = _Console(highlight=False)
+err = _Console(stderr=True, highlight=False)
 
 _COLOURS = {JobState.SUCCEEDED: "green", JobState.FAILED: "red", JobState.RUNNING: "cyan", JobState.WAITING: "yellow"}
 
 
 def print_json(value: Any) -> None:
-    """Print `value` on one line, never wrapped."""
-    out.file.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """Print `value` on one line, never wrapped; in ASCII, which no terminal, pipe or locale can harm."""
+    out.file.write(json.dumps(value) + "\n")
+
+
+def print_fields(console: Console, *fields: tuple[str, int, str]) -> None:
+    """Print one line of `(text, width, style)`: padded to the width, never cut and never wrapped by us."""
+    line = Text("  ").join(Text(f"{plain(text):<{width}}", style) for text, width, style in fields)
+    line.rstrip()
+    console.print(line, soft_wrap=True)
+
+
+def print_error(code: str, text: str, *, what: str = "error", style: str = "red") -> None:
+    """Print one line on standard error."""
+    shown = (f" ({code})", "dim") if code else ""
+    err.print(Text.assemble((what, style), shown, " ", plain(text)), soft_wrap=True)
 
 
 def print_job(job: Job, *, as_json: bool) -> None:
@@ -32,18 +52,16 @@ def print_job(job: Job, *, as_json: bool) -> None:
     if as_json:
         print_json(job.model_dump(mode="json"))
         return
-    table = Table.grid(padding=(0, 2))
-    for name, value in job.model_dump(mode="json").items():
-        if value in (None, {}, []):
-            continue
+    shown = {name: value for name, value in job.model_dump(mode="json").items() if value not in (None, {}, [])}
+    for name, value in shown.items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-        colour = _COLOURS.get(job.state, "white") if name == "state" else None
-        table.add_row(f"[dim]{name}[/]", f"[{colour}]{text}[/]" if colour else _plain(text))
-    out.print(table, soft_wrap=True)
+        style = _COLOURS.get(job.state, "") if name == "state" else ""
+        print_fields(out, (name, len("business_task_id"), "dim"), (text, 0, style))
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
+def plain(text: str) -> str:
+    """Return `text` with everything escaped that would move the cursor, change colours or begin a new line."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def status_of(job: Job) -> int:

@@ -6,16 +6,19 @@ import importlib
 import importlib.util
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from swapjobs import keys
-from swapjobs.errors import SettingsError
+from swapjobs import health, keys
+from swapjobs.client import queue_errors
+from swapjobs.errors import QueueUnavailable, SettingsError
 from swapjobs.settings import WorkerSettings
+from swapjobs.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,15 +39,16 @@ def worker(
     *,
     queues: Annotated[str, typer.Option(help="swaps, webhooks, or both: one process each")] = "swaps,webhooks",
     concurrency: Annotated[int | None, typer.Option(min=1, help="slots of the process")] = None,
-    loglevel: Annotated[str, typer.Option(help="debug, info, warning or error")] = "info",
+    loglevel: Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="how much is told")] = "info",
 ) -> None:
     """Run a swap worker and a webhook worker in the foreground, until SIGTERM or Ctrl-C."""
     settings = WorkerSettings.load()
     _need("celery", "worker")
-    wanted = [queue.strip() for queue in queues.split(",") if queue.strip()]
+    wanted = list(dict.fromkeys(queue.strip() for queue in queues.split(",") if queue.strip()))
     slots = {keys.SWAPS_QUEUE: settings.concurrency, keys.WEBHOOKS_QUEUE: settings.webhook_concurrency}
     if not wanted or set(wanted) - set(slots):
         raise SettingsError(f"--queues {queues!r}: give {' or '.join(slots)}, or both with a comma between")
+    _check_redis(settings)
     commands = [celery_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
     if len(commands) == 1:
         os.execv(commands[0][0], commands[0])  # noqa: S606 - our own fixed command; signals reach Celery directly
@@ -53,8 +57,22 @@ def worker(
 
 def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list[str]:
     """Return the command line of one Celery worker process."""
+    # Unknown names in the environment were warned about here, in one line.
     return [
-        *(sys.executable, "-m", "celery", "-A", "swapworker.app", "worker", "-Q", queue, "-c", str(concurrency)),
+        *(
+            sys.executable,
+            "-W",
+            "ignore:unknown setting",
+            "-m",
+            "celery",
+            "-A",
+            "swapworker.app",
+            "worker",
+            "-Q",
+            queue,
+            "-c",
+            str(concurrency),
+        ),
         *("-n", f"{queue}-{os.getpid()}@%h", "-l", loglevel, "--without-gossip", "--without-mingle"),
     ]
 
@@ -94,14 +112,29 @@ def run_together(commands: Sequence[Sequence[str]]) -> int:
 def flower(
     context: typer.Context,
     *,
-    port: Annotated[int, typer.Option(help="where the dashboard listens")] = 5555,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="where the dashboard listens")] = 5555,
     address: Annotated[str, typer.Option(help="loopback unless you say otherwise")] = "127.0.0.1",
 ) -> None:
-    """Run the dashboard. Other options go to Flower; beyond loopback give it --basic-auth=user:password."""
+    """Run the dashboard; beyond loopback give it --basic-auth=user:password.
+
+    Other options go to Flower, --option=value; `swapjobs flower -- --help` lists them.
+    """
     WorkerSettings.load()
     _need("flower", "flower")
-    command = [sys.executable, "-m", "celery", "-A", "swapworker.app", "flower", f"--conf={_flower_config()}"]
-    command += [f"--port={port}", f"--address={address}", *context.args]
+    if "--help" not in context.args:
+        _check_port(address, port)
+    command = [
+        sys.executable,
+        "-W",
+        "ignore:unknown setting",
+        "-m",
+        "celery",
+        "-A",
+        "swapworker.app",
+        "flower",
+        f"--conf={_flower_config()}",
+    ]
+    command += [f"--port={port}", f"--address={address}", "--", *context.args]
     os.execv(command[0], command)  # noqa: S606 - our own command
 
 
@@ -120,6 +153,23 @@ def _run_module(name: str, command: str, args: list[str]) -> None:
     module: Any = importlib.import_module(name)
     sys.argv = [command, *args]
     raise typer.Exit(module.main(args) or 0)
+
+
+def _check_redis(settings: WorkerSettings) -> None:
+    """Tell at once, in one line, what each worker would tell below its banner."""
+    with connect(settings) as client, queue_errors():
+        problems = [problem for problem in health.server_problems(client) if problem.fatal]
+    for problem in problems:
+        raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
+
+
+def _check_port(address: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        socket.create_server((address, port), family=family).close()
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise SettingsError(f"can't listen on {address} port {port}: {reason}; choose another --port") from None
 
 
 def _need(module: str, extra: str) -> None:

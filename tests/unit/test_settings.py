@@ -1,0 +1,204 @@
+"""Settings: the defaults of the design, and wrong values told by name and never shown where they may be secret."""
+
+from __future__ import annotations
+
+import base64
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from swapjobs.errors import SettingsError
+from swapjobs.settings import CoreSettings, Rate, WorkerSettings, known_names
+
+SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
+OTHER = "whsec_" + base64.b64encode(b"another one of the tests, 32 b.!").decode()
+
+DEFAULTS = {
+    "redis_url": "redis://127.0.0.1:6379/0",
+    "api_url": "https://api.zhiqite.com",
+    "api_key_id": None,
+    "api_key_secret": None,
+    "rate_limit": "5/s",
+    "rate_burst": 1,
+    "query_rate_limit": None,
+    "max_in_flight": 0,
+    "vendor_id_prefix": "",
+    "call_timeout_s": 60,
+    "max_attempts": 6,
+    "retry_base_s": 1,
+    "retry_cap_s": 120,
+    "lease_s": 30,
+    "result_ttl_s": 604_800,
+    "concurrency": 32,
+    "webhook_secrets": (),
+    "webhook_allowed_networks": (),
+}
+
+WRONG = [
+    ("REDIS_URL", "http://:hush@x.example"),
+    ("REDIS_URL", "127.0.0.1:6379"),
+    ("RESULT_TTL_S", "59"),
+    ("RESULT_TTL_S", "a week"),
+    ("API_URL", "api.example"),
+    ("API_URL", "https://user:hush@api.example"),
+    ("API_URL", "https://api.example?key=hush"),
+    ("RATE_LIMIT", "fast"),
+    ("RATE_BURST", "0"),
+    ("QUERY_RATE_LIMIT", "1/d"),
+    ("MAX_IN_FLIGHT", "-1"),
+    ("VENDOR_ID_PREFIX", "a~b"),
+    ("VENDOR_ID_SUFFIX", "perhaps"),
+    ("CALL_TIMEOUT_S", "0"),
+    ("CALL_TIMEOUT_S", "nan"),
+    ("MAX_RESPONSE_BYTES", "1"),
+    ("MAX_ATTEMPTS", "0"),
+    ("MAX_ATTEMPTS", "1.5"),
+    ("RETRY_BASE_S", "-1"),
+    ("POLL_CAP_S", "0"),
+    ("LEASE_S", "1"),
+    ("CONCURRENCY", "0"),
+    ("WEBHOOK_CONCURRENCY", "many"),
+    ("WEBHOOK_SECRETS", "hush-hush"),
+    ("WEBHOOK_SECRETS", f"{SECRET},whsec_hush"),
+    ("WEBHOOK_SECRETS", f"{SECRET};{OTHER}"),
+    ("WEBHOOK_TIMEOUT_S", "121"),
+    ("WEBHOOK_ALLOWED_NETWORKS", "127.0.0.1/8"),
+    ("WEBHOOK_ALLOWED_NETWORKS", "localhost"),
+]
+
+
+def in_environment(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    for name, value in values.items():
+        monkeypatch.setenv(f"SWAPJOBS_{name}", value)
+
+
+def refusal() -> str:
+    with pytest.raises(SettingsError) as refused:
+        WorkerSettings.load()
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
+def test_defaults_are_those_of_the_design(name: str, default: Any) -> None:
+    assert getattr(WorkerSettings.load(), name) == default
+    assert f"SWAPJOBS_{name.upper()}" in known_names()
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_told_in_one_line_by_the_name_of_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment(monkeypatch, **{name: value})
+    told = refusal()
+    assert told.startswith(f"SWAPJOBS_{name}: ")
+    assert "\n" not in told
+    assert "hush" not in told
+    assert SECRET not in told
+    assert "Value error" not in told
+
+
+@pytest.mark.parametrize("url", ["redis://h:port/0", "redis://h:99999/0", "redis://[::1/0", "redis://h/0?nonsense=1"])
+def test_a_redis_url_that_redis_py_cannot_read_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, REDIS_URL=url)
+    assert refusal().startswith("SWAPJOBS_REDIS_URL: ")
+
+
+def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, LEASE_S="0", RATE_LIMIT="fast")
+    told = refusal()
+    assert "SWAPJOBS_LEASE_S: " in told
+    assert "SWAPJOBS_RATE_LIMIT: must be a rate like 5/s, 300/m or 1000/h" in told
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"API_KEY_ID": "hush"}, "API_KEY_SECRET"),
+        ({"API_KEY_SECRET": "hush"}, "API_KEY_ID"),
+        ({"RETRY_BASE_S": "200"}, "RETRY_CAP_S"),
+        ({"POLL_BASE_S": "200"}, "POLL_CAP_S"),
+    ],
+)
+def test_values_that_do_not_go_together_are_named(
+    values: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment(monkeypatch, **values)
+    told = refusal()
+    assert named in told
+    assert "hush" not in told
+
+
+def test_a_producer_does_not_mind_a_worker_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, RATE_LIMIT="fast")
+    assert CoreSettings.load().redis_url == DEFAULTS["redis_url"]
+
+
+def test_secrets_are_not_shown_when_settings_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, API_KEY_ID="hush-1", API_KEY_SECRET="hush-2", WEBHOOK_SECRETS=SECRET)
+    settings = WorkerSettings.load()
+    shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+    assert "hush" not in shown
+    assert SECRET not in shown
+    assert settings.api_key_secret is not None
+    assert settings.api_key_secret.get_secret_value() == "hush-2"
+
+
+def test_lists_are_comma_separated_with_or_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(
+        monkeypatch,
+        WEBHOOK_SECRETS=f"{SECRET}, {OTHER},",
+        WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8,::1/128",
+        VENDOR_UNKNOWN_CODES="404, 40401",
+    )
+    settings = WorkerSettings.load()
+    assert [secret.get_secret_value() for secret in settings.webhook_secrets] == [SECRET, OTHER]
+    assert settings.webhook_allowed_networks == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
+    assert settings.vendor_unknown_codes == ("404", "40401")
+
+
+def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, REDIS_URL="", RATE_LIMIT="", WEBHOOK_SECRETS="", API_KEY_ID="")
+    assert WorkerSettings.load() == WorkerSettings()
+
+
+@given(st.integers(1, 9_999_999), st.sampled_from([("s", 1), ("m", 60), ("h", 3600)]), st.sampled_from(["", " "]))
+def test_a_rate_says_how_many_calls_in_how_many_seconds(calls: int, unit: tuple[str, int], space: str) -> None:
+    rate = Rate(f"{space}{calls}{space}/{space}{unit[0]}{space}")
+    assert (rate, rate.calls, rate.period_s) == (f"{calls}/{unit[0]}", calls, unit[1])
+    assert rate.interval_s * calls == pytest.approx(unit[1])
+
+
+@pytest.mark.parametrize("text", ["", "5", "0/s", "-1/s", "1.5/s", "5/", "/s", "5/S", "5/d", "5 per s", "12345678/s"])
+def test_what_is_no_rate_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="5/s, 300/m or 1000/h"):
+        Rate(text)
+
+
+def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("SWAPJOBS_CONCURRENCY=7\nSWAPJOBS_LEASE_S=9\nOTHER=1\n", encoding="utf-8")
+    in_environment(monkeypatch, CONCURRENCY="8")
+    settings = WorkerSettings.load()
+    assert (settings.concurrency, settings.lease_s) == (8, 9)
+
+
+def test_an_unknown_name_in_the_file_is_refused_and_the_known_ones_are_told() -> None:
+    Path(".env").write_text("SWAPJOBS_RATE=hush\n", encoding="utf-8")
+    told = refusal()
+    assert told.startswith(".env: unknown setting SWAPJOBS_RATE; known are ")
+    assert "SWAPJOBS_RATE_LIMIT" in told
+    assert "hush" not in told
+
+
+def test_a_file_that_is_not_utf_8_is_refused() -> None:
+    Path(".env").write_bytes(b"SWAPJOBS_LEASE_S=\xff\n")
+    assert ".env" in refusal()
+
+
+def test_an_unknown_name_in_the_environment_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, BOGUS="hush")
+    with pytest.warns(UserWarning, match="^unknown setting SWAPJOBS_BOGUS in the environment is ignored$"):
+        CoreSettings.load()
