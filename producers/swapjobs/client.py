@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -17,7 +18,7 @@ from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 _BLOCK: Final = 100
 
@@ -154,6 +155,6 @@ def _as_bulk(item: SwapRequest | Mapping[str, Any]) -> SwapRequest | Submission:
     if isinstance(item, SwapRequest):
         return item if "priority" in item.model_fields_set else item.model_copy(update={"priority": "bulk"})
     try:
-        return SwapRequest.parse({"priority": "bulk", **item})
+        return SwapRequest.parse({"priority": "bulk", **item} if isinstance(item, Mapping) else item)
     except InvalidRequest as error:
         return Submission(id=None, outcome="invalid", error=str(error))

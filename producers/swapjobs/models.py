@@ -94,7 +94,7 @@ class SwapRequest(_Model):
     @model_validator(mode="after")
     def _check_tool(self) -> Self:
         if self.tool not in TOOLS:
-            raise ValueError(f"tool: {self.tool!r} is not one of {', '.join(TOOLS)}")
+            raise ValueError(f"tool: is not one of {', '.join(TOOLS)}")
         extra = self.model_extra or {}
         if extra:
             try:
@@ -124,16 +124,10 @@ class SwapRequest(_Model):
 
     def fingerprint(self) -> str:
         """Return 16 characters that differ between requests that ask the vendor for different things."""
-        asked = {
-            "tool": self.tool,
-            "source_url": _unsigned(self.source_url),
-            "target_url": _unsigned(self.target_url),
-            **{
-                name: _unsigned(value) if name.endswith("_url") and isinstance(value, str) else value
-                for name, value in (self.model_extra or {}).items()
-            },
-        }
-        canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
+        fields = self.tool_fields
+        urls = {name: _unsigned(url) for name, url in fields if name.endswith("_url") and url}
+        body = fields.model_copy(update=urls).body(_unsigned(self.source_url), _unsigned(self.target_url))
+        canonical = json.dumps([self.tool, body], sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 

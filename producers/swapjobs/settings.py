@@ -69,7 +69,7 @@ class CoreSettings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="records, queues, results and traffic")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="records, queues, results and traffic")
     result_ttl_s: int = Field(
         604_800, ge=60, description="finished records are kept this long after their deliveries ended"
     )
@@ -127,12 +127,15 @@ class WorkerSettings(CoreSettings):
     call_timeout_s: float = Field(60, gt=0, le=3600, description="one vendor call, total, not per read")
     max_response_bytes: int = Field(1_048_576, ge=1024, description="a longer vendor reply is refused")
     max_attempts: int = Field(6, ge=1, le=100, description="failed attempts before a job fails for good")
-    retry_base_s: float = Field(1, gt=0, description="full jitter between 0 and base x 2^failures")
+    retry_base_s: float = Field(1, gt=0, description="full jitter between 0 and base x 2^(failures - 1)")
     retry_cap_s: float = Field(120, gt=0, description="longest pause between two attempts")
     poll_base_s: float = Field(2, gt=0, description="first pause before asking for a task the vendor works on")
     poll_cap_s: float = Field(60, gt=0, description="longest pause between two such questions")
+    poll_give_up_s: float = Field(
+        3600, gt=0, description="a task that the vendor works on for longer than this fails, and is not sent again"
+    )
     lookup_give_up_s: float = Field(
-        900, gt=0, description="a lost call that queryTask can't tell about is sent again after this, and counted"
+        900, gt=0, description="a lost call is sent again, and counted, when queryTask gave no answer for so long"
     )
     lease_s: float = Field(30, ge=2, description="a dead worker's jobs run again after this")
     alive_file: str = Field(

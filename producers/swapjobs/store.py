@@ -24,10 +24,17 @@ WakeKind = Literal["", "retry", "poll"]
 _ALIAS_TTL_S: Final = 40 * 86_400
 
 
-def connect(settings: CoreSettings) -> redis.Redis:
-    """Return a thread-safe Redis client; it connects at the first command."""
+def connect(settings: CoreSettings, *, patience_s: float = 5) -> redis.Redis:
+    """Return a thread-safe Redis client; it connects at the first command.
+
+    `patience_s` is how long a command may take: short for producers, whose users wait, longer for workers.
+    """
     return redis.Redis.from_url(
-        settings.redis_url, decode_responses=True, socket_connect_timeout=5, socket_timeout=30, max_connections=1200
+        settings.redis_url,
+        decode_responses=True,
+        socket_connect_timeout=5,
+        socket_timeout=patience_s,
+        max_connections=1200,
     )
 
 
@@ -116,23 +123,26 @@ class JobStore:
 
     def name_also(self, task_id: str, id_: str) -> None:
         """Let `get(task_id)` find the job: a plain Celery producer knows it by its task's id."""
-        self.redis.set(keys.alias(task_id), id_, ex=self._alias_ttl_s)
+        if task_id != id_:
+            self.redis.set(keys.alias(task_id), id_, ex=self._alias_ttl_s)
+
+    def by_task(self, task_id: str) -> str:
+        """Return the id of the job that a Celery task id stands for: its own, unless `name_also` said otherwise."""
+        return str(self.redis.get(keys.alias(task_id)) or task_id)
 
     # -- attempts
 
     def set_limits(self, settings: WorkerSettings) -> None:
         """Write the fleet's limits; workers do it at start, the last one wins."""
         query = settings.query_rate_limit
-        self.redis.hset(
-            keys.traffic(),
-            mapping={
-                "interval": settings.rate_limit.interval_s * 1000,
-                "burst": settings.rate_burst,
-                "horizon": 1000,
-                "query_interval": query.interval_s * 1000 if query else 0,
-                "max_in_flight": settings.max_in_flight,
-            },
-        )
+        limits: dict[str, float] = {
+            "interval": settings.rate_limit.interval_s * 1000,
+            "burst": settings.rate_burst,
+            "horizon": 1000,
+            "query_interval": query.interval_s * 1000 if query else 0,
+            "max_in_flight": settings.max_in_flight,
+        }
+        self._scripts.run("set_limits", *(item for pair in limits.items() for item in pair))
 
     def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
         """Claim the job that a hint names, and book its call."""
@@ -165,11 +175,7 @@ class JobStore:
 
     def note_refusal(self, id_: str) -> int:
         """Count the different jobs whose credentials or quota were refused since the last success."""
-        with self.redis.pipeline(transaction=False) as pipe:
-            pipe.sadd(keys.refused(), id_)
-            pipe.expire(keys.refused(), 3600)
-            pipe.scard(keys.refused())
-            return int(pipe.execute()[2])
+        return int(self._scripts.run("refuse", id_))
 
     def renew(self, leases: Sequence[tuple[str, int, float]]) -> list[bool]:
         """Renew `(id, fence, seconds)` leases in one round trip; False where the lease is lost."""

@@ -12,9 +12,12 @@ from celery.exceptions import TaskRevokedError
 from conftest_acceptance import finished
 from factories import make_request, wait_until
 from swapjobs import JobState, SwapClient
+from swapjobs.settings import WorkerSettings
+from swapsandbox.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
 
@@ -26,7 +29,6 @@ def celery_app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
     """The worker's own app, as a Django or Flask product would import it."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    from swapjobs.settings import WorkerSettings  # noqa: PLC0415
     from swapworker import app as module  # noqa: PLC0415
 
     client = SwapClient(WorkerSettings())
@@ -87,16 +89,44 @@ def test_a_producer_that_only_speaks_celery_is_served(client: SwapClient, redis_
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_revoked_task_is_a_cancelled_job(client: SwapClient, celery_app: Celery, vendor: Sandbox) -> None:
-    """Celery drops the hints of a revoked task: without more, the job would stay queued for ever."""
-    vendor.faults("http_503:retry_after=1,count=1")  # the fleet pauses, so that the job is still in line
+def test_a_revoked_task_is_a_cancelled_job(
+    client: SwapClient, celery_app: Celery, vendor: Sandbox, hooks: httpx.Client
+) -> None:
+    """In line, running, and by a plain Celery producer's id; its webhook arrives all the same."""
+    vendor.faults("http_503:retry_after=1,count=1", "latency:ms=1000")
     first = client.submit(make_request())
     wait_until(lambda: client.get(first.id).state is JobState.WAITING)
-    second = client.submit(make_request())
-    celery_app.control.revoke(second.id)
-    assert finished(client, second.id).state is JobState.CANCELLED
-    assert finished(client, first.id).state is JobState.SUCCEEDED
-    assert vendor.get("stats")["billed"] == 1
+    in_line = client.submit(make_request(callback_url=f"{hooks.base_url}/in"))
+    celery_app.control.revoke(in_line.id)
+    assert finished(client, in_line.id, hook=True).state is JobState.CANCELLED
+    wait_until(lambda: client.get(first.id).state is JobState.RUNNING)
+    celery_app.control.revoke(first.id, terminate=True)
+    assert finished(client, first.id).state is JobState.CANCELLED
+    (event,) = hooks.get("/_receiver/events").json()
+    assert event["type"] == "swap.cancelled"
+    wait_until(lambda: client.get(first.id).output_url)  # the call was not cut off: what it brought is kept
+    assert client.get(first.id).state is JobState.CANCELLED
+
+
+def test_a_result_in_hand_survives_a_restart_of_redis(
+    program: Callable[..., Program], environment: dict[str, str], vendor: Sandbox, tmp_path: Path
+) -> None:
+    """Redis is killed while the vendor works: the answer is written when it is back, nothing is asked again."""
+    with EmbeddedRedis(tmp_path / "own-redis") as server:
+        environment["SWAPJOBS_REDIS_URL"] = server.url
+        program("celery", "-A", "swapworker.app", "worker", "-l", "info", SWAPJOBS_LEASE_S="20").wait_for("ready.")
+        vendor.faults("latency:ms=1500")
+        with SwapClient(WorkerSettings(redis_url=server.url)) as client:
+            job = client.submit(make_request())
+            wait_until(lambda: vendor.get("stats")["in_flight"] == 1)
+            assert server.process is not None
+            server.process.kill()
+            server.process.wait()
+            wait_until(lambda: vendor.get("stats")["billed"] == 1)
+            server.start()
+            assert finished(client, job.id).state is JobState.SUCCEEDED
+    stats = vendor.get("stats")
+    assert (stats["calls"], stats["queries"], stats["billed"]) == (1, 0, 1)
 
 
 @pytest.mark.usefixtures("worker")

@@ -39,7 +39,7 @@ def book_at_chosen_times(client: redis.Redis, interval: float, burst: int, times
     client.hset(
         keys.traffic(), mapping={"interval": interval, "burst": burst, "horizon": HORIZON_MS, "max_in_flight": 0}
     )
-    whole = source("confirm", 60_000)
+    whole = source("confirm", 60_000).replace("#!lua flags=no-writes", "#!lua")
     start, end = whole.index("local now = clock()"), whole.index("-- Asked after waiting")
     traffic = whole[start:end].replace("local now = clock()", "local now = tonumber(ARGV[1])")
     text = whole[:start] + traffic + "\nlocal wait = book('send')\nreturn wait and tostring(wait) or 'no'"

@@ -265,3 +265,76 @@ def test_a_delivery_whose_worker_died_is_tried_again(store: JobStore) -> None:
     assert store.claim_delivery(id_, 0.05) is not None
     wait_for_wake(store)
     assert store.claim_delivery(id_, 30) is not None
+
+
+def test_queries_with_a_rate_of_their_own_do_not_stand_in_the_swaps_way(
+    store: JobStore, settings: WorkerSettings
+) -> None:
+    store.set_limits(settings.model_copy(update={"query_rate_limit": Rate("1/s")}))
+    asking = [submit(store) for _ in range(20)]
+    store.redis.delete(*keys.RUNWAYS.values())
+    for id_ in asking:
+        store.redis.hset(keys.job(id_), "step", "query")
+    verdicts = []
+    while hinted := store.redis.zrange(keys.hints("interactive"), 0, -1):
+        verdicts += [store.claim(str(id_), LEASE_S) for id_ in hinted]
+    assert sum(not isinstance(verdict, NotClaimed) for verdict in verdicts) <= 2
+    assert places(store, asking[-1]) == ["poll"]
+    assert claim(store, submit(store)).step == "send"
+
+
+def test_a_full_redis_still_lets_claimed_work_begin_and_end(store: JobStore) -> None:
+    """Only new jobs are refused: else nothing would ever free memory."""
+    id_, other = submit(store, callback_url="https://hooks.example/in"), submit(store)
+    store.redis.config_set("maxmemory", store.redis.info("memory")["used_memory"] // 2)
+    try:
+        claimed = claim(store, id_)
+        assert store.confirm(claimed) == "ok"
+        assert store.note_refusal(other) == 1
+        assert store.apply(claimed, Event.SUCCEED, patch={}) == "ok"
+        delivery = store.claim_delivery(id_, 30)
+        assert delivery is not None
+        assert store.settle_delivery(delivery, "delivered", status=200, entry="{}") == "ok"
+    finally:
+        store.redis.config_set("maxmemory", 0)
+
+
+def test_the_same_result_written_twice_counts_once(store: JobStore) -> None:
+    """A worker whose answer from Redis was lost writes again."""
+    id_ = submit(store, callback_url="https://hooks.example/in")
+    claimed = claim(store, id_)
+    entry = record.entry("result", output_url="https://out.example/1.png")
+    assert [store.apply(claimed, Event.SUCCEED, patch={}, entry=entry) for _ in range(2)] == ["ok", "ok"]
+    assert len([line for line in store.get(id_).history if line.get("kind") == "result"]) == 1
+    delivery = store.claim_delivery(id_, 30)
+    assert delivery is not None
+    tried = record.entry("webhook", status=200)
+    answers = [store.settle_delivery(delivery, "delivered", status=200, entry=tried) for _ in range(2)]
+    assert answers == ["ok", "fenced"]
+    webhook = store.get(id_).to_job().webhook
+    assert webhook is not None
+    assert webhook.attempts == 1
+
+
+def test_a_delivery_settled_after_its_lease_ended_stands_nowhere_else(store: JobStore) -> None:
+    id_ = submit(store, callback_url="https://hooks.example/in")
+    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    slow = store.claim_delivery(id_, 0.03)
+    assert slow is not None
+    wait_for_wake(store)
+    assert store.settle_delivery(slow, "delivered", status=200, entry="{}") == "ok"
+    assert store.redis.zcard(keys.hints("webhooks")) == 0
+    assert store.claim_delivery(id_, 30) is None
+
+
+def test_a_registered_hint_without_a_record_does_not_hold_its_place_for_ever(store: JobStore) -> None:
+    store.redis.zadd(keys.hints("interactive"), {f"ghost{number}": 1 for number in range(8)})
+    id_ = submit(store)
+    assert places(store, id_) == ["line"]
+    store.wake("w", LEASE_S)
+    assert places(store, id_) == ["hint"]
+
+
+def test_calls_that_may_be_paid_twice_are_counted(store: JobStore) -> None:
+    store.apply(claim(store, submit(store)), Event.WAIT, patch={"maybe_paid_twice": 1})
+    assert store.redis.hget(keys.traffic(), "count:maybe_paid_twice") == "1"

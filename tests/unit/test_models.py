@@ -119,6 +119,13 @@ def test_a_new_signature_of_the_same_picture_is_the_same_request() -> None:
     assert first.fingerprint() != other.fingerprint()
 
 
+def test_the_same_value_written_differently_is_the_same_request() -> None:
+    same = {"source_url": "https://a.example/s", "target_url": "https://a.example/t", "tool": "v2/roop"}
+    prints = {make_request(**same, fidelity_weight=weight).fingerprint() for weight in (0.5, "0.5", "0.50")}
+    assert len(prints) == 1
+    assert make_request(**same, fidelity_weight=None).fingerprint() == make_request(**same).fingerprint()
+
+
 def test_tool_and_its_fields_are_part_of_what_is_asked_for() -> None:
     same = {"source_url": "https://a.example/s", "target_url": "https://a.example/t"}
     prints = {

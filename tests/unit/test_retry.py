@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -51,7 +51,6 @@ outcomes = st.sampled_from(
         Failed(ErrorCode.NO_FACE, "none"),
         Pending("t1"),
         TryAgain(ErrorCode.VENDOR_ERROR, "503"),
-        TryAgain(ErrorCode.VENDOR_ERROR, "503", retry_after_s=7),
         Unseen(ErrorCode.VENDOR_TIMEOUT, "timeout"),
         NotKnown(),
         Throttled("429", retry_after_s=4),
@@ -102,10 +101,6 @@ def test_the_last_attempt_fails_the_job_and_says_why() -> None:
     assert error["retryable"] is True
 
 
-def test_retry_after_is_waited_for_at_least() -> None:
-    assert decided(TryAgain(ErrorCode.VENDOR_ERROR, "busy", retry_after_s=42)).delay_s == 42
-
-
 def test_a_throttled_call_pauses_the_fleet_and_charges_nothing() -> None:
     decision = decided(Throttled("too fast", retry_after_s=5))
     assert (decision.pause_s, decision.delay_s) == (5, 5)
@@ -131,12 +126,64 @@ def test_unknown_counts_only_after_a_call_timeout_and_when_said_twice() -> None:
 
 
 def test_a_query_that_cannot_answer_is_asked_again_until_it_is_given_up_and_counted() -> None:
-    waiting = decided(Unseen(ErrorCode.VENDOR_ERROR, "503"), claimed("query", sent_at=NOW_MS - 60_000))
-    assert waiting.patch["step"] == "query"
-    assert "maybe_paid_twice" not in waiting.patch
-    given_up = decided(Unseen(ErrorCode.VENDOR_ERROR, "503"), claimed("query", sent_at=NOW_MS - 901_000))
-    assert given_up.patch["step"] == "send"
-    assert given_up.patch["maybe_paid_twice"] == 1
+    silent = Unseen(ErrorCode.VENDOR_ERROR, "503")
+    waiting = decided(silent, claimed("query", sent_at=NOW_MS - 3_600_000))
+    assert (waiting.patch["step"], waiting.patch["missed_since"]) == ("query", NOW_MS), "one miss is none, however late"
+    again = decided(silent, claimed("query", misses=3, missed_since=NOW_MS - 60_000))
+    assert (again.patch["misses"], again.patch["missed_since"]) == (4, NOW_MS - 60_000)
+    given_up = decided(silent, claimed("query", misses=30, missed_since=NOW_MS - 901_000))
+    assert (given_up.patch["step"], given_up.patch["maybe_paid_twice"], given_up.patch["attempts"]) == ("send", 1, 1)
+
+
+def test_a_task_that_the_vendor_has_acknowledged_is_not_sent_again_when_the_query_falls_silent() -> None:
+    silent = Unseen(ErrorCode.VENDOR_ERROR, "503")
+    decision = decided(silent, claimed("query", polls=2, misses=30, missed_since=NOW_MS - 901_000))
+    assert decision.event is Event.FAIL
+    assert json.loads(decision.entry)["code"] == "vendor_timeout"
+
+
+@pytest.mark.parametrize("fields", [{"polls": 9}, {"sent_at": NOW_MS - 40 * 86_400_000}])
+def test_not_known_is_doubtful_after_an_acknowledgement_and_in_a_new_month(fields: dict[str, int]) -> None:
+    claim = claimed("query", **{"sent_at": NOW_MS - 60_000, "questions": 1, **fields})
+    decision = decided(NotKnown(), claim)
+    assert (decision.patch["step"], decision.patch["maybe_paid_twice"]) == ("send", 1)
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"send": Unseen(ErrorCode.VENDOR_ERROR, "500"), "query": Unseen(ErrorCode.VENDOR_ERROR, "503")},
+        {"send": Unseen(ErrorCode.VENDOR_TIMEOUT, "t"), "query": AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "403")},
+        {"send": Unseen(ErrorCode.VENDOR_TIMEOUT, "t"), "query": TryAgain(ErrorCode.VENDOR_UNREACHABLE, "down")},
+        {"send": Unseen(ErrorCode.VENDOR_TIMEOUT, "t"), "query": NotKnown()},
+        {"send": Pending(), "query": Pending()},
+        {"send": Pending(), "query": Unseen(ErrorCode.VENDOR_ERROR, "503")},
+        {"send": TryAgain(ErrorCode.VENDOR_ERROR, "503"), "query": NotKnown()},
+    ],
+)
+def test_every_job_ends_whatever_the_vendor_keeps_saying(answers: dict[str, Outcome]) -> None:
+    """Each is played to its end with time passing as decided: no loop, and few sends."""
+    fields: dict[str, Any] = {}
+    now_ms, step, sends = NOW_MS, "send", 0
+    for _ in range(5000):
+        if step == "send":
+            sends += 1
+            fields["sent_at"] = now_ms
+        claim = Claim(
+            job=claimed(**{k: v for k, v in fields.items() if k != "step"}).job,
+            fence=1,
+            step=cast("Any", step),
+            wait_s=0,
+            now_ms=now_ms,
+        )
+        decision = decided(answers[step], claim)
+        if decision.event is Event.FAIL:
+            assert sends <= SETTINGS.max_attempts
+            return
+        fields.update(decision.patch)
+        step = str(decision.patch["step"])
+        now_ms += int(decision.delay_s * 1000) + 100
+    pytest.fail(f"no end: {fields}")
 
 
 def test_refused_credentials_close_the_line_only_when_three_jobs_got_them() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -15,6 +17,7 @@ from swapjobs.errors import SettingsError
 from swapjobs.settings import WorkerSettings
 from swapworker.alive import AliveStep
 from swapworker.dispatcher import DispatcherStep
+from swapworker.quiet import hide_bodies
 
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
@@ -22,8 +25,10 @@ if TYPE_CHECKING:
 try:
     settings = WorkerSettings.load()
 except SettingsError as error:
-    # Imported by `celery -A`, which would show a traceback for what is a slip in the environment.
-    raise SystemExit(f"swapjobs: {error}") from None
+    if Path(sys.argv[0]).parts[-2:] == ("celery", "__main__.py") or Path(sys.argv[0]).name == "celery":
+        # `celery -A` would show a traceback for what is a slip in the environment.
+        raise SystemExit(f"swapjobs: {error}") from None
+    raise
 
 
 @cache
@@ -40,7 +45,7 @@ def swap_client() -> SwapClient:
     return SwapClient(settings)
 
 
-app = Celery("swapjobs", include=["swapworker.tasks"])
+app = Celery("swapjobs", include=["swapworker.tasks", "swapworker.control"])
 app.runtime = runtime
 app.swap_client = swap_client
 app.conf.update(
@@ -84,6 +89,13 @@ def refuse_other_pools(sender: Any, **_: Any) -> None:
         )
 
 
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def give_slots_up(**_: Any) -> None:
+    """Let attempts that wait for a slot hand their jobs back instead of holding the shutdown up."""
+    runtime().attempts.stop()
+
+
+hide_bodies()
 app.steps["worker"].add(DispatcherStep)
 app.steps["consumer"].add(AliveStep)
 

@@ -6,11 +6,14 @@ Celery is not in here; `tasks.py` turns a hint into a call of `Attempts.run` and
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import redis
 
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
@@ -29,7 +32,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
-LATEST_S: Final = 0.1
+MAX_LATENESS_S: Final = 0.1
+# Redis may be away for so long while a result is in hand.
+_KEEP_RESULT_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +63,45 @@ class Attempts:
         self._leases = leases
         self._settings = settings
         self._random = random
+        self._stopping = threading.Event()
 
     def run(self, job_id: str) -> Report | NotClaimed:
         """Make one attempt at the job that a hint names."""
+        began = time.monotonic()
         claim = self._store.claim(job_id, self._settings.lease_s)
         if isinstance(claim, NotClaimed):
             return claim
         with self._leases.hold(claim, self._settings.call_timeout_s):
-            decision = self._wait_for_slot(claim) or self._decide(claim, self._ask_vendor(claim))
+            obstacle = self._wait_for_slot(claim, time.monotonic() - began)
+            if obstacle:
+                # Nothing was sent: the next claim does what this one was to do.
+                decision = Decision(
+                    Event.WAIT, patch={"step": claim.step, "reason": Reason.RATE_LIMIT}, message=obstacle
+                )
+            else:
+                decision = self._decide(claim, self._ask_vendor(claim))
             return self._write(claim, decision)
 
-    def _wait_for_slot(self, claim: Claim) -> Decision | None:
-        """Return None when the call may be made now, else what to do instead."""
-        if claim.wait_s <= 0:
-            return None
+    def stop(self) -> None:
+        """Let attempts that wait for their slot give it up: the worker is stopping."""
+        self._stopping.set()
+
+    def _wait_for_slot(self, claim: Claim, round_trip_s: float) -> str:
+        """Return an empty text when the call may be made now, else why not.
+
+        After a wait the claim is confirmed, so early that the answer is here in time.
+        """
         due = time.monotonic() + claim.wait_s
-        time.sleep(claim.wait_s)
-        answer = self._store.confirm(claim)
-        if answer == "ok" and time.monotonic() - due <= LATEST_S:
-            return None
-        # Nothing was sent: the next claim does what this one was to do. Where the claim is lost the write is refused.
-        why = "the slot was missed" if answer == "ok" else answer
-        return Decision(Event.WAIT, patch={"step": claim.step, "reason": Reason.RATE_LIMIT}, message=why)
+        if round_trip_s > self._settings.lease_s:
+            return "the claim's answer came after its lease"
+        if claim.wait_s > round_trip_s:
+            if self._stopping.wait(claim.wait_s - round_trip_s):
+                return "the worker stops"
+            answer = self._store.confirm(claim)
+            if answer != "ok":
+                return answer
+        time.sleep(max(due - time.monotonic(), 0))
+        return "the slot was missed" if time.monotonic() - due > MAX_LATENESS_S else ""
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
         try:
@@ -98,20 +120,31 @@ class Attempts:
         return self._vendor.swap(request.tool, {**body, "businessTaskId": vendor_id})
 
     def _decide(self, claim: Claim, outcome: Outcome) -> Decision:
-        refusals = self._store.note_refusal(claim.job.id) if isinstance(outcome, AccountRefused) else 0
+        refused = isinstance(outcome, AccountRefused) and claim.step == "send"
+        refusals = self._store.note_refusal(claim.job.id) if refused else 0
         return decide(outcome, claim, self._settings, self._random, refusals=refusals)
 
     def _write(self, claim: Claim, decision: Decision) -> Report:
-        written = self._store.apply(
-            claim,
-            decision.event,
-            patch=decision.patch,
-            entry=decision.entry,
-            wake=decision.wake,
-            delay_s=decision.delay_s,
-            pause_s=decision.pause_s,
-        )
-        return Report(claim.job.id, decision, written)
+        """Write the decision; while Redis is away the result is kept in hand, it may be paid for."""
+        until = time.monotonic() + _KEEP_RESULT_S
+        while True:
+            try:
+                written = self._store.apply(
+                    claim,
+                    decision.event,
+                    patch=decision.patch,
+                    entry=decision.entry,
+                    wake=decision.wake,
+                    delay_s=decision.delay_s,
+                    pause_s=decision.pause_s,
+                )
+            except (redis.ConnectionError, redis.TimeoutError):
+                # Writing twice does no harm: the fence and the state refuse the second.
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2 + self._random())
+            else:
+                return Report(claim.job.id, decision, written)
 
 
 def vendor_id_of(claim: Claim, settings: WorkerSettings) -> str:

@@ -9,7 +9,7 @@ from celery.backends.base import BaseBackend
 from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
-from swapjobs.errors import JobNotFound, WaitTimeout
+from swapjobs.errors import JobGone, JobNotFound, WaitTimeout
 from swapjobs.lifecycle import CELERY_STATE, FINAL, JobState
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ class RecordBackend(BaseBackend):  # type: ignore[misc]  # celery is untyped
                 return _meta(self._client().wait(task_id, left))
             except WaitTimeout:
                 pass
+            except JobGone:
+                raise
             except JobNotFound:
                 time.sleep(min(interval, left))
             if on_interval:

@@ -52,7 +52,7 @@ class Dispatcher:
         while not self._stopping.wait(pause_s):
             try:
                 pause_s = self.step()
-            except redis.RedisError as error:
+            except Exception as error:  # noqa: BLE001 - the thread must not die: everything due hangs on it
                 logger.warning("the dispatcher cannot work: %s", type(error).__name__)
                 pause_s = 1.0
 

@@ -8,8 +8,6 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-import redis
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -63,5 +61,5 @@ class Leases:
             time.sleep(self._lease_s / 4)
             try:
                 self.renew()
-            except redis.RedisError as error:
+            except Exception as error:  # noqa: BLE001 - the thread must not die: every lease hangs on it
                 logger.warning("leases were not renewed: %s", type(error).__name__)

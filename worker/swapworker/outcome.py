@@ -38,14 +38,10 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The request was refused or never reached the vendor: nothing was started, the same may be sent again.
-
-    `retry_after_s` is the vendor's own wish, in seconds.
-    """
+    """The request was refused or never reached the vendor: nothing was started, the same may be sent again."""
 
     code: ErrorCode
     message: str
-    retry_after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,23 @@
-"""What follows from an outcome: one pure function. Time and randomness are arguments."""
+"""What follows from an outcome: one pure function. Time and randomness are arguments.
+
+What the record keeps for it, besides `attempts`:
+
+| field              | set                                              | cleared                     |
+|--------------------|--------------------------------------------------|-----------------------------|
+| `step`             | by every decision: what the next claim does;     | at the end                  |
+|                    | by the claim itself to `query`: it may have sent |                             |
+| `sent_at`          | by a claim that sends                            | at the end                  |
+| `polls`            | + 1 when the vendor says that it works on it     | when it is sent again       |
+| `questions`        | + 1 when the vendor says that it does not know it| by any other answer         |
+| `misses`,          | + 1 when a query had no answer;                  | by any answer               |
+| `missed_since`     | when the first of them was asked                 |                             |
+| `maybe_paid_twice` | + 1 when it is sent again without an answer      | never                       |
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final, assert_never
 
 from swapjobs import record
@@ -30,6 +45,8 @@ _THROTTLED_PAUSE_S: Final = 1.0
 _REFUSED_PAUSE_S: Final = 30.0
 _REFUSALS_THAT_CLOSE_THE_LINE: Final = 3
 _QUESTIONS_BEFORE_UNKNOWN: Final = 2
+_ANSWERED: Final = {"questions": 0, "misses": 0, "missed_since": 0}
+_VENDOR_ZONE: Final = timezone(timedelta(hours=8))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +83,14 @@ def decide(  # noqa: C901, PLR0911 - one case for each outcome, that is the poin
             return _fail(code, message, retryable=retryable)
         case Pending():
             return _poll(claim, settings, random)
-        case TryAgain(code, message, retry_after_s):
-            return _charge(code, message, claim, settings, random, at_least_s=retry_after_s or 0, step=claim.step)
-        case Unseen(code, message) if claim.step == "send":
-            return _charge(code, message, claim, settings, random, step="query")
-        case Unseen(code, message):
-            return _ask_later(code, message, claim, settings, random)
         case NotKnown():
             return _send_again_or_ask_twice(claim, settings)
+        case TryAgain(code, message) | Unseen(code, message) | AccountRefused(code, message) if claim.step == "query":
+            return _ask_later(code, message, claim, settings, random)
+        case TryAgain(code, message):
+            return _charge(code, message, claim, settings, random, step="send")
+        case Unseen(code, message):
+            return _charge(code, message, claim, settings, random, step="query")
         case Throttled(message, retry_after_s):
             pause_s = retry_after_s if retry_after_s is not None else _THROTTLED_PAUSE_S * (0.5 + random())
             return _hold(Reason.RATE_LIMIT, ErrorCode.RATE_LIMITED, message, claim, pause_s)
@@ -82,7 +99,7 @@ def decide(  # noqa: C901, PLR0911 - one case for each outcome, that is the poin
         case AccountRefused(code, message):
             # Perhaps this job's own fault (a forbidden picture): it is charged, and fails as such.
             last = ErrorCode.REJECTED_BY_VENDOR
-            return _charge(code, message, claim, settings, random, step=claim.step, code_when_exhausted=last)
+            return _charge(code, message, claim, settings, random, step="send", code_when_exhausted=last)
         case _:
             assert_never(outcome)
 
@@ -100,7 +117,6 @@ def _charge(
     random: Callable[[], float],
     *,
     step: str,
-    at_least_s: float = 0,
     code_when_exhausted: ErrorCode = ErrorCode.ATTEMPTS_EXHAUSTED,
 ) -> Decision:
     attempts = claim.job.number("attempts") + 1
@@ -109,21 +125,24 @@ def _charge(
         return _fail(code_when_exhausted, f"{attempts} attempts failed; the last: {code}: {message}", retryable=True)
     return Decision(
         Event.WAIT,
-        patch={"attempts": attempts, "reason": Reason.RETRY, "step": step, "questions": 0},
+        patch={"attempts": attempts, "reason": Reason.RETRY, "step": step, **_ANSWERED},
         entry=record.entry("attempt", at=claim.now_ms, number=attempts, code=code, message=message),
         wake="retry",
-        delay_s=max(backoff(attempts, settings, random), at_least_s),
+        delay_s=backoff(attempts, settings, random),
         code=code,
         message=message,
     )
 
 
 def _poll(claim: Claim, settings: WorkerSettings, random: Callable[[], float]) -> Decision:
+    if _age_s(claim) >= settings.poll_give_up_s:
+        message = f"the vendor has worked on it for {_age_s(claim):.0f} s without an end"
+        return _fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True)
     polls = claim.job.number("polls")
     pause_s = min(settings.poll_base_s * 1.5 ** min(polls, 64), settings.poll_cap_s)
     return Decision(
         Event.WAIT,
-        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "step": "query", "questions": 0},
+        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "step": "query", **_ANSWERED},
         wake="poll",
         delay_s=pause_s * (0.75 + random() / 2),
     )
@@ -132,18 +151,22 @@ def _poll(claim: Claim, settings: WorkerSettings, random: Callable[[], float]) -
 def _ask_later(
     code: ErrorCode, message: str, claim: Claim, settings: WorkerSettings, random: Callable[[], float]
 ) -> Decision:
-    """Decide after a query that could not answer: ask again, and after long enough send again, counted."""
-    fields: dict[str, str | int] = {"reason": Reason.RETRY, "step": "query"}
-    if _age_s(claim) >= settings.lookup_give_up_s:
-        fields = {"reason": Reason.RETRY, "step": "send", "maybe_paid_twice": 1}
+    """Decide after a query that brought no answer: ask again; after long enough give the look-up up."""
     misses = claim.job.number("misses") + 1
+    missed_since = claim.job.number("missed_since") or claim.now_ms
+    message = f"the task query brought no answer: {message}"
+    if claim.now_ms - missed_since >= settings.lookup_give_up_s * 1000:
+        if claim.job.number("polls"):
+            # The vendor has it: sending it again would certainly be paid twice.
+            return _fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True)
+        return _send_again(claim, settings, message, maybe_paid=True)
     return Decision(
         Event.WAIT,
-        patch={**fields, "misses": misses},
+        patch={"reason": Reason.RETRY, "step": "query", "misses": misses, "missed_since": missed_since},
         wake="retry",
         delay_s=max(backoff(misses, settings, random), settings.retry_base_s / 2),
         code=code,
-        message=f"the task query could not answer: {message}",
+        message=message,
     )
 
 
@@ -151,27 +174,41 @@ def _send_again_or_ask_twice(claim: Claim, settings: WorkerSettings) -> Decision
     """Decide after the vendor said that it does not know the task.
 
     That counts only when asked at least one call timeout after the send, and twice: a request still under way may
-    not be known yet.
+    not be known yet. It counts little where the vendor has known the task before, or where the month has changed,
+    since it tells of the current month's tasks only.
     """
     too_early_s = settings.call_timeout_s - _age_s(claim)
     questions = claim.job.number("questions") + (1 if too_early_s <= 0 else 0)
     if questions < _QUESTIONS_BEFORE_UNKNOWN:
-        pause_s = max(too_early_s, settings.poll_base_s)
-        patch: dict[str, str | int] = {"questions": questions, "reason": Reason.RETRY, "step": "query"}
-        return Decision(Event.WAIT, patch=patch, wake="retry", delay_s=pause_s, message="not known to the vendor yet")
-    attempts = claim.job.number("attempts")
+        return Decision(
+            Event.WAIT,
+            patch={"reason": Reason.RETRY, "step": "query", **_ANSWERED, "questions": questions},
+            wake="retry",
+            delay_s=max(too_early_s, settings.poll_base_s),
+            message="not known to the vendor yet",
+        )
+    doubtful = claim.job.number("polls") > 0 or _month(claim.job.number("sent_at")) != _month(claim.now_ms)
+    return _send_again(claim, settings, "not known to the vendor", maybe_paid=doubtful)
+
+
+def _send_again(claim: Claim, settings: WorkerSettings, message: str, *, maybe_paid: bool) -> Decision:
+    attempts = claim.job.number("attempts") + (1 if maybe_paid else 0)
     if attempts >= settings.max_attempts:
-        message = f"{attempts} attempts failed, and the vendor does not know the task"
-        return _fail(ErrorCode.ATTEMPTS_EXHAUSTED, message, retryable=True)
-    return Decision(
-        Event.WAIT,
-        patch={"questions": 0, "reason": Reason.RETRY, "step": "send"},
-        message="not known to the vendor: it is sent again",
-    )
+        return _fail(ErrorCode.ATTEMPTS_EXHAUSTED, f"{attempts} attempts failed; the last: {message}", retryable=True)
+    patch: dict[str, str | int] = {
+        "attempts": attempts,
+        "reason": Reason.RETRY,
+        "step": "send",
+        "polls": 0,
+        **_ANSWERED,
+    }
+    if maybe_paid:
+        patch["maybe_paid_twice"] = claim.job.number("maybe_paid_twice") + 1
+    return Decision(Event.WAIT, patch=patch, message=f"{message}: it is sent again")
 
 
 def _hold(reason: Reason, code: ErrorCode, message: str, claim: Claim, pause_s: float) -> Decision:
-    """Pause the whole fleet; the job waits with it and is not charged."""
+    """Pause the whole fleet; the job waits with it, does then what it was to do now, and is not charged."""
     return Decision(
         Event.WAIT,
         patch={"reason": reason, "step": claim.step},
@@ -185,3 +222,8 @@ def _hold(reason: Reason, code: ErrorCode, message: str, claim: Claim, pause_s: 
 
 def _age_s(claim: Claim) -> float:
     return (claim.now_ms - claim.job.number("sent_at", claim.now_ms)) / 1000
+
+
+def _month(time_ms: int) -> tuple[int, int]:
+    time = datetime.fromtimestamp(time_ms / 1000, _VENDOR_ZONE)
+    return time.year, time.month

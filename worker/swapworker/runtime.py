@@ -29,7 +29,7 @@ class Runtime:
 
 def build(settings: WorkerSettings) -> Runtime:
     """Put a runtime together; nothing connects before its first use."""
-    store = JobStore(connect(settings), settings)
+    store = JobStore(connect(settings, patience_s=30), settings)
     attempts = Attempts(store, VendorClient(settings), Leases(store, settings.lease_s), settings, random=random.random)
     deliveries = Deliveries(store, WebhookSender(settings), settings, random=random.random)
     return Runtime(settings, store, attempts, deliveries)

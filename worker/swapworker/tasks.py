@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from celery import Task, signals
 from celery.exceptions import Ignore, Retry
-from celery.worker.request import Request
 
 from swapjobs import hints
 from swapjobs.errors import IdempotencyConflict, InvalidRequest
@@ -16,30 +14,12 @@ from swapjobs.models import SwapRequest
 from swapjobs.store import NotClaimed
 from swapworker.app import app, runtime
 from swapworker.backend import SwapFailed, VendorTrouble
+from swapworker.quiet import QuietTask
 
 if TYPE_CHECKING:
     from swapworker.attempt import Report
 
 logger = logging.getLogger(__name__)
-
-
-class QuietRequest(Request):  # type: ignore[misc]  # celery is untyped
-    """Shows no arguments: a plain Celery producer's may hold signed URLs, and Flower shows events and active tasks."""
-
-    argsrepr = kwargsrepr = ""
-
-    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - Celery's signature
-        """Return what control commands tell of this request."""
-        return {**super().info(safe), "args": [], "kwargs": {}}
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self.humaninfo()}>"
-
-
-class QuietTask(Task):  # type: ignore[misc]  # celery is untyped
-    """A task whose requests are quiet."""
-
-    Request = QuietRequest
 
 
 @app.task(name=hints.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]
@@ -51,7 +31,7 @@ def swap(self: Any, **request: Any) -> str:
     return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(report)
 
 
-@app.task(name=hints.DELIVER_TASK, bind=True)  # type: ignore[untyped-decorator]
+@app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask)  # type: ignore[untyped-decorator]
 def deliver(self: Any) -> str:
     """Try to deliver the webhook of this hint's job."""
     delivery = runtime().deliveries.run(self.request.id)
@@ -59,13 +39,6 @@ def deliver(self: Any) -> str:
         raise Ignore
     logger.info("webhook of job %s: %s", self.request.id, delivery.reason)
     return str(delivery.reason)
-
-
-@signals.task_revoked.connect  # type: ignore[untyped-decorator]  # celery is untyped
-def cancel_revoked(sender: Any, request: Any, **_: Any) -> None:
-    """Cancel the job of a revoked task: Celery drops its hint, and would drop every further one."""
-    if sender.name == hints.SWAP_TASK:
-        runtime().store.cancel(request.id)
 
 
 def _record(task_id: str, request: dict[str, Any]) -> str:

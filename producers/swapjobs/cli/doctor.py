@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import redis
 import typer
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = len("webhook secret")
+
+_COUNTS: Final = {
+    "rescued": "jobs rescued from dead workers",
+    "maybe_paid_twice": "calls that may have been paid twice",
+    "late_success": "pictures that came after the job had ended",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         try:
             facts = health.server_facts(client)
             problems = health.server_problems(client)
-            limits = client.hmget(keys.traffic(), ["interval", "paused_until"])
+            interval, *counts = client.hmget(keys.traffic(), ["interval", *(f"count:{name}" for name in _COUNTS)])
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
@@ -84,7 +90,8 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         yield Check("redis", "problem" if problem.fatal else "warning", problem.what, problem.remedy, 4)
     if not any("append-only" in problem.what for problem in problems):
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
-    interval = limits[0]
+    told = ", ".join(f"{count or 0} {meaning}" for count, meaning in zip(counts, _COUNTS.values(), strict=True))
+    yield Check("so far", "ok", told)
     if interval is None:
         yield Check("workers", "warning", "no worker has been here yet", "swapjobs worker")
     else:

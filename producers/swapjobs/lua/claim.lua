@@ -1,5 +1,6 @@
 -- Decide whether a hint leads to work, and ask traffic in the same step.
 -- include: clock, line, traffic, refill, finish
+-- flags: allow-oom
 -- ARGV: id, lease in ms
 -- Returns {'gone'} or {state}: nothing to do here; {'later'}: back at the head of its line;
 --   {'go', wait in ms, fence, step, now in ms, history, fields...}: the lease is held, the call is booked.
@@ -17,7 +18,13 @@ end
 local step = redis.call('HGET', K.job .. id, 'step') or 'send'
 local wait = book(step)
 if not wait then
-  stand_in_line(job.priority, job.tenant, id, true)
+  if step == 'query' and T.query_interval > 0 and paused_for() == 0 then
+    -- Only the queries' own rate is used up: out of the swaps' way until a slot of theirs is near.
+    redis.call('ZADD', K.wake, math.floor(now + T.query_interval), 'poll:' .. id)
+    refill_swaps()
+  else
+    stand_in_line(job.priority, job.tenant, id, true)
+  end
   return {'later'}
 end
 local fence = redis.call('HINCRBY', K.job .. id, 'claims', 1)

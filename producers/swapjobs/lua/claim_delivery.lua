@@ -1,5 +1,6 @@
 -- Decide whether a hint leads to a delivery; claimed, leased and fenced like an attempt.
 -- include: clock, line, traffic, refill
+-- flags: allow-oom
 -- ARGV: id, lease in ms
 -- Returns {'drop'} or {'go', fence, now in ms, history, fields...}.
 local id = ARGV[1]

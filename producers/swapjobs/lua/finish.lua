@@ -12,7 +12,7 @@ local function expire(id)
   redis.call('PEXPIRE', K.history .. id, RESULT_TTL_MS)
 end
 
--- Take the job out of the one place where it stands.
+-- Take the job out of the one place where it stands for its next attempt.
 local function leave_place(id, job)
   if job.state == STATE.running then
     redis.call('ZREM', K.wake, 'lease:' .. id)
@@ -20,6 +20,13 @@ local function leave_place(id, job)
   elseif redis.call('ZREM', K.hints .. job.priority, id) == 0
       and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id) == 0 then
     leave_line(job.priority, job.tenant, id)
+  end
+end
+
+-- The same for its webhook.
+local function leave_hook_place(id, host)
+  if redis.call('ZREM', K.wake, 'delivery:' .. id) == 0 and redis.call('ZREM', K.hints .. 'webhooks', id) == 0 then
+    leave_line('webhooks', host, id)
   end
 end
 
@@ -40,10 +47,10 @@ local function finish(id, job, state)
   redis.call('PUBLISH', K.finished .. id, state)
 end
 
-local FINISH_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims',
+local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims',
                        'hook', 'hook_host'}
 local function read(id)
-  local values, job = redis.call('HMGET', K.job .. id, unpack(FINISH_FIELDS)), {}
-  for i, name in ipairs(FINISH_FIELDS) do job[name] = values[i] or nil end
+  local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
+  for i, name in ipairs(PLACE_FIELDS) do job[name] = values[i] or nil end
   return job.state and job or nil
 end

@@ -47,7 +47,11 @@ for lane, runway in pairs(RUNWAY) do
   if #old > 0 then
     local waiting = table.concat(redis.call('LRANGE', runway, -2 * MOST, -1))
     for _, id in ipairs(old) do
-      if not string.find(waiting, id, 1, true) then send_hint(lane, id) end
+      if redis.call('EXISTS', K.job .. id) == 0 then
+        redis.call('ZREM', K.hints .. lane, id)  -- else it would hold a place of the lane for ever
+      elseif not string.find(waiting, id, 1, true) then
+        send_hint(lane, id)
+      end
     end
   end
 end
