@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
 import redis
 
@@ -17,11 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+# The same examples in every run: a red run can be run again. Explore with HYPOTHESIS_PROFILE=explore.
+hypothesis.settings.register_profile("steady", derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("explore", max_examples=1000)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))  # noqa: TID251 - of the tests only
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A developer's own .env and environment are not part of a test."""
-    import os  # noqa: PLC0415
-
     for name in list(os.environ):  # noqa: TID251
         if name.startswith("SWAPJOBS_"):
             monkeypatch.delenv(name)
