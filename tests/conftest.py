@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A run started in the background ignores SIGINT, and so would the programs that tests stop with it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run: a red run can be run again. Explore with HYPOTHESIS_PROFILE=explore.
 hypothesis.settings.register_profile("steady", derandomize=True, print_blob=True)

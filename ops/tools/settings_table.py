@@ -39,7 +39,13 @@ def env_example() -> str:
     lines = ["# Copy to .env and uncomment what you change; every line shows the default.", ""]
     for name, field in WorkerSettings.model_fields.items():
         lines += [f"# {field.description}", f"#{PREFIX}{name.upper()}={default_of(name)}", ""]
-    lines += ["# docker-compose only: who may look at the dashboard, user:password", "#FLOWER_BASIC_AUTH=", ""]
+    lines += [
+        "# docker-compose only: who may look at the dashboard, user:password",
+        "#FLOWER_BASIC_AUTH=",
+        "# and how much memory Redis may use",
+        "#REDIS_MAXMEMORY=1gb",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -15,16 +15,18 @@ from swapjobs import keys
 SWAP_TASK: Final = "swapjobs.swap"
 DELIVER_TASK: Final = "swapjobs.deliver"
 ID: Final = "%id%"
+WEBHOOK_SUFFIX: Final = ".webhook"  # else Flower would show a job and its webhook as one task
 
 
 def template(lane: str) -> str:
     """Return the message for `lane` with `ID` where the job's id goes."""
     queue, task = (keys.WEBHOOKS_QUEUE, DELIVER_TASK) if lane == keys.WEBHOOKS else (keys.SWAPS_QUEUE, SWAP_TASK)
+    task_id = f"{ID}{WEBHOOK_SUFFIX}" if lane == keys.WEBHOOKS else ID
     message = {
         "body": "[[],{},{}]",
         "content-type": "application/json",
         "content-encoding": "utf-8",
-        "headers": {"task": task, "id": ID},
+        "headers": {"task": task, "id": task_id},
         "properties": {
             "correlation_id": ID,
             "delivery_tag": ID,

@@ -70,7 +70,7 @@ class Fleet(RuleBasedStateMachine):
 
     def pop(self, *lanes: str) -> str | None:
         popped = next((hint for lane in lanes if (hint := self.redis.rpop(keys.RUNWAYS[lane]))), None)
-        return json.loads(popped)["headers"]["id"] if popped else None
+        return json.loads(popped)["properties"]["correlation_id"] if popped else None
 
     @rule(lease_s=st.sampled_from(SOON), lost=st.sampled_from([False, False, False, True]))
     def claim(self, lease_s: float, lost: bool) -> None:  # noqa: FBT001

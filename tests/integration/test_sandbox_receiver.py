@@ -85,7 +85,7 @@ def test_during_a_rotation_either_secret_is_right(client: httpx.Client) -> None:
         ({"secret": FOREIGN_SECRET}, "No matching signature found"),
         ({"sent": BODY.replace("job-1", "job-2")}, "No matching signature found"),
         ({"at": datetime.now(UTC) - timedelta(minutes=10)}, "Message timestamp too old"),
-        ({"at": datetime.now(UTC) + timedelta(minutes=10)}, "Message timestamp too new"),
+        ({"at": datetime.now(UTC) + timedelta(days=1)}, "Message timestamp too new"),
     ],
 )
 def test_a_wrong_delivery_is_refused_and_recorded_as_unverified(

@@ -25,6 +25,10 @@ class VendorTrouble(Exception):
     """Why an attempt is made again: shown by Flower beside RETRY."""
 
 
+class WebhookUndelivered(Exception):
+    """The webhook was given up: the job's own result is not touched."""
+
+
 class RecordBackend(BaseBackend):  # type: ignore[misc]  # celery is untyped
     """`AsyncResult(job_id, app=...).get()` returns the `Job` as a dict, or raises as Celery does.
 

@@ -10,17 +10,21 @@ from typing import Any
 
 from celery.worker.control import control_command, nok, ok
 
+from swapjobs.hints import WEBHOOK_SUFFIX
 from swapworker.app import runtime
 
 
 @control_command(  # type: ignore[untyped-decorator]  # celery is untyped
     name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]"
 )
-def revoke(_state: Any, task_id: Any, **_: Any) -> Any:
+def revoke(state: Any, task_id: Any, **_: Any) -> Any:
     """Cancel the jobs of these tasks; running calls are not cut off, their pictures are kept."""
     store = runtime().store
     ids = [task_id] if isinstance(task_id, str) else list(task_id or ())
+    ids = [id_.removesuffix(WEBHOOK_SUFFIX) for id_ in ids]
     answers = [f"{id_}: {store.cancel(store.by_task(id_))}" for id_ in ids]
+    for id_ in ids:  # else Flower shows for ever how the last attempt stood
+        state.consumer.event_dispatcher.send("task-revoked", uuid=id_, terminated=False, signum=None, expired=False)
     return ok(f"cancelled {', '.join(answers)}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -15,10 +16,19 @@ if TYPE_CHECKING:
     from swapjobs.record import Record
     from swapjobs.settings import WorkerSettings
     from swapjobs.store import JobStore
-    from swapworker.webhooks.sender import Delivery, WebhookSender
+    from swapworker.webhooks.sender import WebhookSender
 
 # Beyond the request itself: writing down what it came to.
 _MARGIN_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a delivery stands after one try."""
+
+    state: Literal["delivered", "undelivered", "pending"]
+    reason: str
+    again_s: float | None
 
 
 class Deliveries:
@@ -37,7 +47,7 @@ class Deliveries:
         self._settings = settings
         self._random = random
 
-    def run(self, job_id: str) -> Delivery | None:
+    def run(self, job_id: str) -> Tried | None:
         """Make one try for the job that a hint names; None where there was nothing to do."""
         claim = self._store.claim_delivery(job_id, self._settings.webhook_timeout_s + _MARGIN_S)
         if claim is None:
@@ -63,7 +73,7 @@ class Deliveries:
             reason=delivery.reason,
         )
         self._store.settle_delivery(claim, state, status=delivery.status, entry=tried, delay_s=again_s or 0)
-        return delivery
+        return Tried(state, delivery.reason, again_s)
 
 
 def message_id(job: Record) -> str:

@@ -13,7 +13,7 @@ from swapjobs.lifecycle import Event, JobState
 from swapjobs.models import SwapRequest
 from swapjobs.store import NotClaimed
 from swapworker.app import app, runtime
-from swapworker.backend import SwapFailed, VendorTrouble
+from swapworker.backend import SwapFailed, VendorTrouble, WebhookUndelivered
 from swapworker.quiet import QuietTask
 
 if TYPE_CHECKING:
@@ -28,17 +28,20 @@ def swap(self: Any, **request: Any) -> str:
     if request:
         return _record(self.request.id, request)
     report = runtime().attempts.run(self.request.id)
-    return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(report)
+    return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(self, report)
 
 
-@app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask)  # type: ignore[untyped-decorator]
+@app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]
 def deliver(self: Any) -> str:
     """Try to deliver the webhook of this hint's job."""
-    delivery = runtime().deliveries.run(self.request.id)
-    if delivery is None:
+    tried = runtime().deliveries.run(self.request.id.removesuffix(hints.WEBHOOK_SUFFIX))
+    if tried is None:
         raise Ignore
-    logger.info("webhook of job %s: %s", self.request.id, delivery.reason)
-    return str(delivery.reason)
+    if tried.state == "delivered":
+        return tried.state
+    if tried.state == "undelivered":
+        raise WebhookUndelivered(tried.reason)
+    raise Retry(tried.reason, exc=VendorTrouble(tried.reason), when=tried.again_s)
 
 
 def _record(task_id: str, request: dict[str, Any]) -> str:
@@ -50,11 +53,12 @@ def _record(task_id: str, request: dict[str, Any]) -> str:
     return f"recorded as job {submission.id}"
 
 
-def _tell(report: Report) -> str:
+def _tell(task: Any, report: Report) -> str:
     decision = report.decision
     if report.written != "ok":
         # Another claim happened, or the job was cancelled meanwhile: what this attempt found is not the job's state.
         logger.warning("job %s: the result came late: %s", report.job_id, report.written)
+        _tell_end(task, report.written)
         raise Ignore
     if decision.event is Event.SUCCEED:
         return JobState.SUCCEEDED.value
@@ -67,6 +71,11 @@ def _tell(report: Report) -> str:
 def _not_claimed(task: Any, answer: NotClaimed) -> NoReturn:
     if answer.verdict == "later":
         raise Retry("no slot near enough", exc=VendorTrouble("rate_limit: back in line"), when=None)
-    if answer.verdict in {JobState.CANCELLED, JobState.EXPIRED}:
-        task.send_event("task-revoked", terminated=False, signum=None, expired=answer.verdict == JobState.EXPIRED)
+    _tell_end(task, answer.verdict)
     raise Ignore
+
+
+def _tell_end(task: Any, verdict: str) -> None:
+    """Let Flower show REVOKED where the job was cancelled or expired; `late` is a picture that came after that."""
+    if verdict in {JobState.CANCELLED, JobState.EXPIRED, "late"}:
+        task.send_event("task-revoked", terminated=False, signum=None, expired=verdict == JobState.EXPIRED)

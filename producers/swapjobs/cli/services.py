@@ -115,7 +115,7 @@ def flower(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="where the dashboard listens")] = 5555,
     address: Annotated[str, typer.Option(help="loopback unless you say otherwise")] = "127.0.0.1",
 ) -> None:
-    """Run the dashboard; beyond loopback give it --basic-auth=user:password.
+    """Run the dashboard; beyond loopback set FLOWER_BASIC_AUTH=user:password.
 
     Other options go to Flower, --option=value; `swapjobs flower -- --help` lists them.
     """
