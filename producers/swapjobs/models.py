@@ -94,7 +94,7 @@ class SwapRequest(_Model):
     @model_validator(mode="after")
     def _check_tool(self) -> Self:
         if self.tool not in TOOLS:
-            raise ValueError(f"tool: is not one of {', '.join(TOOLS)}")
+            raise ValueError(f"tool: must be one of {', '.join(TOOLS)}")
         extra = self.model_extra or {}
         if extra:
             try:

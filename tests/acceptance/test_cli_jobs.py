@@ -88,7 +88,7 @@ def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., S
     [
         (("submit", "ftp://a", "http://b/x"), 2, "(invalid_request) source_url: must begin with http:// or https://"),
         (("submit", *PAIR, "--priority", "high"), 2, "(invalid_request) priority: "),
-        (("submit", *PAIR, "--tool", "foo"), 2, "(invalid_request) tool: 'foo' is not one of roop, v2/roop, "),
+        (("submit", *PAIR, "--tool", "foo"), 2, "(invalid_request) tool: must be one of roop, v2/roop, "),
         (("submit", *PAIR, "--field", "fidelity_weight=1"), 2, "(invalid_request) fidelity_weight: "),
         (("submit", *PAIR, "--field", "tool=v2/roop"), 2, "(invalid_request) --field tool: "),
         (("submit", *PAIR, "--field", "x"), 2, "(invalid_request) --field 'x': write it as NAME=VALUE"),
