@@ -122,7 +122,11 @@ class ServerProcess:
         raise ServerFailed(f"{' '.join(self._command[1:3])} {what}:\n{printed}")
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # a Ctrl-C too: nobody else would stop it
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -58,7 +58,7 @@ class EmbeddedRedis:
     """
 
     def __init__(self, folder: Path, *, port: int | None = None) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()  # the server changes into it
         self.port = port or free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -117,7 +117,11 @@ class EmbeddedRedis:
         self.process = None
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # a Ctrl-C too: nobody else would stop it
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -11,16 +11,18 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import httpx
+import psutil
 import pytest
 
 from factories import wait_until
+from swapjobs import CoreSettings, JobNotFound, SwapClient
 from swapsandbox.redis_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs import SwapClient
 
 NOWHERE = "127.0.0.1:1"
 
@@ -154,3 +156,24 @@ def test_version_and_help_need_no_settings_and_no_redis() -> None:
     for command, option in [("sandbox", "--no-swap"), ("demo", "--output"), ("worker", "--queues")]:
         status, told = run(command, "--help")
         assert (status, option in told) == (0, True)
+
+
+def test_a_worker_stopped_while_it_starts_leaves_nothing_behind(program: Callable[..., Program]) -> None:
+    """The signal comes at the worst moment: one child is there, the other is not."""
+    worker = program("swapjobs", "worker")
+    handle = psutil.Process(worker.process.pid)
+    wait_until(handle.children)
+    family = handle.children(recursive=True)
+    worker.end()
+    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family))
+
+
+def test_the_embedded_redis_runs_in_the_foreground_in_a_folder_of_the_users(
+    program: Callable[..., Program], tmp_path: Path
+) -> None:
+    port = free_port()
+    redis = program("swapsandbox.redis_server", "--port", str(port), "--folder", "data").wait_for("redis ready on")
+    with SwapClient(CoreSettings(redis_url=f"redis://127.0.0.1:{port}/0")) as client, pytest.raises(JobNotFound):
+        client.get("nobody")
+    assert redis.end() == 0
+    assert (tmp_path / "data" / "redis.log").is_file()

@@ -80,32 +80,41 @@ def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list
 def run_together(commands: Sequence[Sequence[str]]) -> int:
     """Run the commands until all end; when one ends the others are told to stop. Return the first failure, or 0.
 
-    SIGTERM and SIGINT are passed on once; the children are in their own sessions, so that a terminal's Ctrl-C
+    SIGTERM and SIGINT are passed on as SIGTERM; the children are in their own sessions, so that a terminal's Ctrl-C
     reaches each only once.
     """
-    children = [subprocess.Popen(command, start_new_session=True) for command in commands]  # noqa: S603 - our own
-    running = {child.pid: child for child in children}
-
+    running: dict[int, subprocess.Popen[bytes]] = {}
     told: set[int] = set()
+    stopping = False
 
-    def pass_on(number: int | None, _frame: FrameType | None) -> None:
-        for pid, child in running.items():
-            # A second SIGTERM cuts running jobs off, so only the user's own second signal is passed on as one.
-            if number is not None or pid not in told:
-                told.add(pid)
-                child.send_signal(signal.SIGTERM)
+    def tell(child: subprocess.Popen[bytes]) -> None:
+        told.add(child.pid)
+        child.send_signal(signal.SIGTERM)
 
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        for child in running.values():
+            tell(child)
+
+    # Before there is a child: a signal that came in between would leave it behind.
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, pass_on)
+        signal.signal(number, stop)
+    for command in commands:
+        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command
+        running[child.pid] = child
+        if stopping:
+            tell(child)
     status = 0
     while running:
         pid, result = os.wait()
-        child = running.pop(pid, None)
-        if child is None:
-            continue
-        child.returncode = os.waitstatus_to_exitcode(result)
-        status = status or child.returncode
-        pass_on(None, None)
+        if pid in running:
+            child = running.pop(pid)
+            child.returncode = os.waitstatus_to_exitcode(result)
+            status = status or child.returncode
+            # A second SIGTERM would cut running jobs off: each is told only once of another's end.
+            for other in [other for other in running.values() if other.pid not in told]:
+                tell(other)
     return abs(status)
 
 
