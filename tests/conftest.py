@@ -33,7 +33,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "steady"))
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A developer's own .env and environment are not part of a test."""
-    for name in list(os.environ):  # noqa: TID251
+    for name in list(os.environ):  # noqa: TID251 - to clear it
         if name.startswith("SWAPJOBS_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

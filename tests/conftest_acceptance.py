@@ -29,7 +29,7 @@ class Program:
     """A child process of a test: its output is read all the time, and it is gone at the end of the block."""
 
     def __init__(self, *command: str, cwd: Path, env: dict[str, str]) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child process
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=cwd,

@@ -13,7 +13,7 @@ import httpx
 from celery import Celery
 
 _REDIS = os.environ["BENCH_REDIS_URL"]  # noqa: TID251 - a script of its own
-_URL = os.environ["BENCH_API_URL"] + "/AIGCImgOpenServ/saas/tool/roop"  # noqa: TID251
+_URL = os.environ["BENCH_API_URL"] + "/AIGCImgOpenServ/saas/tool/roop"  # noqa: TID251 - a script of its own
 
 app = Celery("plain_celery", broker=_REDIS, backend=_REDIS)
 app.conf.update(

@@ -28,7 +28,7 @@ _HALF_JSON: Final = b'{"code": "200", "msg": "success", "data": {"taskId": "11'
 class ResettableProtocol(H11Protocol):
     """uvicorn's HTTP protocol, with the connection's transport in `scope["state"]` for `Reset` to find."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Keep the transport; uvicorn copies `app_state` into the scope of each request on this connection."""
         super().connection_made(transport)
         self.app_state = {**self.app_state, _TRANSPORT: transport}

@@ -35,8 +35,3 @@ def template(lane: str) -> str:
         },
     }
     return json.dumps(message, separators=(",", ":"))
-
-
-def hint(lane: str, job_id: str) -> str:
-    """Return the message that leads a worker to this job."""
-    return template(lane).replace(ID, job_id)

@@ -15,6 +15,7 @@ import pytest
 
 from factories import make_request, wait_until
 from swapjobs import JobState, SwapClient
+from swapjobs.cli.main import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ def swapjobs(environment: dict[str, str], tmp_path: Path) -> Callable[..., Strea
         done = subprocess.run(
             [sys.executable, "-m", "swapjobs", *arguments],
             cwd=tmp_path,
-            env={**os.environ, **environment, **settings},  # noqa: TID251
+            env={**os.environ, **environment, **settings},  # noqa: TID251 - for a child process
             input=stdin,
             capture_output=True,
             timeout=60,
@@ -123,8 +124,6 @@ def test_what_is_typed_wrong_is_told_in_one_line(
     capfdbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     """In this process, because there are many."""
-    from swapjobs.cli.main import run  # noqa: PLC0415
-
     client.submit(make_request(business_task_id="order-1"))
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -227,7 +226,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_tells_what_is_kept(environment: di
         rows.writerow(["source_url", "target_url", "business_task_id"])
         rows.writerows([*PAIR, f"big-{number}"] for number in range(200_000))
     command = [sys.executable, "-m", "swapjobs", "submit-batch", "big.csv"]
-    env = {**os.environ, **environment, "COLUMNS": "80", "TERM": "xterm"}  # noqa: TID251
+    env = {**os.environ, **environment, "COLUMNS": "80", "TERM": "xterm"}  # noqa: TID251 - for a child process
     status, shown = on_a_terminal(command, cwd=tmp_path, env=env, interrupt_at=b"00 lines")
     assert status == 130
     assert b"submitting" in shown
@@ -251,7 +250,7 @@ def test_a_reader_that_closes_early_and_a_full_disk_are_no_surprise(
     jobs = "\n".join(json.dumps(make_request().model_dump(mode="json", exclude_defaults=True)) for _ in range(5000))
     (tmp_path / "jobs.jsonl").write_text(jobs, encoding="utf-8")
     job = client.submit(make_request())
-    env = {**os.environ, **environment, "PYTHON": sys.executable}  # noqa: TID251
+    env = {**os.environ, **environment, "PYTHON": sys.executable}  # noqa: TID251 - for a child process
     for command, status, error in [
         ('"$PYTHON" -m swapjobs submit-batch jobs.jsonl --json | head -n 1; exit ${PIPESTATUS[0]}', 141, ""),
         (f'"$PYTHON" -m swapjobs status {job.id} | true; exit ${{PIPESTATUS[0]}}', 141, ""),

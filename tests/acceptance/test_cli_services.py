@@ -142,7 +142,7 @@ def test_the_sandbox_takes_its_options_and_ends_at_a_signal(program: Callable[..
 
 def test_version_and_help_need_no_settings_and_no_redis() -> None:
     def run(*arguments: str) -> tuple[int, str]:
-        env = {**os.environ, "SWAPJOBS_LEASE_S": "nonsense", "COLUMNS": "100"}  # noqa: TID251
+        env = {**os.environ, "SWAPJOBS_LEASE_S": "nonsense", "COLUMNS": "100"}  # noqa: TID251 - for a child process
         command = [sys.executable, "-m", "swapjobs", *arguments]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         assert done.stderr == ""

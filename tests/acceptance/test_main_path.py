@@ -14,6 +14,7 @@ from factories import make_request, wait_until
 from swapjobs import JobState, SwapClient
 from swapjobs.settings import WorkerSettings
 from swapsandbox.redis_server import EmbeddedRedis
+from swapworker.backend import SwapFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ def celery_app(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> 
     """The worker's own app, as a Django or Flask product would import it."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    from swapworker import app as module  # noqa: PLC0415
+    from swapworker import app as module  # noqa: PLC0415 - it reads the settings when imported
 
     client = SwapClient(WorkerSettings())
     monkeypatch.setattr(module.app, "swap_client", lambda: client)
@@ -65,8 +66,6 @@ def test_async_result_agrees_with_the_client(worker: Program, client: SwapClient
 def test_async_result_raises_for_failures_as_celery_does(
     client: SwapClient, celery_app: Celery, vendor: Sandbox
 ) -> None:
-    from swapworker.backend import SwapFailed  # noqa: PLC0415
-
     vendor.faults("status_2:msg=TARGET_NO_FACE: no face found")
     with pytest.raises(SwapFailed, match="no_face"):
         celery_app.AsyncResult(client.submit(make_request()).id).get(timeout=20)

@@ -59,7 +59,7 @@ class Fleet(RuleBasedStateMachine):
         host=st.sampled_from([None, "one", "two"]),
         expires=st.booleans(),
     )
-    def submit(self, tenant: str, priority: str, host: str | None, expires: bool) -> None:  # noqa: FBT001
+    def submit(self, tenant: str, priority: str, host: str | None, expires: bool) -> None:  # noqa: FBT001 - drawn by name
         request = make_request(
             tenant=tenant,
             priority=priority,
@@ -73,7 +73,7 @@ class Fleet(RuleBasedStateMachine):
         return json.loads(popped)["properties"]["correlation_id"] if popped else None
 
     @rule(lease_s=st.sampled_from(SOON), lost=st.sampled_from([False, False, False, True]))
-    def claim(self, lease_s: float, lost: bool) -> None:  # noqa: FBT001
+    def claim(self, lease_s: float, lost: bool) -> None:  # noqa: FBT001 - drawn by name
         id_ = self.pop(*SWAP_LANES)
         if id_ and not lost:
             self.take(self.store.claim(id_, lease_s))
@@ -113,7 +113,7 @@ class Fleet(RuleBasedStateMachine):
         pause=st.sampled_from([0, 0, 0, 0, 0.01]),
         again=st.booleans(),
     )
-    def apply(self, pick: int, event: Event, wake: Any, step: str, pause: float, again: bool) -> None:  # noqa: FBT001
+    def apply(self, pick: int, event: Event, wake: Any, step: str, pause: float, again: bool) -> None:  # noqa: FBT001 - drawn by name
         if not self.claims:
             return
         claim = self.claims[pick % len(self.claims)]

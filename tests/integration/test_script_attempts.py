@@ -14,6 +14,7 @@ from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import JobStore, NotClaimed
+from swapworker.delivery import event_of, message_id
 
 if TYPE_CHECKING:
     from swapjobs.lifecycle import Event as EventType
@@ -233,8 +234,6 @@ def test_unknown_gone_and_present_are_told_apart(store: JobStore, client: SwapCl
 
 @pytest.mark.parametrize(("event", "kind"), [(Event.SUCCEED, "swap.succeeded"), (Event.FAIL, "swap.failed")])
 def test_finishing_and_scheduling_the_webhook_are_one_step(store: JobStore, event: EventType, kind: str) -> None:
-    from swapworker.delivery import event_of, message_id  # noqa: PLC0415
-
     id_ = submit(store, callback_url="https://hooks.example/in")
     entry = record.entry("error", code="no_face", message="none")
     store.apply(claim(store, id_), event, patch={}, entry=entry)

@@ -34,7 +34,7 @@ except SettingsError as error:
 @cache
 def runtime() -> Runtime:
     """Return this process's parts, made at their first use: Flower and producers import this module too."""
-    from swapworker.runtime import build  # noqa: PLC0415
+    from swapworker.runtime import build  # noqa: PLC0415 - only a worker needs it
 
     return build(settings)
 

@@ -10,7 +10,7 @@ from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from swapjobs.errors import JobGone, JobNotFound, WaitTimeout
-from swapjobs.lifecycle import CELERY_STATE, FINAL, JobState
+from swapjobs.lifecycle import CELERY_STATE, JobState
 
 if TYPE_CHECKING:
     from swapjobs.client import SwapClient
@@ -39,7 +39,7 @@ class RecordBackend(BaseBackend):  # type: ignore[misc]  # celery is untyped
     persistent = True
 
     def _client(self) -> SwapClient:
-        return self.app.swap_client()  # type: ignore[no-any-return]
+        return self.app.swap_client()  # type: ignore[no-any-return]  # celery is untyped
 
     def _get_task_meta_for(self, task_id: str) -> dict[str, Any]:
         try:
@@ -77,7 +77,7 @@ class RecordBackend(BaseBackend):  # type: ignore[misc]  # celery is untyped
             if on_interval:
                 on_interval()
 
-    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002
+    def store_result(self, task_id: str, result: Any, state: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002 - Celery's signature
         """Store nothing: the record is the truth."""
         return result
 
@@ -98,5 +98,4 @@ def _meta(job: Job) -> dict[str, Any]:
         "date_done": job.finished_at.isoformat() if job.finished_at else None,
         "children": [],
         "traceback": None,
-        "final": job.state in FINAL,
     }

@@ -36,7 +36,7 @@ def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Any:  # noqa: 
     return revoke(state, task_id)
 
 
-@control_command(name="revoke_by_stamped_headers", signature="[key1=value1 [...]]")  # type: ignore[untyped-decorator]
+@control_command(name="revoke_by_stamped_headers", signature="[key1=value1 [...]]")  # type: ignore[untyped-decorator]  # celery is untyped
 def revoke_by_stamped_headers(_state: Any, **_: Any) -> Any:
     """Refuse: jobs have no stamped headers."""
     return nok("jobs have no stamped headers; revoke them by id")

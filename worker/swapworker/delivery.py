@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from swapjobs import record
 from swapjobs.models import WebhookEvent
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from swapworker.webhooks.sender import WebhookSender
 
 # Beyond the request itself: writing down what it came to.
-_MARGIN_S = 15.0
+_MARGIN_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,12 +49,12 @@ class Leases:
             with self._lock:
                 del self._held[key]
 
-    def renew(self) -> list[bool]:
-        """Renew once; False stands for a lease that is lost, whose late result the fence will judge."""
+    def renew(self) -> None:
+        """Renew once; where a lease is lost already, the fence will judge the late result."""
         now = time.monotonic()
         with self._lock:
             held = [(*key, min(self._lease_s, deadline - now)) for key, deadline in self._held.items()]
-        return self._store.renew([lease for lease in held if lease[2] > 0])
+        self._store.renew([lease for lease in held if lease[2] > 0])
 
     def _renew_for_ever(self) -> None:
         while True:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-@app.task(name=hints.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]
+@app.task(name=hints.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]  # celery is untyped
 def swap(self: Any, **request: Any) -> str:
     """Make an attempt at the job of this hint; with a request, as plain Celery producers send it, record it first."""
     if request:
@@ -31,7 +31,7 @@ def swap(self: Any, **request: Any) -> str:
     return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(self, report)
 
 
-@app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]
+@app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]  # celery is untyped
 def deliver(self: Any) -> str:
     """Try to deliver the webhook of this hint's job."""
     tried = runtime().deliveries.run(self.request.id.removesuffix(hints.WEBHOOK_SUFFIX))

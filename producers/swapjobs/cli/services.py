@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+# Unknown names in the environment are warned about here, in one line, and not again there.
+_CELERY: Final = (sys.executable, "-W", "ignore:unknown setting", "-m", "celery", "-A", "swapworker.app")
 
 
 def register(app: typer.Typer) -> None:
@@ -57,22 +60,9 @@ def worker(
 
 def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list[str]:
     """Return the command line of one Celery worker process."""
-    # Unknown names in the environment were warned about here, in one line.
     return [
-        *(
-            sys.executable,
-            "-W",
-            "ignore:unknown setting",
-            "-m",
-            "celery",
-            "-A",
-            "swapworker.app",
-            "worker",
-            "-Q",
-            queue,
-            "-c",
-            str(concurrency),
-        ),
+        *_CELERY,
+        *("worker", "-Q", queue, "-c", str(concurrency)),
         *("-n", f"{queue}-{os.getpid()}@%h", "-l", loglevel, "--without-gossip", "--without-mingle"),
     ]
 
@@ -132,17 +122,7 @@ def flower(
     _need("flower", "flower")
     if "--help" not in context.args:
         _check_port(address, port)
-    command = [
-        sys.executable,
-        "-W",
-        "ignore:unknown setting",
-        "-m",
-        "celery",
-        "-A",
-        "swapworker.app",
-        "flower",
-        f"--conf={_flower_config()}",
-    ]
+    command = [*_CELERY, "flower", f"--conf={_flower_config()}"]
     command += [f"--port={port}", f"--address={address}", "--", *context.args]
     os.execv(command[0], command)  # noqa: S606 - our own command
 

@@ -3,8 +3,8 @@
 -- flags: allow-oom
 -- ARGV: id, fence, event, history line or "", wake kind (retry, poll, or "" for the head of the line), delay in ms,
 --   fleet pause in ms, then the patch as field, value pairs
--- Returns ok (also when the same was told before); late (final already, the result was kept); fenced (another claim happened); gone; or the state that
---   refused the event.
+-- Returns ok (also when the same was told before); late (final already, the result was kept); fenced (another claim
+--   happened); gone; or the state that refused the event.
 local id, fence, event, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local job = read(id)
 if not job then return 'gone' end

@@ -15,7 +15,7 @@ if job.expires_at and tonumber(job.expires_at) <= now then
   refill_swaps()
   return {TARGET.expire}
 end
-local step = redis.call('HGET', K.job .. id, 'step') or 'send'
+local step = job.step or 'send'
 local wait = book(step)
 if not wait then
   if step == 'query' and T.query_interval > 0 and paused_for() == 0 then

@@ -47,8 +47,8 @@ local function finish(id, job, state)
   redis.call('PUBLISH', K.finished .. id, state)
 end
 
-local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims',
-                       'hook', 'hook_host'}
+local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'step',
+                      'hook', 'hook_host'}
 local function read(id)
   local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
   for i, name in ipairs(PLACE_FIELDS) do job[name] = values[i] or nil end
