@@ -86,6 +86,10 @@ class Ledger:
             self._stats.max_in_flight = max(self._stats.max_in_flight, self._stats.in_flight)
             return call
 
+    def is_forgotten(self, call: Call) -> bool:
+        """Say whether the call began before the last reset."""
+        return call.epoch != self._epoch
+
     def answer(self, call: Call, status: int | None) -> None:
         """Log how the request was answered: with this HTTP status, or not at all (None)."""
         with self._lock:

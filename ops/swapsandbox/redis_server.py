@@ -52,14 +52,17 @@ def find_server() -> str:
 class EmbeddedRedis:
     """A private server process: append-only file on, noeviction, loopback, a free port.
 
+    `arguments` are the server's own, as on its command line.
+
     Example:
         >>> with EmbeddedRedis(tmp_path) as server:
         ...     SwapClient(CoreSettings(redis_url=server.url))
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None) -> None:
+    def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
         self.folder = folder.resolve()  # the server changes into it
         self.port = port or free_port()
+        self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,13 +70,8 @@ class EmbeddedRedis:
         """The address as SWAPJOBS_REDIS_URL takes it."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def start(self, *, deadline_s: float = 15.0) -> None:
-        """Start the server (again) and return when it answers.
-
-        Raises:
-            RuntimeError: it did not answer in time; its log is in `folder`.
-        """
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def command(self) -> list[str]:
+        """Return the server's command line."""
         options = {
             "port": str(self.port),
             "bind": "127.0.0.1",
@@ -85,12 +83,19 @@ class EmbeddedRedis:
             "logfile": str(self.folder / "redis.log"),
             "daemonize": "no",
         }
-        command = [find_server()]
-        for name, value in options.items():
-            command += [f"--{name}", value]
+        given = [word for name, value in options.items() for word in (f"--{name}", value)]
+        return [find_server(), *given, *self._arguments]
+
+    def start(self, *, deadline_s: float = 15.0) -> None:
+        """Start the server (again) and return when it answers.
+
+        Raises:
+            RuntimeError: it did not answer in time; its log is in `folder`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         # in a session of its own: at a Ctrl-C it must outlive the workers that use it
         self.process = subprocess.Popen(  # noqa: S603 - our own fixed command
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         until = time.monotonic() + deadline_s
         with redis.Redis(port=self.port) as client:

@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import redis
 
-from swapjobs import keys
-from swapjobs.errors import IdempotencyConflict, InvalidRequest, JobNotFound, QueueFull, QueueUnavailable, WaitTimeout
+from swapjobs import failures, keys
+from swapjobs.errors import (
+    IdempotencyConflict,
+    InvalidRequest,
+    JobNotFound,
+    NotRetryable,
+    QueueFull,
+    QueueUnavailable,
+    WaitTimeout,
+)
 from swapjobs.lifecycle import FINAL
 from swapjobs.models import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
+
+    from swapjobs.lifecycle import JobState
 
 _BLOCK: Final = 100
 
@@ -45,12 +55,14 @@ class SwapClient:
         >>> client.wait(job.id, timeout_s=60).output_url
 
     Raises (every method):
-        QueueUnavailable: Redis cannot be reached.
+        QueueUnavailable: Redis cannot be reached; or, when SWAPJOBS_SUBMIT_DURABILITY is `fsync`, jobs were accepted but
+            are not known to be on its disk. To submit them again with the same business_task_id is safe.
     """
 
     def __init__(self, settings: CoreSettings | None = None) -> None:
         self.settings = settings or CoreSettings.load()
         self._store = JobStore(connect(self.settings), self.settings)
+        self._durably = self.settings.submit_durability == "fsync"
 
     def submit(self, request: SwapRequest) -> Job:
         """Accept one job; once this returns, the job reaches a final state.
@@ -62,7 +74,7 @@ class SwapClient:
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
-            submission = self._store.submit([request])[0]
+            submission = self._store.submit([request], durably=self._durably)[0]
         if submission.outcome == "conflict":
             raise IdempotencyConflict(
                 f"business_task_id {request.business_task_id!r} was already used for a different request"
@@ -83,7 +95,8 @@ class SwapClient:
         while block := list(islice(source, _BLOCK)):
             parsed = [_as_bulk(item) for item in block]
             with queue_errors():
-                accepted = iter(self._store.submit(item for item in parsed if isinstance(item, SwapRequest)))
+                valid = (item for item in parsed if isinstance(item, SwapRequest))
+                accepted = iter(self._store.submit(valid, durably=self._durably))
             for item in parsed:
                 yield item if isinstance(item, Submission) else next(accepted)
 
@@ -139,6 +152,53 @@ class SwapClient:
             if self._store.cancel(job_id) == "gone":
                 raise JobNotFound(f"no job has the id {job_id}")
         return self.get(job_id)
+
+    def retry(self, job_id: str) -> Job:
+        """Put a failed, cancelled or expired job back in line and return it: new attempts, the old ones as history.
+
+        A call whose outcome was not seen is looked up first; else the vendor gets a new id. A deadline that has
+        passed is dropped, and so is a webhook of the old end that was not delivered yet.
+
+        Raises:
+            NotRetryable: the job is not final, or it succeeded.
+            JobNotFound: there is no such job; `JobGone`, a subclass, when its record has expired.
+            QueueFull: Redis is at its memory limit.
+        """
+        with queue_errors():
+            job_id = self._store.get(job_id).id
+            (answer,) = self._store.retry([job_id])
+        if answer not in {"ok", "gone"}:
+            raise NotRetryable(f"job {job_id} is {answer}: only failed, cancelled and expired jobs can be retried")
+        return self.get(job_id)
+
+    def retry_many(
+        self,
+        *,
+        batch_id: str | None = None,
+        error_code: str | None = None,
+        tenant: str | None = None,
+        states: Collection[JobState] | None = None,
+    ) -> Iterator[str]:
+        """Retry the finished jobs for which everything given holds, lazily; yield the id of each.
+
+        Without `states` the failed ones, or the expired ones for the code `expired`. All records are looked through,
+        which takes seconds for 100,000 jobs. Jobs that end meanwhile are left alone, so none is retried twice.
+
+        Raises:
+            InvalidRequest: none of `batch_id`, `error_code` and `tenant` is given, or a code or state cannot fit.
+            QueueFull: Redis is at its memory limit; what was yielded before is retried.
+        """
+        chosen = failures.choose(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
+        return self._retry(chosen)
+
+    def _retry(self, chosen: failures.Chosen) -> Iterator[str]:
+        blocks = failures.retry_chosen(self._store, chosen)
+        while True:
+            with queue_errors():
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield from block
 
     def close(self) -> None:
         """Close the connections to Redis."""

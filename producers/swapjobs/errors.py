@@ -67,6 +67,12 @@ class JobGone(JobNotFound):
     code = "job_gone"
 
 
+class NotRetryable(SwapjobsError):
+    """The job is in no state to be retried from: only failed, cancelled and expired jobs can be retried."""
+
+    code = "not_retryable"
+
+
 class WaitTimeout(SwapjobsError):
     """The job did not finish in time."""
 

@@ -36,8 +36,8 @@ def server_facts(client: redis.Redis) -> dict[str, str]:
     }
 
 
-def server_problems(client: redis.Redis) -> list[Problem]:
-    """Return what is wrong with the server.
+def server_problems(client: redis.Redis, *, fsync: bool = False) -> list[Problem]:
+    """Return what is wrong with the server; `fsync`: also for producers who wait until their jobs are on its disk.
 
     Raises:
         redis.RedisError: it cannot be reached.
@@ -56,9 +56,8 @@ def server_problems(client: redis.Redis) -> list[Problem]:
             )
         )
     if facts["append_only"] == "off":
-        problems.append(
-            Problem(
-                "the append-only file is off: a restart of Redis loses jobs", "CONFIG SET appendonly yes", fatal=False
-            )
-        )
+        what = "the append-only file is off: a restart of Redis loses jobs"
+        if fsync:
+            what += ", and every submit fails with SWAPJOBS_SUBMIT_DURABILITY=fsync"
+        problems.append(Problem(what, "CONFIG SET appendonly yes", fatal=fsync))
     return problems

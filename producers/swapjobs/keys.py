@@ -37,7 +37,7 @@ def job(job_id: str) -> str:
 
 
 def history(job_id: str) -> str:
-    """String of JSON lines: the request, then failures, result and webhook tries. Lives as long as the job's hash."""
+    """String of JSON lines: the request, failures, result, webhook tries, retries. Lives as long as the job's hash."""
     return f"{PREFIX}history:{job_id}"
 
 
@@ -67,7 +67,10 @@ def hints(lane: str) -> str:
 
 
 def wake() -> str:
-    """Sorted set of `kind:id`, score = when to look at it (ms): lease, retry, poll, expiry, delivery. No TTL."""
+    """Sorted set of `kind:id`, score = when to look at it (ms). No TTL: gone when empty.
+
+    Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery.
+    """
     return f"{PREFIX}wake"
 
 
@@ -76,14 +79,29 @@ def traffic() -> str:
     return f"{PREFIX}traffic"
 
 
+def failures() -> str:
+    """Sorted set of `job id:fence`, score = when that call failed (ms). TTL: the breaker's window."""
+    return f"{PREFIX}failures"
+
+
 def refused() -> str:
-    """Set of the jobs whose credentials or quota were refused since the last success. TTL: one hour."""
+    """The same for calls whose credentials or quota were refused since the last success. TTL: one hour."""
     return f"{PREFIX}refused"
+
+
+def parked() -> str:
+    """Sorted set of the jobs that were probes in this outage, score = when (ms). No TTL: gone when the line opens."""
+    return f"{PREFIX}parked"
 
 
 def dispatcher() -> str:
     """String: the worker whose dispatcher works now. TTL: 2 s."""
     return f"{PREFIX}dispatcher"
+
+
+def disk() -> str:
+    """String: written before a wait for the disk, which waits only for its own connection's writes. TTL: 1 min."""
+    return f"{PREFIX}disk"
 
 
 def finished(job_id: str) -> str:

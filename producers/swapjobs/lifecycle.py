@@ -20,9 +20,9 @@ class JobState(StrEnum):
     RUNNING = "running"  # an attempt holds the lease; its worker moves it on, or the dispatcher when the lease ends
     WAITING = "waiting"  # looked at again at next_attempt_at, for a Reason; the dispatcher puts it back in line
     SUCCEEDED = "succeeded"  # final: output_url is known
-    FAILED = "failed"  # final: error says why
-    CANCELLED = "cancelled"  # final: by the user, also while running
-    EXPIRED = "expired"  # final: expires_at passed before success
+    FAILED = "failed"  # final: error says why; only the user's retry puts it back in line
+    CANCELLED = "cancelled"  # final: by the user, also while running; retry as above
+    EXPIRED = "expired"  # final: expires_at passed before success; retry as above
 
 
 class Reason(StrEnum):
@@ -39,11 +39,13 @@ class Event(StrEnum):
 
     START = "start"
     WAIT = "wait"
+    HOLD = "hold"
     SUCCEED = "succeed"
     FAIL = "fail"
     CANCEL = "cancel"
     EXPIRE = "expire"
     RESCUE = "rescue"
+    RETRY = "retry"
 
 
 _S = JobState
@@ -55,14 +57,21 @@ _UNFINISHED = frozenset({_S.QUEUED, _S.WAITING, _S.RUNNING})
 MOVES: Final[Mapping[Event, tuple[frozenset[JobState], JobState]]] = {
     Event.START: (frozenset({_S.QUEUED, _S.WAITING}), _S.RUNNING),
     Event.WAIT: (frozenset({_S.RUNNING}), _S.WAITING),
+    # A claim met a closed line: the job waits with the fleet, no attempt began.
+    Event.HOLD: (frozenset({_S.QUEUED, _S.WAITING}), _S.WAITING),
     Event.SUCCEED: (_UNFINISHED, _S.SUCCEEDED),
     Event.FAIL: (_UNFINISHED, _S.FAILED),
     Event.CANCEL: (_UNFINISHED, _S.CANCELLED),
     Event.EXPIRE: (_UNFINISHED, _S.EXPIRED),
     Event.RESCUE: (frozenset({_S.RUNNING}), _S.QUEUED),
+    # By the user and nobody else: a new round with new attempts. What succeeded is never done again.
+    Event.RETRY: (frozenset({_S.FAILED, _S.CANCELLED, _S.EXPIRED}), _S.QUEUED),
 }
 
-FINAL: Final[frozenset[JobState]] = frozenset(JobState) - frozenset().union(*(sources for sources, _ in MOVES.values()))
+# Final stays final, whatever happens by itself: no event but the user's retry leaves these.
+FINAL: Final[frozenset[JobState]] = frozenset(JobState) - frozenset().union(
+    *(sources for event, (sources, _) in MOVES.items() if event is not Event.RETRY)
+)
 
 CELERY_STATE: Final[Mapping[JobState, str]] = {
     _S.QUEUED: "PENDING",

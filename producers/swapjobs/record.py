@@ -1,7 +1,8 @@
 """How a job lies in Redis: a hash of small fields and a history of JSON lines; and back into a `Job`.
 
 The hash stays below 64 bytes a field, so that Redis packs it tightly; what is longer is a line of the history:
-first the request, then `attempt` (a charged failure), `error` (why it failed for good), `result`, `webhook` (a try).
+first the request, then `attempt` (a charged failure), `error` (why it failed for good), `result`, `webhook` (a try),
+`retry` (the user's: a new round begins, what stands before it is the past).
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from urllib.parse import urlsplit
 
 from swapjobs.errors import ErrorCode
@@ -19,7 +20,8 @@ from swapjobs.models import Job, JobError, SwapRequest, SwapResult, WebhookStatu
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Kind = Literal["attempt", "error", "result", "webhook"]
+Kind = Literal["attempt", "error", "result", "webhook", "retry"]
+RETRY_LINE: Final = '{"kind": "retry", "at": %d, "round": %d}'  # a format that retry.lua fills in
 _KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at"})
 
 
@@ -41,13 +43,22 @@ class Record:
         return int(self.fields.get(name, default))
 
     def last(self, kind: Kind) -> Mapping[str, Any] | None:
-        """Return the newest history entry of this kind."""
-        return next((entry for entry in reversed(self.history) if entry.get("kind") == kind), None)
+        """Return the newest history entry of this kind; but for the retry itself, none from before the last retry."""
+        found = next((line for line in reversed(self.history) if line.get("kind") in {kind, "retry"}), None)
+        return found if found and found["kind"] == kind else None
 
     def time(self, name: str) -> datetime | None:
         """Return a time of the hash."""
         value = self.fields.get(name)
         return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
+
+    @property
+    def error(self) -> JobError | None:
+        """Why the job ended without a picture: of a failed or expired job, not of one that was retried."""
+        if self.fields["state"] == JobState.EXPIRED:
+            return JobError(code=ErrorCode.EXPIRED, message="expires_at passed before the job was done")
+        line = self.last("error") if self.fields["state"] == JobState.FAILED else None
+        return JobError.model_validate(_body(line)) if line else None
 
     def to_request(self) -> SwapRequest:
         """Return the request, typed."""
@@ -57,11 +68,10 @@ class Record:
 
     def to_job(self) -> Job:
         """Return the job as producers see it."""
-        error, result = self.last("error"), self.last("result")
-        state = JobState(self.fields["state"])
+        result = self.last("result")
         return Job(
             id=self.id,
-            state=state,
+            state=JobState(self.fields["state"]),
             tool=self.request.get("tool", "roop"),
             tenant=self.fields["tenant"],
             priority=cast("Any", self.fields["priority"]),
@@ -69,7 +79,7 @@ class Record:
             source_url=self.request["source_url"],
             target_url=self.request["target_url"],
             output_url=SwapResult.model_validate(_body(result)).output_url if result else None,
-            error=JobError.model_validate(_body(error)) if error else _error_of(state),
+            error=self.error,
             attempts=self.number("attempts"),
             reason=Reason(self.fields["reason"]) if "reason" in self.fields else None,
             next_attempt_at=self.time("next_attempt_at"),
@@ -123,9 +133,3 @@ def pairs(flat: Sequence[str]) -> dict[str, str]:
 
 def _body(line: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name not in {"kind", "at"}}
-
-
-def _error_of(state: JobState) -> JobError | None:
-    if state is JobState.EXPIRED:
-        return JobError(code=ErrorCode.EXPIRED, message="expires_at passed before the job was done")
-    return None

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import redis
+    from redis.client import Pipeline
 
 MAX_PAUSE_MS: Final = 3_600_000
 
@@ -30,7 +31,9 @@ _KEYS: Final = {
     "hints": keys.hints(""),
     "wake": keys.wake(),
     "traffic": keys.traffic(),
+    "failures": keys.failures(),
     "refused": keys.refused(),
+    "parked": keys.parked(),
     "dispatcher": keys.dispatcher(),
     "finished": keys.finished(""),
 }
@@ -39,32 +42,39 @@ _KEYS: Final = {
 class Scripts:
     """The scripts of one Redis client; `run` sends a script by its hash and loads it when Redis does not have it."""
 
-    def __init__(self, client: redis.Redis, *, result_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, *, result_ttl_s: int, clock: str = "clock") -> None:
         self._client = client
         self._result_ttl_ms = result_ttl_s * 1000
+        self._clock = clock
         self._loaded: dict[str, Any] = {}
 
-    def run(self, name: str, *args: str | float) -> Any:
-        """Run `lua/<name>.lua` atomically and return its answer."""
+    def run(self, name: str, *args: str | float, within: Pipeline | None = None) -> Any:
+        """Run `lua/<name>.lua` atomically and return its answer; `within` a pipeline it is run with the others."""
         script = self._loaded.get(name)
         if script is None:
-            script = self._loaded[name] = self._client.register_script(source(name, self._result_ttl_ms))
-        return script(args=args)
+            script = self._loaded[name] = self._client.register_script(source(name, self._result_ttl_ms, self._clock))
+        return script(args=args, client=within)
 
 
 @cache
-def source(name: str, result_ttl_ms: int) -> str:
-    """Return the whole text of a script: shebang, preamble, included parts, body."""
+def source(name: str, result_ttl_ms: int, clock: str = "clock") -> str:
+    """Return the whole text of a script: shebang, preamble, included parts, body.
+
+    `clock` names the part that tells the time; one with a line break is such a part itself.
+    """
     body = _read(name)
     include = re.search(r"^-- include: (.+)$", body, re.MULTILINE)
     flags = re.search(r"^-- flags: (.+)$", body, re.MULTILINE)
-    parts = [_read(part) for part in include[1].split(", ")] if include else []
+    names = include[1].split(", ") if include else []
+    parts = [_read(clock if part == "clock" else part) for part in names]
     # With a shebang a script that may need memory is refused before its first write when Redis is full, never halfway.
     shebang = "#!lua" + (f" flags={flags[1]}" if flags else "")
     return "\n".join([shebang, _preamble(result_ttl_ms), *parts, body])
 
 
 def _read(name: str) -> str:
+    if "\n" in name:
+        return name
     return resources.files("swapjobs").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
 
 

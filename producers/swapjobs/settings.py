@@ -11,7 +11,7 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 import redis
 from dotenv import dotenv_values
@@ -20,6 +20,7 @@ from pydantic_core import core_schema
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from swapjobs.errors import SettingsError
+from swapjobs.redis_url import SCHEME, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
 _PERIOD_S: Final = {"s": 1, "m": 60, "h": 3600}
@@ -69,16 +70,26 @@ class CoreSettings(BaseSettings):
         env_ignore_empty=True,
     )
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", repr=False, description="records, queues, results and traffic")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        repr=False,
+        description="records, queues, results and traffic; with Sentinel redis+sentinel://host:port,host:port/service",
+    )
     result_ttl_s: int = Field(
         604_800, ge=60, description="finished records are kept this long after their deliveries ended"
+    )
+    submit_durability: Literal["memory", "fsync"] = Field(
+        "memory",
+        description="when a submit counts as accepted: `memory`, Redis has it; `fsync`, it is on Redis' disk too",
     )
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: str) -> str:
+        if sentinel_place(value):
+            return value
         if not value.startswith(("redis://", "rediss://")):
-            raise ValueError("must begin with redis:// or rediss://")
+            raise ValueError(f"must begin with redis://, rediss:// or {SCHEME}")
         try:
             redis.ConnectionPool.from_url(value).make_connection()  # connects to nothing yet
         except (ValueError, TypeError):
@@ -137,7 +148,24 @@ class WorkerSettings(CoreSettings):
     lookup_give_up_s: float = Field(
         900, gt=0, description="a lost call is sent again, and counted, when queryTask gave no answer for so long"
     )
+    breaker_window_s: float = Field(
+        30, gt=0, le=3600, description="failed calls are counted over this time (over 10 intervals of a slow rate)"
+    )
+    breaker_failures: int = Field(5, ge=2, le=1000, description="so many failed calls in the window close the line")
+    breaker_share: float = Field(0.5, gt=0, le=1, description="if they are this share of all calls")
+    breaker_probe_s: float = Field(
+        5, gt=0, le=600, description="longest pause between two probes while the line is closed; the first is 1 s"
+    )
+    breaker_ramp_s: float = Field(5, ge=0, le=600, description="time in which the rate grows back after an outage")
     lease_s: float = Field(30, ge=2, description="a dead worker's jobs run again after this")
+    stop_grace_s: float = Field(
+        25, ge=0, le=3600, description="a stopping worker waits so long for running jobs, then hands them back"
+    )
+    stall_exit_s: float = Field(
+        180,
+        ge=10,
+        description="a worker that could not reach Redis for so long ends with status 1, to be started again",
+    )
     alive_file: str = Field(
         "", description="touched every few seconds while the worker's loop and Redis work; empty: none"
     )

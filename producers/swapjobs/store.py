@@ -6,36 +6,41 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-import redis
-
 from swapjobs import keys, record
-from swapjobs.errors import JobGone, JobNotFound
+from swapjobs.connection import client_of
+from swapjobs.durability import on_disk
+from swapjobs.errors import JobGone, JobNotFound, QueueFull
+from swapjobs.line import Line
 from swapjobs.models import Submission, SwapRequest, job_id
-from swapjobs.scripts import Scripts
+from swapjobs.scripts import Scripts, source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import redis
 
     from swapjobs.lifecycle import Event
     from swapjobs.record import Record
     from swapjobs.settings import CoreSettings, WorkerSettings
 
-WakeKind = Literal["", "retry", "poll"]
+Step = Literal["send", "query"]
+WakeKind = Literal["", "retry", "poll", "verdict"]
 _ALIAS_TTL_S: Final = 40 * 86_400
 
 
-def connect(settings: CoreSettings, *, patience_s: float = 5) -> redis.Redis:
+def connect(settings: CoreSettings, *, patience_s: float = 5, meets: bool = False) -> redis.Redis:
     """Return a thread-safe Redis client; it connects at the first command.
 
-    `patience_s` is how long a command may take: short for producers, whose users wait, longer for workers.
+    `patience_s` is how long a command may take: short for producers, whose users wait, longer for workers. Workers also
+    compare the server with the one that the fleet knew (`meets`), on every new connection and before any claim on it.
     """
-    return redis.Redis.from_url(
-        settings.redis_url,
-        decode_responses=True,
-        socket_connect_timeout=5,
-        socket_timeout=patience_s,
-        max_connections=1200,
-    )
+
+    def meet(connection: Any) -> None:
+        connection.on_connect()
+        connection.send_command("EVAL", source("meet", settings.result_ttl_s * 1000), 0)
+        connection.read_response()
+
+    return client_of(settings.redis_url, patience_s=patience_s, greet=meet if meets else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +49,17 @@ class Claim:
 
     job: Record
     fence: int
-    step: Literal["send", "query"]
+    step: Step
     wait_s: float
     now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """A hint that led to no work: `later` (no slot near enough, back in line), or the job's state, or `gone`."""
+    """A hint that led to no work: the job's state, or `gone`; or why it is back in line.
+
+    That is `busy` (no slot near enough), `paused` (by the vendor's word), `held` (by the user's), or `outage`.
+    """
 
     verdict: str
 
@@ -68,15 +76,22 @@ class DeliveryClaim:
 class JobStore:
     """The records, lines and traffic state in one Redis."""
 
-    def __init__(self, client: redis.Redis, settings: CoreSettings) -> None:
+    def __init__(self, client: redis.Redis, settings: CoreSettings, *, clock: str = "clock") -> None:
         self.redis = client
         self._alias_ttl_s = settings.result_ttl_s + _ALIAS_TTL_S
-        self._scripts = Scripts(client, result_ttl_s=settings.result_ttl_s)
+        self._scripts = Scripts(client, result_ttl_s=settings.result_ttl_s, clock=clock)
 
     # -- producers
 
-    def submit(self, requests: Iterable[SwapRequest]) -> list[Submission]:
-        """Accept jobs in one step; each gets its own outcome."""
+    def submit(self, requests: Iterable[SwapRequest], *, durably: bool = False) -> list[Submission]:
+        """Accept jobs in one step; each gets its own outcome.
+
+        `durably`: return when they are on Redis' disk. Workers, who record what Celery brought, have nobody to tell.
+
+        Raises:
+            QueueFull: Redis is at its memory limit; none was accepted.
+            QueueUnavailable: `durably`, and they were accepted but are not known to be on disk.
+        """
         args: list[str] = []
         ids = []
         for request in requests:
@@ -91,7 +106,15 @@ class JobStore:
                 record.pack(request),
                 record.times_and_host(request),
             ]
-        outcomes = self._scripts.run("submit", *args) if ids else []
+        if not ids:
+            return []
+        if durably:
+            what = f"job {ids[0]} was" if len(ids) == 1 else f"{len(ids)} jobs were"
+            outcomes = on_disk(self.redis, lambda pipe: self._scripts.run("submit", *args, within=pipe), what)
+        else:
+            outcomes = self._scripts.run("submit", *args)
+        if "full" in outcomes:
+            raise QueueFull
         return [Submission(id=id_, outcome=outcome) for id_, outcome in zip(ids, outcomes, strict=True)]
 
     def get(self, id_: str) -> Record:
@@ -121,6 +144,17 @@ class JobStore:
         """Cancel; return `ok`, the final state that the job had already, or `gone`."""
         return str(self._scripts.run("cancel", id_))
 
+    def retry(self, ids: Sequence[str]) -> list[str]:
+        """Put finished jobs back in line; for each `ok`, the state from which there is no retry, or `gone`.
+
+        Raises:
+            QueueFull: Redis is nearly at its memory limit; none of them was retried.
+        """
+        answers = [str(answer) for answer in self._scripts.run("retry", record.RETRY_LINE, *ids)] if ids else []
+        if "full" in answers:
+            raise QueueFull
+        return answers
+
     def name_also(self, task_id: str, id_: str) -> None:
         """Let `get(task_id)` find the job: a plain Celery producer knows it by its task's id."""
         if task_id != id_:
@@ -141,8 +175,31 @@ class JobStore:
             "horizon": 1000,
             "query_interval": query.interval_s * 1000 if query else 0,
             "max_in_flight": settings.max_in_flight,
+            "max_attempts": settings.max_attempts,
+            "window": settings.breaker_window_s * 1000,
+            "failures": settings.breaker_failures,
+            "share": settings.breaker_share,
+            "probe_most": settings.breaker_probe_s * 1000,
+            "ramp": settings.breaker_ramp_s * 1000,
         }
         self._scripts.run("set_limits", *(item for pair in limits.items() for item in pair))
+
+    def hold_line(self) -> None:
+        """Close the line by hand, durably: no call is begun until `release_line`; webhooks go on."""
+        self.redis.hsetnx(keys.traffic(), "held", str(self._now_ms()))
+
+    def release_line(self) -> None:
+        """Open the line that was closed by hand; one that the breaker closed is probed at once."""
+        self.redis.hdel(keys.traffic(), "held")
+        self.redis.hset(keys.traffic(), mapping={"probe_at": 0, "paused_until": 0})
+
+    def line(self) -> Line:
+        """Return how the line to the vendor stands."""
+        return Line.read(self.redis.hgetall(keys.traffic()), self._now_ms())
+
+    def _now_ms(self) -> int:
+        seconds, microseconds = self.redis.time()
+        return int(seconds * 1000 + microseconds // 1000)
 
     def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
         """Claim the job that a hint names, and book its call."""
@@ -153,8 +210,12 @@ class JobStore:
         job = record.unpack(id_, record.pairs(fields), history)
         return Claim(job=job, fence=fence, step=step, wait_s=float(wait) / 1000, now_ms=now_ms)
 
+    def put_back(self, id_: str) -> None:
+        """Put a job whose hint was taken back to the head of its line, unclaimed."""
+        self._scripts.run("put_back", id_)
+
     def confirm(self, claim: Claim) -> str:
-        """After a wait: `ok` to send, `lost` or `paused`."""
+        """After a wait: `ok` to send, `lost`, or why the line is closed: `held`, `paused` or `outage`."""
         return str(self._scripts.run("confirm", claim.job.id, claim.fence))
 
     def apply(
@@ -167,25 +228,33 @@ class JobStore:
         wake: WakeKind = "",
         delay_s: float = 0,
         pause_s: float = 0,
+        says: str = "",
+        step_if_spared: Step = "query",
     ) -> str:
         """Write what an attempt came to; see lua/apply.lua for the answers."""
         flat = [item for pair in patch.items() for item in pair]
-        delay_ms, pause_ms = int(delay_s * 1000), int(pause_s * 1000)
-        return str(self._scripts.run("apply", claim.job.id, claim.fence, event, entry, wake, delay_ms, pause_ms, *flat))
-
-    def note_refusal(self, id_: str) -> int:
-        """Count the different jobs whose credentials or quota were refused since the last success."""
-        return int(self._scripts.run("refuse", id_))
+        times = int(delay_s * 1000), int(pause_s * 1000)
+        told = (claim.job.id, claim.fence, event, entry, wake, *times, says, step_if_spared)
+        return str(self._scripts.run("apply", *told, *flat))
 
     def renew(self, leases: Sequence[tuple[str, int, float]]) -> list[bool]:
         """Renew `(id, fence, seconds)` leases in one round trip; False where the lease is lost."""
         args = [item for id_, fence, lease_s in leases for item in (id_, fence, int(lease_s * 1000))]
         return [answer == "ok" for answer in self._scripts.run("renew", *args)] if args else []
 
-    def wake(self, worker: str, lease_s: float, *, at_most: int = 200) -> tuple[int, float]:
-        """Do the dispatcher's step; return members handled (-1: another worker leads) and seconds to the next look."""
-        handled, pause_ms = self._scripts.run("wake", worker, int(lease_s * 1000), at_most)
+    def wake(self, worker: str, lease_s: float, *, stayed: bool = False, at_most: int = 200) -> tuple[int, float]:
+        """Do the dispatcher's step; return members handled (-1: another worker leads) and seconds to the next look.
+
+        `stayed`: this worker has dispatched before, or tried to.
+        """
+        args = (worker, int(lease_s * 1000), at_most, "stayed" if stayed else "new")
+        handled, pause_ms = self._scripts.run("wake", *args)
         return handled, max(pause_ms, 0) / 1000
+
+    def step_down(self, worker: str) -> None:
+        """Give the dispatcher's lease up, if it is this worker's."""
+        if self.redis.get(keys.dispatcher()) == worker:  # taken over in between: that one takes it again
+            self.redis.delete(keys.dispatcher())
 
     # -- deliveries
 
@@ -209,3 +278,7 @@ class JobStore:
         """Write down one try; `pending` tries again after `delay_s`."""
         args: tuple[Any, ...] = (claim.job.id, claim.fence, state, int(delay_s * 1000), status or "", entry)
         return str(self._scripts.run("settle_delivery", *args))
+
+    def hand_back_delivery(self, claim: DeliveryClaim) -> None:
+        """Make a claimed delivery due at once: its worker ends."""
+        self.redis.zadd(keys.wake(), {f"delivery:{claim.job.id}": 0}, xx=True)

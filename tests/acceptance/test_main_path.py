@@ -166,7 +166,6 @@ def test_a_bad_moment_of_the_vendor_costs_no_job_and_no_second_bill(
         ("status_2:msg=SOURCE_NO_FACE: no face found in the source picture", "no_face"),
         ("status_2:msg=FETCH_FAILED: the picture could not be fetched", "image_unreachable"),
         ("status_2:msg=something else", "swap_failed"),
-        ("http_503", "attempts_exhausted"),
     ],
 )
 def test_a_failure_has_its_code(client: SwapClient, vendor: Sandbox, fault: str, code: str) -> None:

@@ -179,7 +179,7 @@ def test_after_a_gap_every_lease_gets_one_more(store: JobStore) -> None:
     id_ = submit(store)
     claim(store, id_, lease_s=0.01)
     store.redis.hset(keys.traffic(), "dispatched_at", int(time.time() * 1000) - 60_000)
-    wait_for_wake(store)
+    wait_until(lambda: store.wake("w", LEASE_S, stayed=True)[0] >= 1, what="something due")
     assert state(store, id_) is JobState.RUNNING
     score = store.redis.zscore(keys.wake(), f"lease:{id_}")
     assert score is not None
@@ -191,7 +191,7 @@ def test_a_pause_stops_the_refill_and_sends_claimed_hints_back(store: JobStore) 
     third = submit(store)
     claimed = claim(store, first)
     store.apply(claimed, Event.WAIT, patch={}, wake="retry", delay_s=0.3, pause_s=0.3)
-    assert store.claim(second, LEASE_S) == NotClaimed("later")
+    assert store.claim(second, LEASE_S) == NotClaimed("paused")
     assert places(store, second) == ["line"]
     assert state(store, second) is JobState.QUEUED
     assert claimed.fence == 1
@@ -289,7 +289,7 @@ def test_a_full_redis_still_lets_claimed_work_begin_and_end(store: JobStore) -> 
     try:
         claimed = claim(store, id_)
         assert store.confirm(claimed) == "ok"
-        assert store.note_refusal(other) == 1
+        assert store.apply(claim(store, other), Event.WAIT, patch={}, says="credentials_rejected") == "ok"
         assert store.apply(claimed, Event.SUCCEED, patch={}) == "ok"
         delivery = store.claim_delivery(id_, 30)
         assert delivery is not None

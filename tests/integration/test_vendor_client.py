@@ -138,9 +138,8 @@ def test_a_redirect_is_not_followed(client_of: Callable[..., VendorClient]) -> N
         redirect = always(answer("", "307 Temporary Redirect", f"Location: {other.url}/?token=t0p"))
         with serving(redirect) as server:
             outcome = client_of(server).swap("roop", BODY)
-    assert outcome == TryAgain(
-        ErrorCode.BAD_RESPONSE, "the vendor answered 307: a redirect; is SWAPJOBS_API_URL right?"
-    )
+    message = "the vendor answered 307: a redirect; is SWAPJOBS_API_URL right?"
+    assert outcome == TryAgain(ErrorCode.BAD_RESPONSE, message, vendor_wide=True)
     assert other.requests == []
 
 

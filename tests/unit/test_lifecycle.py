@@ -19,13 +19,35 @@ def test_every_state_has_a_celery_state() -> None:
 
 
 @given(events)
-def test_final_stays_final_whatever_happens(history: list[Event]) -> None:
+def test_final_stays_final_whatever_happens_but_for_the_users_retry(history: list[Event]) -> None:
     state, was_final = JobState.QUEUED, False
     for event in history:
         target = after(state, event)
-        assert not (was_final and target)
+        assert not (was_final and target) or event is Event.RETRY
         state = target or state
         was_final = state in FINAL
+
+
+@given(events)
+def test_what_succeeded_stays_so_for_ever(history: list[Event]) -> None:
+    state = JobState.SUCCEEDED
+    for event in history:
+        state = after(state, event) or state
+    assert state is JobState.SUCCEEDED
+
+
+def test_a_retry_leads_from_every_final_state_but_success_to_the_line() -> None:
+    assert {state: after(state, Event.RETRY) for state in JobState} == {
+        **dict.fromkeys(JobState),
+        JobState.FAILED: JobState.QUEUED,
+        JobState.CANCELLED: JobState.QUEUED,
+        JobState.EXPIRED: JobState.QUEUED,
+    }
+
+
+def test_a_closed_line_holds_only_jobs_that_do_not_run() -> None:
+    sources, target = MOVES[Event.HOLD]
+    assert (sources, target) == (frozenset({JobState.QUEUED, JobState.WAITING}), JobState.WAITING)
 
 
 @given(events)

@@ -15,6 +15,7 @@ from swapjobs.record import Record
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import Claim
 from swapworker.attempt import vendor_id_of
+from swapworker.decision import Decision, backoff
 from swapworker.outcome import (
     AccountRefused,
     Failed,
@@ -26,7 +27,7 @@ from swapworker.outcome import (
     TryAgain,
     Unseen,
 )
-from swapworker.retry import Decision, backoff, decide
+from swapworker.retry import decide
 
 SETTINGS = WorkerSettings(max_attempts=3, retry_base_s=1, retry_cap_s=20, call_timeout_s=10)
 NOW_MS = 1_800_000_000_000
@@ -41,8 +42,8 @@ def claimed(step: str = "send", **fields: Any) -> Claim:
     return Claim(job=record, fence=1, step=step, wait_s=0, now_ms=NOW_MS)  # type: ignore[arg-type]  # a literal by value
 
 
-def decided(outcome: Outcome, claim: Claim | None = None, **options: Any) -> Decision:
-    return decide(outcome, claim or claimed(), SETTINGS, lambda: 0.5, **options)
+def decided(outcome: Outcome, claim: Claim | None = None) -> Decision:
+    return decide(outcome, claim or claimed(), SETTINGS, lambda: 0.5)
 
 
 outcomes = st.sampled_from(
@@ -60,10 +61,10 @@ outcomes = st.sampled_from(
 )
 
 
-@given(outcomes, st.sampled_from(["send", "query"]), st.integers(0, 10), st.integers(0, 10), st.floats(0, 0.999))
-def test_every_outcome_leads_somewhere(outcome: Outcome, step: str, attempts: int, refusals: int, dice: float) -> None:
+@given(outcomes, st.sampled_from(["send", "query"]), st.integers(0, 10), st.floats(0, 0.999))
+def test_every_outcome_leads_somewhere(outcome: Outcome, step: str, attempts: int, dice: float) -> None:
     claim = claimed(step, attempts=attempts, sent_at=NOW_MS - 60_000)
-    decision = decide(outcome, claim, SETTINGS, lambda: dice, refusals=refusals)
+    decision = decide(outcome, claim, SETTINGS, lambda: dice)
     assert decision.event in {Event.SUCCEED, Event.FAIL, Event.WAIT}
     assert decision.delay_s >= 0
     if decision.event is Event.WAIT:
@@ -92,9 +93,9 @@ def test_backoff_has_full_jitter_below_a_doubling_ceiling_and_a_cap(failures: in
     assert pause == pytest.approx(dice * min(2 ** (failures - 1), 20))
 
 
-def test_the_last_attempt_fails_the_job_and_says_why() -> None:
+def test_the_last_attempt_fails_the_job_and_says_why_unless_it_was_an_outage() -> None:
     decision = decided(TryAgain(ErrorCode.VENDOR_ERROR, "HTTP 503"), claimed(attempts=2))
-    assert decision.event is Event.FAIL
+    assert (decision.event, decision.wake, decision.delay_s) == (Event.WAIT, "verdict", SETTINGS.breaker_window_s)
     error = json.loads(decision.entry)
     assert error["code"] == "attempts_exhausted"
     assert "HTTP 503" in error["message"]
@@ -177,7 +178,7 @@ def test_every_job_ends_whatever_the_vendor_keeps_saying(answers: dict[str, Outc
             now_ms=now_ms,
         )
         decision = decided(answers[step], claim)
-        if decision.event is Event.FAIL:
+        if decision.event is Event.FAIL or decision.wake == "verdict":
             assert sends <= SETTINGS.max_attempts
             return
         fields.update(decision.patch)
@@ -186,16 +187,63 @@ def test_every_job_ends_whatever_the_vendor_keeps_saying(answers: dict[str, Outc
     pytest.fail(f"no end: {fields}")
 
 
-def test_refused_credentials_close_the_line_only_when_three_jobs_got_them() -> None:
+def test_refused_credentials_are_charged_to_the_job_and_told_to_the_breaker() -> None:
     refused = AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "HTTP 401")
-    alone = decided(refused, refusals=1)
-    assert alone.pause_s == 0
-    assert alone.patch["attempts"] == 1
-    fleet = decided(refused, refusals=3)
-    assert fleet.pause_s > 0
-    assert "attempts" not in fleet.patch
-    last = decided(refused, claimed(attempts=2), refusals=1)
+    decision = decided(refused)
+    assert (decision.patch["attempts"], decision.says, decision.step_if_spared) == (1, "credentials_rejected", "send")
+    last = decided(refused, claimed(attempts=2))
     assert json.loads(last.entry)["code"] == "rejected_by_vendor"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "says"),
+    [
+        (Succeeded("https://o.example/1.png"), "answer"),
+        (Failed(ErrorCode.NO_FACE, "none"), "answer"),
+        (Pending(), "answer"),
+        (NotKnown(), "answer"),
+        (Throttled("429"), "answer"),
+        (TryAgain(ErrorCode.VENDOR_UNREACHABLE, "refused", vendor_wide=True), "outage"),
+        (Unseen(ErrorCode.VENDOR_ERROR, "500"), "failure"),
+        (Unseen(ErrorCode.INTERNAL, "a fault of ours"), ""),
+        (AccountRefused(ErrorCode.QUOTA_EXHAUSTED, "402"), "quota_exhausted"),
+    ],
+)
+def test_what_the_breaker_hears(outcome: Outcome, says: str) -> None:
+    assert decided(outcome).says == says
+
+
+@pytest.mark.parametrize(
+    ("step", "outcome", "then"),
+    [
+        ("send", TryAgain(ErrorCode.VENDOR_ERROR, "503"), "send"),
+        ("send", AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "401"), "send"),
+        ("send", Unseen(ErrorCode.VENDOR_TIMEOUT, "t"), "query"),
+        ("query", TryAgain(ErrorCode.VENDOR_UNREACHABLE, "refused"), "query"),
+        ("query", AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "401"), "query"),
+    ],
+)
+def test_a_spared_job_does_next_what_is_safe(step: str, outcome: Outcome, then: str) -> None:
+    claim = claimed(step, attempts=2, misses=50, missed_since=NOW_MS - 7_200_000)
+    assert decided(outcome, claim).step_if_spared == then
+
+
+HOUR_MS = 3_600_000
+
+
+def test_a_clock_that_jumped_ahead_gives_nothing_up() -> None:
+    polled = decided(Pending(), claimed("query", sent_at=NOW_MS - 2 * HOUR_MS, polls=2))
+    assert (polled.event, polled.wake) == (Event.WAIT, "poll")
+    silent = Unseen(ErrorCode.VENDOR_ERROR, "503")
+    missed = decided(silent, claimed("query", misses=1, missed_since=NOW_MS - 2 * HOUR_MS))
+    assert missed.patch["step"] == "query"
+
+
+def test_a_clock_that_was_put_back_makes_nobody_wait_for_the_length_of_the_jump() -> None:
+    asked = decided(NotKnown(), claimed("query", sent_at=NOW_MS + HOUR_MS))
+    assert asked.delay_s <= SETTINGS.call_timeout_s
+    missed = decided(Unseen(ErrorCode.VENDOR_ERROR, "503"), claimed("query", misses=1, missed_since=NOW_MS + HOUR_MS))
+    assert missed.patch["missed_since"] == NOW_MS
 
 
 ids = st.text("ab2-", min_size=1, max_size=3)

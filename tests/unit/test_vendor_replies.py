@@ -267,8 +267,16 @@ def test_an_unknown_code_never_hides_refused_credentials() -> None:
 @pytest.mark.parametrize(
     ("error", "after_swap", "after_query"),
     [
-        (NotSent("x"), TryAgain(ErrorCode.VENDOR_UNREACHABLE, "x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x")),
-        (AddressRefused("x"), TryAgain(ErrorCode.VENDOR_UNREACHABLE, "x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x")),
+        (
+            NotSent("x"),
+            TryAgain(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+            Unseen(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+        ),
+        (
+            AddressRefused("x"),
+            TryAgain(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+            Unseen(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+        ),
         (TimedOut("x"), Unseen(ErrorCode.VENDOR_TIMEOUT, "x"), Unseen(ErrorCode.VENDOR_TIMEOUT, "x")),
         (ReplyLost("x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x")),
         (BadReply("x"), Unseen(ErrorCode.BAD_RESPONSE, "x"), Unseen(ErrorCode.BAD_RESPONSE, "x")),
@@ -319,3 +327,12 @@ def test_only_a_good_http_status_tells_of_a_task(got: Reply) -> None:
 def test_a_server_error_never_allows_to_send_again_unasked(got: Reply) -> None:
     if got.status >= 500 and got.status != 503 and got.status < 600:
         assert not isinstance(swap(got), TryAgain | Failed | NotKnown)
+
+
+@pytest.mark.parametrize(
+    ("status", "vendor_wide"), [(500, False), (501, False), (502, True), (503, True), (504, True), (408, False)]
+)
+def test_what_a_gateway_says_is_no_fault_of_the_job(status: int, vendor_wide: bool) -> None:  # noqa: FBT001 - a column
+    for outcome in (read_swap(reply(HTML, status), NOW), query(reply(HTML, status))):
+        assert isinstance(outcome, (TryAgain, Unseen))
+        assert outcome.vendor_wide == vendor_wide

@@ -1,4 +1,4 @@
-"""A sign of life for health checks: a file whose age tells whether this worker's loop still turns."""
+"""Signs of life of the consumer's own event loop: for `progress.py`, and a file whose age health checks can look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVERY_S: Final = 5.0
 
 
 class AliveStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped
-    """Touches SWAPJOBS_ALIVE_FILE from the consumer's own event loop.
+    """Notes progress and touches SWAPJOBS_ALIVE_FILE, every few seconds.
 
     The loop stands still while the connection to Redis is lost, so an old file means: this worker makes no progress.
     """
@@ -23,15 +23,22 @@ class AliveStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is unt
         super().__init__(consumer, **options)
 
     def start(self, consumer: Any) -> None:
-        """Begin to touch the file."""
-        path = consumer.app.runtime().settings.alive_file
-        if path:
-            file = Path(path)
-            file.touch()
-            self._timer = consumer.timer.call_repeatedly(EVERY_S, file.touch)
+        """Begin to tell."""
+        runtime = consumer.app.runtime()
+        file = Path(runtime.settings.alive_file) if runtime.settings.alive_file else None
 
-    def stop(self, _consumer: Any) -> None:
-        """Stop touching it."""
+        def tell() -> None:
+            runtime.progress.made("consumer")
+            if file:
+                file.touch()
+
+        consumer.app.stopping.fetching_ended.clear()
+        tell()
+        self._timer = consumer.timer.call_repeatedly(EVERY_S, tell)
+
+    def stop(self, consumer: Any) -> None:
+        """Tell no more; the loop has ended, so nothing more is fetched."""
+        consumer.app.stopping.fetching_ended.set()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

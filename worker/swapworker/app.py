@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from functools import cache
 from pathlib import Path
@@ -16,8 +17,11 @@ from swapjobs.client import SwapClient
 from swapjobs.errors import SettingsError
 from swapjobs.settings import WorkerSettings
 from swapworker.alive import AliveStep
+from swapworker.broker import broker_options, broker_url
 from swapworker.dispatcher import DispatcherStep
+from swapworker.progress import ProgressStep
 from swapworker.quiet import hide_bodies
+from swapworker.stopping import Stopping
 
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
@@ -49,7 +53,7 @@ app = Celery("swapjobs", include=["swapworker.tasks", "swapworker.control"])
 app.runtime = runtime
 app.swap_client = swap_client
 app.conf.update(
-    broker_url=settings.redis_url,
+    broker_url=broker_url(settings.redis_url),
     result_backend="swapworker.backend:RecordBackend",
     task_queues=[Queue(keys.SWAPS_QUEUE), Queue(keys.WEBHOOKS_QUEUE)],
     task_default_queue=keys.SWAPS_QUEUE,
@@ -61,8 +65,11 @@ app.conf.update(
         "priority_steps": list(keys.PRIORITY_STEPS),
         "socket_connect_timeout": 5,
         "socket_keepalive": True,
+        **broker_options(settings.redis_url),
     },
     broker_connection_retry_on_startup=True,
+    # Else a worker ends when its master is made a replica: BRPOP is then answered with UNBLOCKED or READONLY.
+    broker_channel_error_retry=True,
     # With late acks and a multiplier of 1 a worker never holds more hints than it has slots.
     task_acks_late=True,
     worker_prefetch_multiplier=1,
@@ -89,14 +96,25 @@ def refuse_other_pools(sender: Any, **_: Any) -> None:
         )
 
 
+stopping = Stopping(runtime)
+app.stopping = stopping
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def stop_at_once_at_sigquit(**_: Any) -> None:
+    """Put our handler in the place of Celery's, which would wait for running calls inside the handler."""
+    signal.signal(signal.SIGQUIT, stopping.end)
+
+
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery is untyped
-def give_slots_up(**_: Any) -> None:
-    """Let attempts that wait for a slot hand their jobs back instead of holding the shutdown up."""
-    runtime().attempts.stop()
+def stop(**_: Any) -> None:
+    """Start the grace of what is running, and let attempts that only wait for a slot hand their jobs back now."""
+    stopping.begin()
 
 
 hide_bodies()
 app.steps["worker"].add(DispatcherStep)
+app.steps["worker"].add(ProgressStep)
 app.steps["consumer"].add(AliveStep)
 
 if __name__ != "swapworker.app":

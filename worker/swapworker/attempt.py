@@ -18,8 +18,9 @@ import redis
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
 from swapjobs.store import NotClaimed
-from swapworker.outcome import AccountRefused, Outcome, Unseen
-from swapworker.retry import Decision, decide
+from swapworker.decision import Decision
+from swapworker.outcome import Outcome, Unseen
+from swapworker.retry import decide
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +34,15 @@ logger = logging.getLogger(__name__)
 
 # A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
 MAX_LATENESS_S: Final = 0.1
-# Redis may be away for so long while a result is in hand.
-_KEEP_RESULT_S: Final = 60.0
+# Redis is away, starting, or full: a result in hand is kept and written later.
+_REDIS_AWAY: Final = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
+# Then a claim that was on its way when the worker began to leave is known.
+_CLAIM_UNDER_WAY_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +72,13 @@ class Attempts:
         self._settings = settings
         self._random = random
         self._stopping = threading.Event()
+        self._leaving = False
 
     def run(self, job_id: str) -> Report | NotClaimed:
         """Make one attempt at the job that a hint names."""
+        if self._leaving:
+            self._store.put_back(job_id)
+            return NotClaimed("stopping")
         began = time.monotonic()
         claim = self._store.claim(job_id, self._settings.lease_s)
         if isinstance(claim, NotClaimed):
@@ -75,16 +87,29 @@ class Attempts:
             obstacle = self._wait_for_slot(claim, time.monotonic() - began)
             if obstacle:
                 # Nothing was sent: the next claim does what this one was to do.
-                decision = Decision(
-                    Event.WAIT, patch={"step": claim.step, "reason": Reason.RATE_LIMIT}, message=obstacle
-                )
+                reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
+                decision = Decision(Event.WAIT, patch={"step": claim.step, "reason": reason}, message=obstacle)
             else:
-                decision = self._decide(claim, self._ask_vendor(claim))
+                decision = decide(self._ask_vendor(claim), claim, self._settings, self._random)
             return self._write(claim, decision)
 
     def stop(self) -> None:
         """Let attempts that wait for their slot give it up: the worker is stopping."""
         self._stopping.set()
+
+    def hand_back(self) -> int:
+        """Give the running jobs back at once, for the process ends; return how many.
+
+        Their calls are out: whoever claims them next looks them up first.
+        """
+        self._leaving = True
+        handed_back: set[tuple[str, int]] = set()
+        while claims := [claim for claim in self._leases.held() if (claim.job.id, claim.fence) not in handed_back]:
+            for claim in claims:
+                handed_back.add((claim.job.id, claim.fence))
+                self._store.apply(claim, Event.WAIT, patch={"step": "query", "reason": Reason.RETRY})
+            time.sleep(_CLAIM_UNDER_WAY_S)
+        return len(handed_back)
 
     def _wait_for_slot(self, claim: Claim, round_trip_s: float) -> str:
         """Return an empty text when the call may be made now, else why not.
@@ -119,14 +144,11 @@ class Attempts:
         body = request.tool_fields.body(request.source_url, request.target_url)
         return self._vendor.swap(request.tool, {**body, "businessTaskId": vendor_id})
 
-    def _decide(self, claim: Claim, outcome: Outcome) -> Decision:
-        refused = isinstance(outcome, AccountRefused) and claim.step == "send"
-        refusals = self._store.note_refusal(claim.job.id) if refused else 0
-        return decide(outcome, claim, self._settings, self._random, refusals=refusals)
-
     def _write(self, claim: Claim, decision: Decision) -> Report:
-        """Write the decision; while Redis is away the result is kept in hand, it may be paid for."""
-        until = time.monotonic() + _KEEP_RESULT_S
+        """Write the decision; while Redis is away the result is kept in hand, it may be paid for.
+
+        It occupies its slot meanwhile, so that no more are kept than there are slots; the fence judges it in the end.
+        """
         while True:
             try:
                 written = self._store.apply(
@@ -137,11 +159,11 @@ class Attempts:
                     wake=decision.wake,
                     delay_s=decision.delay_s,
                     pause_s=decision.pause_s,
+                    says=decision.says,
+                    step_if_spared=decision.step_if_spared,
                 )
-            except (redis.ConnectionError, redis.TimeoutError):
+            except _REDIS_AWAY:
                 # Writing twice does no harm: the fence and the state refuse the second.
-                if time.monotonic() > until:
-                    raise
                 time.sleep(0.2 + self._random())
             else:
                 return Report(claim.job.id, decision, written)

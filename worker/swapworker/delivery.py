@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from swapjobs.record import Record
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store import DeliveryClaim, JobStore
     from swapworker.webhooks.sender import WebhookSender
 
 # Beyond the request itself: writing down what it came to.
@@ -46,12 +46,28 @@ class Deliveries:
         self._sender = sender
         self._settings = settings
         self._random = random
+        self._held: dict[tuple[str, int], DeliveryClaim] = {}
 
     def run(self, job_id: str) -> Tried | None:
         """Make one try for the job that a hint names; None where there was nothing to do."""
         claim = self._store.claim_delivery(job_id, self._settings.webhook_timeout_s + _MARGIN_S)
         if claim is None:
             return None
+        key = (claim.job.id, claim.fence)
+        self._held[key] = claim
+        try:
+            return self._deliver(claim)
+        finally:
+            del self._held[key]
+
+    def hand_back(self) -> int:
+        """Let the deliveries under way be tried again at once, for the process ends; return how many."""
+        held = list(self._held.values())
+        for claim in held:
+            self._store.hand_back_delivery(claim)
+        return len(held)
+
+    def _deliver(self, claim: DeliveryClaim) -> Tried:
         job = claim.job
         delivery = self._sender.send(
             job.request["callback_url"],
@@ -77,8 +93,11 @@ class Deliveries:
 
 
 def message_id(job: Record) -> str:
-    """Return the `webhook-id`: the same on every try, another for every use of the business id."""
-    return f"msg_{job.id}_{job.number('generation', 1)}"
+    """Return the `webhook-id`: the same on every try, another for every end of the job and use of its business id.
+
+    The round alone would not do: it begins anew when the business id is used again, the generation goes on.
+    """
+    return f"msg_{job.id}_{job.number('generation', 1)}_{job.number('round', 1)}"
 
 
 def event_of(job: Record) -> WebhookEvent:

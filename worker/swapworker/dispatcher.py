@@ -5,6 +5,7 @@ Every worker has one; the script lets only one of them work at a time, the other
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ from swapjobs.health import server_problems
 
 if TYPE_CHECKING:
     from swapjobs.store import JobStore
+    from swapworker.progress import Progress
     from swapworker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -26,10 +28,12 @@ _STAND_BY_S: Final = 0.5
 class Dispatcher:
     """One worker's dispatcher thread."""
 
-    def __init__(self, store: JobStore, name: str, lease_s: float) -> None:
+    def __init__(self, store: JobStore, name: str, lease_s: float, progress: Progress) -> None:
         self._store = store
+        self._progress = progress
         self._name = name
         self._lease_s = lease_s
+        self._stayed = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
 
@@ -38,13 +42,17 @@ class Dispatcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the thread; another worker's dispatcher takes over when the lease ends."""
+        """Stop the thread and make way for another worker's dispatcher."""
         self._stopping.set()
         self._thread.join(5)
+        with contextlib.suppress(redis.RedisError):
+            self._store.step_down(self._name)
 
     def step(self) -> float:
         """Dispatch once and return the seconds until the next look."""
-        handled, pause_s = self._store.wake(self._name, self._lease_s)
+        stayed, self._stayed = self._stayed, True
+        handled, pause_s = self._store.wake(self._name, self._lease_s, stayed=stayed)
+        self._progress.made("dispatcher")
         return pause_s if handled >= 0 else _STAND_BY_S
 
     def _run(self) -> None:
@@ -75,7 +83,8 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
         if problems:
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.set_limits(runtime.settings)
-        self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s)
+        self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s, runtime.progress)
+        runtime.progress.made("dispatcher")
         self._dispatcher.start()
 
     def stop(self, _worker: Any) -> None:

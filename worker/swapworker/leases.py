@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 # Beyond the call itself: writing down what it came to.
 _MARGIN_S: Final = 10.0
+_TRY_AGAIN_S: Final = 1.0
 
 
 class Leases:
@@ -29,9 +30,11 @@ class Leases:
     def __init__(self, store: JobStore, lease_s: float) -> None:
         self._store = store
         self._lease_s = lease_s
-        self._held: dict[tuple[str, int], float] = {}
+        self._held: dict[tuple[str, int], tuple[Claim, float]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._renewed_at = float("inf")
+        self.stuck = 0
 
     @contextmanager
     def hold(self, claim: Claim, call_timeout_s: float) -> Iterator[None]:
@@ -39,7 +42,7 @@ class Leases:
         key = (claim.job.id, claim.fence)
         deadline = time.monotonic() + claim.wait_s + call_timeout_s + _MARGIN_S
         with self._lock:
-            self._held[key] = deadline
+            self._held[key] = claim, deadline
             if self._thread is None:
                 self._thread = threading.Thread(target=self._renew_for_ever, name="leases", daemon=True)
                 self._thread.start()
@@ -49,17 +52,32 @@ class Leases:
             with self._lock:
                 del self._held[key]
 
+    def held(self) -> list[Claim]:
+        """Return the claims of the attempts that run now."""
+        with self._lock:
+            return [claim for claim, _ in self._held.values()]
+
     def renew(self) -> None:
-        """Renew once; where a lease is lost already, the fence will judge the late result."""
+        """Renew once; where a lease is lost already, the fence will judge the late result.
+
+        `stuck` is then the number of slots that were past their deadline at the last success already: Redis was there
+        since, so they do not wait for it to write their result.
+        """
         now = time.monotonic()
         with self._lock:
-            held = [(*key, min(self._lease_s, deadline - now)) for key, deadline in self._held.items()]
+            held = [(*key, min(self._lease_s, deadline - now)) for key, (_, deadline) in self._held.items()]
+            overdue = sum(deadline < self._renewed_at for _, deadline in self._held.values())
         self._store.renew([lease for lease in held if lease[2] > 0])
+        self.stuck = overdue if self._renewed_at <= now else 0
+        self._renewed_at = now
 
     def _renew_for_ever(self) -> None:
+        pause_s = self._lease_s / 4
         while True:
-            time.sleep(self._lease_s / 4)
+            time.sleep(pause_s)
             try:
                 self.renew()
+                pause_s = self._lease_s / 4
             except Exception as error:  # noqa: BLE001 - the thread must not die: every lease hangs on it
                 logger.warning("leases were not renewed: %s", type(error).__name__)
+                pause_s = min(_TRY_AGAIN_S, self._lease_s / 4)

@@ -6,10 +6,11 @@ A reply becomes an outcome at one boundary (`vendor/replies.py`); `retry.decide`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:
-    from swapjobs.errors import ErrorCode
+from swapjobs.errors import ErrorCode
+
+Says = Literal["answer", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,14 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class TryAgain:
-    """The request was refused or never reached the vendor: nothing was started, the same may be sent again."""
+    """The request was refused or never reached the vendor: nothing was started, the same may be sent again.
+
+    `vendor_wide`: no request could have fared better, so it is no fault of this job's.
+    """
 
     code: ErrorCode
     message: str
+    vendor_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class Unseen:
 
     code: ErrorCode
     message: str
+    vendor_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +80,18 @@ class AccountRefused:
 
 
 Outcome = Succeeded | Failed | Pending | TryAgain | Unseen | NotKnown | Throttled | AccountRefused
+
+
+def says_of_vendor(outcome: Outcome) -> Says:
+    """Return what an outcome says of the vendor's health, for the breaker (lua/breaker.lua)."""
+    match outcome:
+        case AccountRefused(code=ErrorCode.QUOTA_EXHAUSTED):
+            return "quota_exhausted"
+        case AccountRefused():
+            return "credentials_rejected"
+        case Unseen(code=ErrorCode.INTERNAL):
+            return ""  # our own fault
+        case TryAgain() | Unseen():
+            return "outage" if outcome.vendor_wide else "failure"
+        case _:
+            return "answer"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from swapjobs.store import JobStore, connect
 from swapworker.attempt import Attempts
 from swapworker.delivery import Deliveries
 from swapworker.leases import Leases
+from swapworker.progress import Progress
 from swapworker.vendor.client import VendorClient
 from swapworker.webhooks.sender import WebhookSender
 
@@ -25,11 +27,15 @@ class Runtime:
     store: JobStore
     attempts: Attempts
     deliveries: Deliveries
+    leases: Leases
+    progress: Progress
 
 
 def build(settings: WorkerSettings) -> Runtime:
     """Put a runtime together; nothing connects before its first use."""
-    store = JobStore(connect(settings, patience_s=30), settings)
-    attempts = Attempts(store, VendorClient(settings), Leases(store, settings.lease_s), settings, random=random.random)
+    store = JobStore(connect(settings, patience_s=30, meets=True), settings)
+    leases = Leases(store, settings.lease_s)
+    attempts = Attempts(store, VendorClient(settings), leases, settings, random=random.random)
     deliveries = Deliveries(store, WebhookSender(settings), settings, random=random.random)
-    return Runtime(settings, store, attempts, deliveries)
+    progress = Progress(settings.stall_exit_s, time.monotonic)
+    return Runtime(settings, store, attempts, deliveries, leases, progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery.exceptions import Ignore, Retry
 
@@ -55,6 +55,11 @@ def _record(task_id: str, request: dict[str, Any]) -> str:
 
 def _tell(task: Any, report: Report) -> str:
     decision = report.decision
+    reason = f"{decision.code}: {decision.message}" if decision.code else decision.message
+    if report.written == "spared":
+        raise Retry(f"vendor_outage: {reason}", exc=VendorTrouble("vendor_outage"), when=None)
+    if report.written == "failed":
+        raise SwapFailed(reason)
     if report.written != "ok":
         # Another claim happened, or the job was cancelled meanwhile: what this attempt found is not the job's state.
         logger.warning("job %s: the result came late: %s", report.job_id, report.written)
@@ -62,15 +67,24 @@ def _tell(task: Any, report: Report) -> str:
         raise Ignore
     if decision.event is Event.SUCCEED:
         return JobState.SUCCEEDED.value
-    reason = f"{decision.code}: {decision.message}" if decision.code else decision.message
     if decision.event is Event.FAIL:
         raise SwapFailed(reason)
     raise Retry(reason, exc=VendorTrouble(reason or str(decision.patch.get("reason"))), when=decision.delay_s)
 
 
+_BACK_IN_LINE: Final = {
+    "busy": "rate_limit: no slot near enough",
+    "paused": "rate_limit: the vendor asked for a pause",
+    "held": "paused by hand",
+    "stopping": "the worker stops",
+    "outage": "vendor_outage: the line is closed",
+}
+
+
 def _not_claimed(task: Any, answer: NotClaimed) -> NoReturn:
-    if answer.verdict == "later":
-        raise Retry("no slot near enough", exc=VendorTrouble("rate_limit: back in line"), when=None)
+    why = _BACK_IN_LINE.get(answer.verdict)
+    if why:
+        raise Retry(why, exc=VendorTrouble(why), when=None)
     _tell_end(task, answer.verdict)
     raise Ignore
 

@@ -78,7 +78,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
     with connect(settings) as client:
         try:
             facts = health.server_facts(client)
-            problems = health.server_problems(client)
+            problems = health.server_problems(client, fsync=settings.submit_durability == "fsync")
             interval, *counts = client.hmget(keys.traffic(), ["interval", *(f"count:{name}" for name in _COUNTS)])
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
         except redis.RedisError as error:

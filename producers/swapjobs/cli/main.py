@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import redis
 import typer
 
-from swapjobs.cli import batch, doctor, jobs, services
+from swapjobs.cli import batch, doctor, jobs, retry, services
 from swapjobs.cli.output import out, print_error
 from swapjobs.errors import InvalidRequest, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError, WaitTimeout
 
@@ -30,7 +30,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 job failed, 2 usage, 3 not found, 4 Redis unavailable, 5 wait timed out.",
     add_completion=False,
 )
-for module in (jobs, batch, services, doctor):
+for module in (jobs, batch, retry, services, doctor):
     module.register(app)
 
 
@@ -121,7 +121,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _told(error: SwapjobsError) -> str:
-    if isinstance(error, QueueUnavailable):
+    if isinstance(error, QueueUnavailable) and error.__cause__:  # else Redis answered, but is not as it should be
         return f"{str(error).rstrip('.')}; is SWAPJOBS_REDIS_URL right?"
     return str(error)
 

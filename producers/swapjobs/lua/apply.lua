@@ -1,40 +1,56 @@
--- The one write of an attempt: event, patch, history, what happens next, and the traffic it tells us of.
--- include: clock, line, traffic, refill, finish
+-- The one write of an attempt: event, patch, history, what happens next, and what it tells of the vendor.
+-- include: clock, line, traffic, refill, finish, breaker
 -- flags: allow-oom
--- ARGV: id, fence, event, history line or "", wake kind (retry, poll, or "" for the head of the line), delay in ms,
---   fleet pause in ms, then the patch as field, value pairs
--- Returns ok (also when the same was told before); late (final already, the result was kept); fenced (another claim
---   happened); gone; or the state that refused the event.
-local id, fence, event, entry = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- ARGV: id, fence, event, history line or "", wake kind (retry, poll, verdict, or "" for the head of the line), delay in
+--   ms, fleet pause in ms, what the call says of the vendor (see `hear`), the next step where the failure is forgiven,
+--   then the patch as field, value pairs
+-- Returns ok (also when the same was told before); spared (an outage: back in line, nothing charged); failed (a verdict
+--   that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the
+--   state that refused the event.
+local id, fence, event, entry, wake = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local job = read(id)
 if not job then return 'gone' end
 if tonumber(ARGV[7]) > 0 then pause_until(now + ARGV[7]) end
-if job.claims ~= fence then return 'fenced' end
+if job.claims > fence then
+  count('fenced')
+  return 'fenced'
+end
+if job.claims < fence then remember(id, job, fence) end
 if not MOVES[event][job.state] then
   local paid_anyway = event == 'succeed' and (job.state == STATE.cancelled or job.state == STATE.expired)
   if not paid_anyway then return job.state == TARGET[event] and 'ok' or job.state end  -- ok: told twice
   if entry ~= '' then add_to_history(id, entry) end
-  redis.call('HINCRBY', K.traffic, 'count:late_success', 1)
+  redis.call('HSET', K.job .. id, 'step', 'send')  -- its outcome is known now
+  count('late_success')
   return 'late'
 end
+if hear(ARGV[8], id, fence, event == 'succeed') then
+  leave_place(id, job)
+  redis.call('HSET', K.job .. id, 'step', ARGV[9])
+  spare(id, job)
+  refill_swaps()
+  return 'spared'
+end
+if T.probe == id then end_probe() end
+local condemned = wake == 'verdict' and (ARGV[8] == 'answer' or vendor_works())
+if condemned then event = 'fail' end
 local state = TARGET[event]
-if #ARGV > 7 then redis.call('HSET', K.job .. id, unpack(ARGV, 8)) end
-for i = 8, #ARGV, 2 do
-  if ARGV[i] == 'maybe_paid_twice' then redis.call('HINCRBY', K.traffic, 'count:maybe_paid_twice', 1) end
+if #ARGV > 9 then redis.call('HSET', K.job .. id, unpack(ARGV, 10)) end
+for i = 10, #ARGV, 2 do
+  if ARGV[i] == 'maybe_paid_twice' then count('maybe_paid_twice') end
 end
 if entry ~= '' then add_to_history(id, entry) end
-if event == 'succeed' then redis.call('DEL', K.refused) end
 if event ~= 'wait' then
   finish(id, job, state)
 else
   leave_place(id, job)
   local at = math.floor(now + ARGV[6])
   redis.call('HSET', K.job .. id, 'state', state, 'next_attempt_at', at)
-  if ARGV[5] == '' then
+  if wake == '' then
     stand_in_line(job.priority, job.tenant, id, true)
   else
-    redis.call('ZADD', K.wake, at, ARGV[5] .. ':' .. id)
+    redis.call('ZADD', K.wake, at, wake .. ':' .. id)
   end
 end
 refill_swaps()
-return 'ok'
+return condemned and 'failed' or 'ok'

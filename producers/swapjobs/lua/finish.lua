@@ -18,7 +18,7 @@ local function leave_place(id, job)
     redis.call('ZREM', K.wake, 'lease:' .. id)
     count_in_flight(-1)
   elseif redis.call('ZREM', K.hints .. job.priority, id) == 0
-      and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id) == 0 then
+      and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id, 'verdict:' .. id) == 0 then
     leave_line(job.priority, job.tenant, id)
   end
 end
@@ -34,7 +34,9 @@ end
 local function finish(id, job, state)
   leave_place(id, job)
   redis.call('HSET', K.job .. id, 'state', state, 'finished_at', now_ms)
-  redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason', 'step', 'sent_at')
+  redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason')
+  -- where another end came first, `step` tells a retry whether the outcome of the last call is known
+  if state == STATE.succeeded then redis.call('HDEL', K.job .. id, 'step', 'sent_at') end
   if job.expires_at then redis.call('ZREM', K.wake, 'expiry:' .. id) end
   redis.call('SET', K.tombstone .. id, job.fingerprint .. ' ' .. (job.generation or 1), 'PX', RESULT_TTL_MS + TOMBSTONE_MS)
   if job.hook_host then
@@ -52,5 +54,15 @@ local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation'
 local function read(id)
   local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
   for i, name in ipairs(PLACE_FIELDS) do job[name] = values[i] or nil end
+  job.claims = tonumber(job.claims or 0)
   return job.state and job or nil
+end
+
+-- A restarted Redis may have forgotten a claim: its fence is above the record's. The attempt is taken as what it is.
+local function remember(id, job, fence)
+  if not (MOVES.start[job.state] or MOVES.rescue[job.state]) then return end
+  leave_place(id, job)
+  count_in_flight(1)
+  redis.call('HSET', K.job .. id, 'state', TARGET.start, 'claims', fence, 'step', 'query')
+  job.state, job.claims = TARGET.start, fence
 end

@@ -33,13 +33,22 @@ local function refill_lane(lane, room)
   return room
 end
 
+-- Nobody else is left to probe with: who has waited longest asks again.
+local function send_parked()
+  local id = redis.call('ZPOPMIN', K.parked)[1]
+  if id and redis.call('ZREM', K.wake, 'retry:' .. id) == 1 then
+    send_hint(redis.call('HGET', K.job .. id, 'priority'), id)
+  end
+end
+
 local function refill_swaps()
   local length, calls = runway_length('swaps'), bookable()
   local interactive_out, bulk_out = redis.call('ZCARD', K.hints .. 'interactive'), redis.call('ZCARD', K.hints .. 'bulk')
   local room = math.min(length, calls) - interactive_out
   -- bulk hints that are out do not keep interactive jobs off the runway: theirs is popped first
   room = refill_lane('interactive', room)
-  refill_lane('bulk', room - bulk_out)
+  room = refill_lane('bulk', room - bulk_out)
+  if room > 0 and T.tripped ~= '' then send_parked() end
 end
 
 local function refill_webhooks()

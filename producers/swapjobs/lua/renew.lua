@@ -1,13 +1,14 @@
 -- Renew the leases of a worker's running jobs in one round trip.
--- include: clock
+-- include: clock, line, traffic, refill, finish
 -- flags: allow-oom
 -- ARGV, three for each job: id, fence, lease in ms
 -- Returns for each job: ok or lost (claimed by another, or no longer running).
 local answers = {}
 for i = 1, #ARGV, 3 do
-  local id = ARGV[i]
-  local job = redis.call('HMGET', K.job .. id, 'state', 'claims')
-  if job[1] == STATE.running and job[2] == ARGV[i + 1] then
+  local id, fence = ARGV[i], tonumber(ARGV[i + 1])
+  local job = read(id)
+  if job and job.claims < fence then remember(id, job, fence) end
+  if job and job.state == STATE.running and job.claims == fence then
     redis.call('ZADD', K.wake, math.floor(now + ARGV[i + 2]), 'lease:' .. id)
     answers[#answers + 1] = 'ok'
   else

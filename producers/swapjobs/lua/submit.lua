@@ -2,13 +2,15 @@
 -- include: clock, line, traffic, refill
 -- ARGV, seven for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
 --   `expires_at hook_host`, either of them "-" where there is none
--- Returns for each job: created, existing or conflict.
+-- Returns for each job: created, existing, conflict, or full (Redis is nearly at its memory limit).
 local outcomes = {}
 for i = 1, #ARGV, 7 do
   local id, fingerprint, tenant, priority = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local known = redis.call('HGET', K.job .. id, 'fingerprint')
   if known then
     outcomes[#outcomes + 1] = known == fingerprint and 'existing' or 'conflict'
+  elseif T.full == 1 then
+    outcomes[#outcomes + 1] = 'full'
   else
     redis.call('HSET', K.job .. id, 'state', STATE.queued, 'tenant', tenant, 'priority', priority,
                'business_id', ARGV[i + 4], 'fingerprint', fingerprint, 'created_at', now_ms)

@@ -15,7 +15,8 @@ other 5xx, 408; not the vendor's JSON; a lost reply       Unseen: look it up bef
 ========================================================  =========================================================
 
 A number means the same as HTTP status and as `code` inside HTTP 200. A query differs in one thing: what is no answer
-about the task is `Unseen`, and only the vendor's own word makes it `NotKnown`.
+about the task is `Unseen`, and only the vendor's own word makes it `NotKnown`. What fails before the vendor's program
+(502, 503, 504, no connection, a redirect) is `vendor_wide`: no fault of this job's.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _SERVER_ERROR: Final = 500
+# Said by a gateway, or by a server that takes no requests at all.
+_VENDOR_WIDE: Final = frozenset({"502", "503", "504"})
 # Inside an HTTP error these codes say more than the status.
 _TELLING_CODES: Final = frozenset({"401", "402", "403", "429"})
 # Without the vendor's envelope these come from something in front of it: the wrong address, or a bad day of a proxy.
@@ -76,13 +79,13 @@ def read_query(reply: Reply, now: datetime, unknown_codes: Collection[str], hide
         return account
     if envelope is not None and envelope.code in unknown_codes and reply.status < _SERVER_ERROR:
         return NotKnown()
-    return Unseen(ErrorCode.VENDOR_ERROR, _message(number, envelope))
+    return Unseen(ErrorCode.VENDOR_ERROR, _message(number, envelope), vendor_wide=number in _VENDOR_WIDE)
 
 
 def read_swap_error(error: NetError) -> Outcome:
     """Return what it means that a swap call got no reply."""
     if isinstance(error, NotSent):
-        return TryAgain(ErrorCode.VENDOR_UNREACHABLE, str(error))
+        return TryAgain(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=True)
     return read_query_error(error)
 
 
@@ -92,7 +95,7 @@ def read_query_error(error: NetError) -> Outcome:
         return Unseen(ErrorCode.VENDOR_TIMEOUT, str(error))
     if isinstance(error, BadReply | ResponseTooLarge):
         return Unseen(ErrorCode.BAD_RESPONSE, str(error))
-    return Unseen(ErrorCode.VENDOR_UNREACHABLE, str(error))
+    return Unseen(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=isinstance(error, NotSent))
 
 
 def _number(reply: Reply, envelope: Envelope | None) -> str:
@@ -144,16 +147,17 @@ def _read_refusal(number: str, envelope: Envelope | None) -> Outcome:
     message = _message(number, envelope)
     kind = number[0] if re.fullmatch(r"[345]\d\d", number) else ""
     if kind == "3":
-        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}: a redirect; is SWAPJOBS_API_URL right?")
+        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}: a redirect; is SWAPJOBS_API_URL right?", vendor_wide=True)
     if number in _MISROUTED and not (envelope is not None and envelope.is_vendors):
-        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}, not from the vendor's program; is SWAPJOBS_API_URL right?")
+        what = f"{message}, not from the vendor's program; is SWAPJOBS_API_URL right?"
+        return TryAgain(ErrorCode.BAD_RESPONSE, what, vendor_wide=True)
     if number == "408" or (kind == "5" and number != "503"):
-        return Unseen(ErrorCode.VENDOR_ERROR, message)
+        return Unseen(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE)
     if kind == "4":
         return Failed(ErrorCode.REJECTED_BY_VENDOR, message)
     if kind == "" and envelope is not None and envelope.task is not None:
         return Unseen(ErrorCode.VENDOR_ERROR, message)  # whatever it says, there is a task
-    return TryAgain(ErrorCode.VENDOR_ERROR, message)
+    return TryAgain(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE)
 
 
 def _message(number: str, envelope: Envelope | None) -> str:

@@ -1,0 +1,16 @@
+-- Part: the clock was put back. What was to happen in a minute is to happen in a minute, not in an hour and a minute.
+-- needs: clock, traffic
+local function move_times(change)
+  for _, member in ipairs(redis.call('ZRANGE', K.wake, 0, -1)) do
+    -- expires_at is the user's own time
+    if string.sub(member, 1, 7) ~= 'expiry:' then redis.call('ZINCRBY', K.wake, change, member) end
+  end
+  for lane in pairs(RUNWAY) do
+    for _, id in ipairs(redis.call('ZRANGE', K.hints .. lane, 0, -1)) do redis.call('ZADD', K.hints .. lane, now_ms, id) end
+  end
+  for _, field in ipairs({'paused_until', 'probe_at', 'tripped_at', 'reset_at'}) do
+    T[field] = math.max(T[field] + change, 0)
+    redis.call('HSET', K.traffic, field, string.format('%.0f', T[field]))
+  end
+  redis.call('DEL', K.failures)  -- with times that mean nothing now
+end

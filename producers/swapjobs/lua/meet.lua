@@ -1,0 +1,15 @@
+-- A worker has connected: is this the server that the fleet knows? Another one was restarted or took over, and what was
+-- written last may be missing. So fences begin anew above all that can have been given out, and the jobs that may have
+-- been claimed in that time are looked up at the vendor before they are sent.
+-- include: clock, traffic
+-- flags: allow-oom
+local MISSING_MS = 2000  -- appendfsync everysec loses up to 1 s, 2 s on a busy disk
+local run_id = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local known = redis.call('HGET', K.traffic, 'run_id')
+if known == run_id then return 'known' end
+redis.call('HSET', K.traffic, 'run_id', run_id)
+if not known then return 'first' end
+local doubts = math.ceil(MISSING_MS / T.interval) + T.burst
+for _, lane in ipairs({'interactive', 'bulk'}) do doubts = doubts + redis.call('ZCARD', K.hints .. lane) end
+redis.call('HSET', K.traffic, 'epoch', T.epoch + 1, 'epoch_at', now_ms, 'doubts', doubts)
+return 'another'

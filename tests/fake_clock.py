@@ -1,0 +1,26 @@
+"""Redis' clock as tests want it: the scripts read it from a key instead of from TIME."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+_KEY: Final = "test:clock"
+# Stands in the place of lua/clock.lua.
+PART: Final = f"""
+local now = tonumber(redis.call('GET', '{_KEY}'))
+local now_ms = math.floor(now)
+"""
+
+
+class FakeClock:
+    """The time of one Redis, in seconds."""
+
+    def __init__(self, client: Any, start_s: float = 1_800_000_000) -> None:
+        self._client = client
+        self.now_s = start_s
+        self.move(0)
+
+    def move(self, by_s: float) -> None:
+        """Let time pass, or jump back."""
+        self.now_s += by_s
+        self._client.set(_KEY, f"{self.now_s * 1000:.3f}")

@@ -1,0 +1,332 @@
+"""The breaker in the scripts, on a clock of its own: when it trips, whom it spares, how it probes, how it resets."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from factories import claim, make_request, submit
+from fake_clock import PART, FakeClock
+from swapjobs import JobState, keys, record
+from swapjobs.lifecycle import Event
+from swapjobs.store import Claim, JobStore, NotClaimed, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.settings import WorkerSettings
+
+LEASE_S = 30
+ERROR = record.entry("error", code="attempts_exhausted", message="so it was", retryable=True)
+
+
+@pytest.fixture
+def store(settings: WorkerSettings) -> Iterator[JobStore]:
+    client = connect(settings)
+    store = JobStore(client, settings, clock=PART)
+    FakeClock(client)
+    store.set_limits(settings)
+    yield store
+    client.close()
+
+
+@pytest.fixture
+def clock(store: JobStore) -> FakeClock:
+    return FakeClock(store.redis)
+
+
+def fail(store: JobStore, claimed: Claim, says: str = "outage", attempts: int = 1, wake: str = "retry") -> str:
+    """Let an attempt fail as `decide` would write it."""
+    return store.apply(
+        claimed,
+        Event.WAIT,
+        patch={"attempts": attempts, "step": "send", "reason": "retry"},
+        entry=ERROR if wake == "verdict" else "",
+        wake=wake,  # type: ignore[arg-type]  # a literal by value
+        delay_s=20,
+        says=says,
+        step_if_spared="send",
+    )
+
+
+def succeed(store: JobStore, claimed: Claim) -> str:
+    return store.apply(claimed, Event.SUCCEED, patch={}, says="answer")
+
+
+def field(store: JobStore, name: str) -> str:
+    return str(store.redis.hget(keys.traffic(), name) or "")
+
+
+def look(store: JobStore, id_: str) -> tuple[JobState, str | None, int]:
+    job = store.get(id_).to_job()
+    return job.state, job.reason, job.attempts
+
+
+def trip(store: JobStore, says: str = "outage") -> list[str]:
+    """Close the line with five jobs' failures; return these jobs."""
+    ids = [submit(store) for _ in range(5)]
+    answers = [fail(store, claimed, says) for claimed in [claim(store, id_) for id_ in ids]]
+    assert answers == ["ok"] * 4 + ["spared"]
+    return ids
+
+
+def next_probe(store: JobStore, clock: FakeClock, lease_s: float = LEASE_S) -> Claim:
+    """Let time pass until the next hint leads to a claim."""
+    for _ in range(1000):
+        clock.move(0.25)
+        store.wake("w", lease_s)
+        for runway in (keys.RUNWAYS[keys.INTERACTIVE], keys.RUNWAYS[keys.BULK]):
+            while hint := store.redis.rpop(runway):
+                claimed = store.claim(json.loads(str(hint))["headers"]["id"], lease_s)
+                if isinstance(claimed, Claim):
+                    return claimed
+    raise AssertionError("no probe")
+
+
+def test_it_trips_on_the_share_of_failed_calls_and_gives_the_attempts_back(store: JobStore) -> None:
+    ids = trip(store)
+    assert field(store, "tripped") == "vendor_outage"
+    assert [look(store, id_) for id_ in ids] == [(JobState.WAITING, "vendor_outage", 0)] * 5
+
+
+def test_it_does_not_trip_while_most_calls_are_answered(store: JobStore) -> None:
+    for _ in range(20):
+        assert succeed(store, claim(store, submit(store))) == "ok"
+    for _ in range(15):
+        assert fail(store, claim(store, submit(store))) == "ok"
+    assert field(store, "tripped") == ""
+
+
+def test_failures_out_of_the_window_count_no_more(store: JobStore, clock: FakeClock) -> None:
+    for _ in range(12):
+        fail(store, claim(store, submit(store)))
+        clock.move(8)
+    assert field(store, "tripped") == ""
+
+
+def test_one_jobs_own_500_does_not_trip_it_however_often(store: JobStore, clock: FakeClock) -> None:
+    id_ = submit(store)
+    for attempt in range(1, 7):
+        assert fail(store, claim(store, id_), "failure", attempt, wake="") == "ok"
+        clock.move(0.1)
+    assert look(store, id_) == (JobState.WAITING, "retry", 6)
+
+
+def test_a_lone_job_is_spared_when_the_failure_cannot_be_its_own(store: JobStore) -> None:
+    id_ = submit(store)
+    answers = [fail(store, claim(store, id_), "outage", attempt, wake="") for attempt in range(1, 6)]
+    assert answers == ["ok"] * 4 + ["spared"]
+    assert look(store, id_) == (JobState.WAITING, "vendor_outage", 0)
+
+
+def test_while_it_is_open_nothing_is_fetched_and_hints_that_are_out_come_back(store: JobStore) -> None:
+    trip(store)
+    ids = [submit(store) for _ in range(20)]
+    assert not store.redis.zcard(keys.hints(keys.INTERACTIVE))
+    store.redis.zadd(keys.hints(keys.INTERACTIVE), {ids[0]: 1})  # as if its hint had been out before
+    store.redis.zrem(keys.line(keys.INTERACTIVE, "default"), ids[0])
+    assert store.claim(ids[0], LEASE_S) == NotClaimed("outage")
+    assert look(store, ids[0]) == (JobState.WAITING, "vendor_outage", 0)
+    (first,) = store.redis.zrange(keys.line(keys.INTERACTIVE, "default"), -20, -20)
+    assert first == ids[0], "behind those that met the outage before, ahead of the fresh ones"
+
+
+def test_a_claim_that_waits_for_its_slot_is_told(store: JobStore) -> None:
+    waiting = claim(store, submit(store))
+    trip(store)
+    assert store.confirm(waiting) == "outage"
+
+
+def test_each_probe_is_another_jobs_and_the_pauses_grow_to_their_cap(store: JobStore, clock: FakeClock) -> None:
+    trip(store)
+    for _ in range(20):
+        submit(store)
+    probes, times = [], []
+    for _ in range(12):
+        probe = next_probe(store, clock)
+        assert store.confirm(probe) == "ok"
+        probes.append(probe.job.id)
+        times.append(clock.now_s)
+        assert fail(store, probe) == "spared"
+    assert len(set(probes)) == 12
+    pauses = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    assert pauses == pytest.approx([2, 4, *[5] * 9], abs=0.5)
+
+
+def test_only_one_probe_is_out_and_a_dead_ones_lease_ends(store: JobStore, clock: FakeClock) -> None:
+    trip(store)
+    next_probe(store, clock)
+    began = clock.now_s
+    next_probe(store, clock)
+    assert clock.now_s - began >= LEASE_S
+
+
+def test_an_answer_resets_it_and_the_spared_jobs_come_first(store: JobStore, clock: FakeClock) -> None:
+    spared = trip(store)
+    fresh = [submit(store) for _ in range(10)]
+    fail(store, next_probe(store, clock))
+    order: list[str] = []
+    while len(order) < 15:
+        probe = next_probe(store, clock)
+        order.append(probe.job.id)
+        succeed(store, probe)
+        assert field(store, "tripped") == ""
+    assert set(order[:5]) == set(spared)
+    assert order[5:] == fresh
+
+
+def test_a_job_with_a_500_of_its_own_cannot_keep_the_line_shut(store: JobStore, clock: FakeClock) -> None:
+    """Three such jobs and one good one: the good one is probed with at last, and comes through."""
+    bad = [submit(store) for _ in range(3)]
+    for attempt in (1, 2):
+        for id_ in bad:
+            if field(store, "tripped") == "":
+                fail(store, claim(store, id_), "failure", attempt, wake="")
+    assert field(store, "tripped") == "vendor_outage"
+    good = submit(store)
+    while True:
+        probe = next_probe(store, clock)
+        if probe.job.id == good:
+            break
+        assert fail(store, probe, "failure") == "spared"
+    assert succeed(store, probe) == "ok"
+    assert field(store, "tripped") == ""
+
+
+def test_jobs_that_cause_outages_are_charged_in_the_end(store: JobStore, clock: FakeClock) -> None:
+    """Three bad jobs and a good one now and then: each reset is followed by another trip, but not for ever."""
+    bad = [submit(store) for _ in range(3)]
+    spared = 0
+    while not any(store.redis.zscore(keys.wake(), f"verdict:{id_}") for id_ in bad):
+        if field(store, "tripped"):
+            submit(store)
+        probe = next_probe(store, clock)
+        if probe.job.id in bad:
+            attempts = probe.job.number("attempts") + 1
+            spared += fail(store, probe, "failure", attempts, wake="verdict" if attempts >= 6 else "") == "spared"
+        else:
+            succeed(store, probe)
+        assert spared < 100
+    assert spared > 3
+
+
+def test_the_last_attempt_is_judged_when_it_is_clear_that_it_was_no_outage(store: JobStore, clock: FakeClock) -> None:
+    id_ = submit(store)
+    assert fail(store, claim(store, id_), "outage", 6, wake="verdict") == "ok"
+    assert look(store, id_) == (JobState.WAITING, "retry", 6)
+    clock.move(21)
+    store.wake("w", LEASE_S)
+    assert look(store, id_)[0] is JobState.FAILED
+    error = store.get(id_).to_job().error
+    assert error is not None
+    assert error.code == "attempts_exhausted"
+
+
+def test_the_last_attempt_is_judged_at_once_while_the_vendor_works(store: JobStore) -> None:
+    for _ in range(10):
+        succeed(store, claim(store, submit(store)))
+    id_ = submit(store)
+    assert fail(store, claim(store, id_), "outage", 6, wake="verdict") == "failed"
+    assert look(store, id_)[0] is JobState.FAILED
+
+
+def test_the_last_attempt_is_given_back_when_an_outage_shows(store: JobStore) -> None:
+    id_ = submit(store)
+    fail(store, claim(store, id_), "outage", 6, wake="verdict")
+    for _ in range(4):
+        fail(store, claim(store, submit(store)))
+    assert look(store, id_) == (JobState.WAITING, "vendor_outage", 5)
+
+
+def test_refused_credentials_close_the_line_when_three_jobs_got_them(store: JobStore, clock: FakeClock) -> None:
+    first, second, third = (claim(store, submit(store)) for _ in range(3))
+    assert fail(store, first, "credentials_rejected") == "ok"
+    assert fail(store, second, "credentials_rejected") == "ok"
+    assert fail(store, third, "credentials_rejected") == "spared"
+    assert field(store, "tripped") == "credentials_rejected"
+    assert look(store, first.job.id) == (JobState.WAITING, "vendor_outage", 0)
+    began = clock.now_s
+    next_probe(store, clock)
+    assert clock.now_s - began >= 6, "a person has to act"
+
+
+def test_one_forbidden_picture_does_not_close_the_line(store: JobStore) -> None:
+    id_ = submit(store)
+    for attempt in range(1, 6):
+        assert fail(store, claim(store, id_), "credentials_rejected", attempt, wake="") == "ok"
+    assert field(store, "tripped") == ""
+
+
+def test_a_success_in_between_starts_the_count_of_refusals_anew(store: JobStore) -> None:
+    for _ in range(2):
+        fail(store, claim(store, submit(store)), "quota_exhausted")
+    succeed(store, claim(store, submit(store)))
+    assert fail(store, claim(store, submit(store)), "quota_exhausted") == "ok"
+    assert field(store, "tripped") == ""
+
+
+def test_a_look_up_passes_as_a_probe(store: JobStore, clock: FakeClock) -> None:
+    asked = claim(store, submit(store))
+    store.apply(asked, Event.WAIT, patch={"step": "query"}, wake="")
+    trip(store)
+    probe = next_probe(store, clock)
+    while probe.job.id != asked.job.id:
+        fail(store, probe)
+        probe = next_probe(store, clock)
+    assert probe.step == "query"
+    store.apply(probe, Event.WAIT, patch={"step": "query"}, wake="poll", delay_s=60, says="answer")
+    assert field(store, "tripped") == ""
+
+
+def test_after_a_reset_the_rate_grows_instead_of_jumping(store: JobStore, clock: FakeClock) -> None:
+    """1000/s: in the first second far fewer, after the ramp the full rate."""
+    trip(store)
+    for _ in range(30):
+        store.submit([make_request(priority="bulk") for _ in range(100)])
+    succeed(store, next_probe(store, clock))
+    first_second = booked_in_a_second(store, clock)
+    assert 0 < first_second < 300
+    clock.move(5)
+    assert booked_in_a_second(store, clock) > 900
+
+
+def booked_in_a_second(store: JobStore, clock: FakeClock) -> int:
+    booked = 0
+    for _ in range(10):
+        clock.move(0.1)
+        store.wake("w", LEASE_S)
+        while ids := store.redis.zrange(keys.hints(keys.BULK), 0, -1):
+            for id_ in ids:
+                claimed = store.claim(str(id_), LEASE_S)
+                if not isinstance(claimed, Claim):
+                    break
+                booked += 1
+                succeed(store, claimed)
+            else:
+                continue
+            break
+    return booked
+
+
+def test_webhooks_go_on_while_the_line_is_closed(store: JobStore) -> None:
+    done = claim(store, submit(store, callback_url="https://hooks.example/in"))
+    trip(store)
+    succeed(store, done)
+    assert store.claim_delivery(done.job.id, LEASE_S) is not None
+
+
+def test_the_line_closed_by_hand_lets_nothing_through_and_opens_again(store: JobStore, clock: FakeClock) -> None:
+    running = claim(store, submit(store))
+    out = submit(store)
+    store.hold_line()
+    assert store.confirm(running) == "held"
+    assert store.claim(out, LEASE_S) == NotClaimed("held")
+    assert store.line().reason == "paused"
+    clock.move(7200)
+    store.wake("w", LEASE_S)
+    assert not store.redis.zcard(keys.hints(keys.INTERACTIVE))
+    store.release_line()
+    store.wake("w", LEASE_S)
+    assert isinstance(store.claim(out, LEASE_S), Claim)

@@ -1,0 +1,70 @@
+"""Stopping a worker: what runs may end within the grace, the rest is handed back at once, and the exit status is 0.
+
+Celery's warm shutdown stops fetching and waits for the pool without a limit; threads cannot be cut off, so at the end
+of the grace the process leaves them behind. A second signal, or SIGQUIT, ends the grace.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+import redis
+from celery.worker import state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapworker.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_LAST_FETCH_S: Final = 3.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+class Stopping:
+    """One worker process's way out."""
+
+    def __init__(self, runtime: Callable[[], Runtime]) -> None:
+        self._runtime = runtime
+        self._begun = False
+        self._hurry = threading.Event()
+        self.fetching_ended = threading.Event()
+
+    def begin(self) -> None:
+        """Start the grace. Called in the main thread, also inside a signal handler."""
+        if self._begun:
+            return
+        self._begun = True
+        self._runtime().attempts.stop()
+        state.should_stop = 0  # the exit status; after SIGTERM or SIGINT Celery sets it too
+        for number in _SIGNALS:
+            signal.signal(number, self.end)
+        threading.Thread(target=self._wait, name="stopping", daemon=True).start()
+
+    def end(self, *_: Any) -> None:
+        """End the grace; a signal handler."""
+        self.begin()
+        self._hurry.set()
+
+    def _wait(self) -> None:
+        # Where everything ends in time the process does too, and this daemon thread with it.
+        self._hurry.wait(self._runtime().settings.stop_grace_s)
+        # What is handed back sooner could come to this very worker again.
+        self.fetching_ended.wait(_LAST_FETCH_S)
+        handed_back = hand_back(self._runtime())
+        logger.warning("stopped with calls under way: %d jobs handed back", handed_back)
+        os._exit(0)
+
+
+def hand_back(runtime: Runtime) -> int:
+    """Give back what this process still has in hand; return how much. Without Redis their leases have to run out."""
+    try:
+        return runtime.attempts.hand_back() + runtime.deliveries.hand_back()
+    except redis.RedisError as error:
+        logger.warning("nothing could be handed back: %s", type(error).__name__)
+        return 0
