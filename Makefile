@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format bench clean
+.PHONY: help install demo test chaos check format bench clean
 
 help: ## print this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(STAMP) ## swap real faces through the whole queue, on this machine
 
 test: $(STAMP) ## run all tests
 	$(BIN)/python -m pytest
+
+chaos: $(STAMP) ## break everything again and again, for about 12 minutes, and check the promises
+	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)
 
 check: $(STAMP) ## lint, types, import rules
 	$(BIN)/ruff check .

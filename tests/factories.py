@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from swapjobs import SwapRequest
-from swapjobs.store import Claim, JobStore
+from swapjobs.claims import Claim
+from swapjobs.store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,6 +18,7 @@ from swapjobs.errors import (
     WaitTimeout,
 )
 from swapjobs.lifecycle import FINAL, JobState, Reason
+from swapjobs.line import Line
 from swapjobs.models import Job, JobError, Submission, SwapRequest, SwapResult, WebhookEvent, WebhookStatus
 from swapjobs.settings import CoreSettings
 
@@ -32,6 +33,7 @@ __all__ = [
     "JobGone",
     "JobNotFound",
     "JobState",
+    "Line",
     "NotRetryable",
     "QueueFull",
     "QueueUnavailable",

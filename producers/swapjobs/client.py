@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from swapjobs.lifecycle import JobState
+    from swapjobs.line import Line
 
 _BLOCK: Final = 100
 
@@ -199,6 +200,29 @@ class SwapClient:
             if block is None:
                 return
             yield from block
+
+    def line(self) -> Line:
+        """Return how the line to the vendor stands: open, or closed and why, and how many jobs stand in it."""
+        with queue_errors():
+            return self._store.line()
+
+    def pause(self) -> Line:
+        """Close the line by hand, for all workers, until `resume`; kept in Redis like a job.
+
+        Calls under way end as ever, and webhooks go on; jobs are accepted and wait.
+        """
+        with queue_errors():
+            self._store.hold_line()
+        return self.line()
+
+    def resume(self) -> Line:
+        """Open the line that was closed by hand.
+
+        A pause that the vendor asked for ends too. A line that failing calls closed stays so, but is probed at once.
+        """
+        with queue_errors():
+            self._store.release_line()
+        return self.line()
 
     def close(self) -> None:
         """Close the connections to Redis."""

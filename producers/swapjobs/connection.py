@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from redis.credentials import UsernamePasswordCredentialProvider
-from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool
+from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
 from swapjobs.redis_url import sentinel_place
 
@@ -36,10 +36,11 @@ def client_of(url: str, *, patience_s: float, greet: Callable[[Any], None] | Non
     }
     place = sentinel_place(url)
     if place is None:
-        secure = url.startswith("rediss://")
-        return redis.Redis.from_url(url, connection_class=_TlsConnection if secure else _Connection, **options)
-    account = {"db": place.database, "username": place.username, "password": place.password}
-    pool = _Pool(place.service, _Sentinels(place), **account, **options)  # type: ignore[no-untyped-call]  # as below
+        options["connection_class"] = _TlsConnection if url.startswith("rediss://") else _Connection
+        return redis.Redis.from_url(url, **options)
+    options |= {"db": place.database, "username": place.username, "password": place.password}
+    options["connection_class"] = _SentinelConnection
+    pool = _Pool(place.service, _Sentinels(place), **options)  # type: ignore[no-untyped-call]  # as below
     return redis.Redis.from_pool(pool)
 
 
@@ -52,23 +53,35 @@ def sentinel_options(place: SentinelPlace) -> dict[str, Any]:
     return options
 
 
-class _Connection(redis.Connection):
-    """redis-py's, which would stay with a master that has become a replica; its connections to Sentinel's do not.
+class _Fresh:
+    """Leaves a server that is no master any more: what it says is told as a lost connection, and the next one is new.
 
-    So a managed Redis, which keeps its name at a failover, is found again, and callers see a lost connection.
+    So a managed Redis, which keeps its name at a failover, is found again too.
     """
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """Return the server's answer."""
+        connection: Any = super()
         try:
-            return super().read_response(*args, **kwargs)
-        except redis.ReadOnlyError:
-            self.disconnect()  # type: ignore[no-untyped-call]  # redis-py's is untyped
-            raise redis.ConnectionError("this Redis is a replica now, and no master") from None
+            return connection.read_response(*args, **kwargs)
+        except redis.ResponseError as error:
+            # NOREPLICAS: its replicas have gone over to another master, and `min-replicas-to-write` makes it say so.
+            if not (isinstance(error, redis.ReadOnlyError) or str(error).startswith("NOREPLICAS ")):
+                raise
+            connection.disconnect()
+            raise redis.ConnectionError(f"this server is not the master now: {error}") from None
 
 
-class _TlsConnection(_Connection, redis.SSLConnection):
-    """The same with TLS."""
+class _Connection(_Fresh, redis.Connection):
+    """To one server."""
+
+
+class _TlsConnection(_Fresh, redis.SSLConnection):
+    """To one server, with TLS."""
+
+
+class _SentinelConnection(_Fresh, SentinelManagedConnection):
+    """To the master that Sentinel names."""
 
 
 class _Hidden(UsernamePasswordCredentialProvider):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from swapjobs import keys, record
+from swapjobs.claims import Claim, DeliveryClaim, NotClaimed, Step
 from swapjobs.connection import client_of
 from swapjobs.durability import on_disk
 from swapjobs.errors import JobGone, JobNotFound, QueueFull
-from swapjobs.line import Line
+from swapjobs.line import Line, look
 from swapjobs.models import Submission, SwapRequest, job_id
 from swapjobs.scripts import Scripts, source
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from swapjobs.record import Record
     from swapjobs.settings import CoreSettings, WorkerSettings
 
-Step = Literal["send", "query"]
 WakeKind = Literal["", "retry", "poll", "verdict"]
 _ALIAS_TTL_S: Final = 40 * 86_400
 
@@ -41,36 +40,6 @@ def connect(settings: CoreSettings, *, patience_s: float = 5, meets: bool = Fals
         connection.read_response()
 
     return client_of(settings.redis_url, patience_s=patience_s, greet=meet if meets else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A claimed job: the lease is held and one vendor call is booked, `wait_s` from now."""
-
-    job: Record
-    fence: int
-    step: Step
-    wait_s: float
-    now_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class NotClaimed:
-    """A hint that led to no work: the job's state, or `gone`; or why it is back in line.
-
-    That is `busy` (no slot near enough), `paused` (by the vendor's word), `held` (by the user's), or `outage`.
-    """
-
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryClaim:
-    """A claimed webhook delivery."""
-
-    job: Record
-    fence: int
-    now_ms: int
 
 
 class JobStore:
@@ -186,20 +155,15 @@ class JobStore:
 
     def hold_line(self) -> None:
         """Close the line by hand, durably: no call is begun until `release_line`; webhooks go on."""
-        self.redis.hsetnx(keys.traffic(), "held", str(self._now_ms()))
+        self._scripts.run("hold_line")
 
     def release_line(self) -> None:
         """Open the line that was closed by hand; one that the breaker closed is probed at once."""
-        self.redis.hdel(keys.traffic(), "held")
-        self.redis.hset(keys.traffic(), mapping={"probe_at": 0, "paused_until": 0})
+        self._scripts.run("release_line")
 
     def line(self) -> Line:
         """Return how the line to the vendor stands."""
-        return Line.read(self.redis.hgetall(keys.traffic()), self._now_ms())
-
-    def _now_ms(self) -> int:
-        seconds, microseconds = self.redis.time()
-        return int(seconds * 1000 + microseconds // 1000)
+        return look(self.redis).line
 
     def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
         """Claim the job that a hint names, and book its call."""

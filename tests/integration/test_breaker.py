@@ -10,8 +10,9 @@ import pytest
 from factories import claim, make_request, submit
 from fake_clock import PART, FakeClock
 from swapjobs import JobState, keys, record
+from swapjobs.claims import Claim, NotClaimed
 from swapjobs.lifecycle import Event
-from swapjobs.store import Claim, JobStore, NotClaimed, connect
+from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

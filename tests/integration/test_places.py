@@ -1,38 +1,51 @@
-"""Random interleavings of everything that touches the records, against the rules that must hold after each step.
+"""Random interleavings of everything that touches the records, against a plain model and the rules that hold after each.
 
-The rules: an unfinished job stands in exactly one place; so does a pending webhook; the calls in flight are counted
-rightly; whoever has a line has a turn; what is final and delivered expires; every claim has a fence of its own; final
-stays final; and in the end everything ends.
+The rules: an unfinished job stands in exactly one place (a line, the register of hints that are out, the wake-up set);
+so does a pending webhook; the calls in flight are counted rightly; whoever has a line has a turn; what is final and
+delivered expires; final stays final but for a retry; and in the end everything ends.
 """
 
 from __future__ import annotations
 
 import json
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from factories import make_request, wait_until
+from factories import make_request
+from fake_clock import PART, FakeClock
+from life_model import Life
 from swapjobs import FINAL, JobState, keys, record
+from swapjobs.claims import Claim, DeliveryClaim
 from swapjobs.lifecycle import Event
+from swapjobs.scripts import source
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import Claim, DeliveryClaim, JobStore, connect
+from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
-# Drawn whatever there is to pick from: what exists depends on real time, and the draws must not.
+LEASE_S = 30.0
+# Drawn whatever there is to pick from: what exists depends on the other draws, and the draws must not.
 picks = st.integers(0, 999)
-SOON = (0.0, 30.0)  # a lease that ends at once, and one that lasts
+OUTCOMES = (
+    (Event.SUCCEED, "", "answer"),
+    (Event.FAIL, "", "answer"),
+    (Event.WAIT, "", ""),
+    (Event.WAIT, "poll", "answer"),
+    (Event.WAIT, "retry", "failure"),
+    (Event.WAIT, "retry", "outage"),
+    (Event.WAIT, "verdict", "outage"),
+    (Event.WAIT, "retry", "credentials_rejected"),
+)
 
 
 class Fleet(RuleBasedStateMachine):
-    """Producers, workers that die or come late, a canceller and a dispatcher, over the real scripts."""
+    """Producers, workers that die or come late, a canceller and a dispatcher, over the real scripts on a fake clock."""
 
     store: JobStore
     base: WorkerSettings
@@ -40,129 +53,194 @@ class Fleet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.redis: Any = self.store.redis
+        self.lives: dict[str, Life] = {}
         self.ids: list[str] = []
         self.claims: list[Claim] = []
         self.deliveries: list[DeliveryClaim] = []
-        self.ends: dict[str, str] = {}
-        self.fences: dict[str, int] = {}
 
     @initialize(cap=st.sampled_from([0, 2]), rate=st.sampled_from(["1000/s", "30/s"]), own=st.booleans())
     def begin(self, cap: int, rate: str, own: bool) -> None:  # noqa: FBT001 - drawn by name
         self.redis.flushdb()
+        self.clock = FakeClock(self.redis)
         query = Rate("20/s") if own else None
         limits = {"max_in_flight": cap, "rate_limit": Rate(rate), "query_rate_limit": query}
         self.store.set_limits(self.base.model_copy(update=limits))
+
+    # -- producers
 
     @rule(
         tenant=st.sampled_from("ab"),
         priority=st.sampled_from(SWAP_LANES),
         host=st.sampled_from([None, "one", "two"]),
-        expires=st.booleans(),
+        expires_s=st.sampled_from([None, None, 20]),
     )
-    def submit(self, tenant: str, priority: str, host: str | None, expires: bool) -> None:  # noqa: FBT001 - drawn by name
+    def submit(self, tenant: str, priority: str, host: str | None, expires_s: int | None) -> None:
+        expires_at = self.clock.now_s + expires_s if expires_s else None
         request = make_request(
             tenant=tenant,
             priority=priority,
             callback_url=f"https://{host}.example/in" if host else None,
-            expires_at=datetime.now(UTC) + timedelta(milliseconds=30) if expires else None,
+            expires_at=datetime.fromtimestamp(expires_at, UTC) if expires_at else None,
         )
-        self.ids.append(str(self.store.submit([request, request])[0].id))
+        id_ = str(self.store.submit([request, request])[0].id)
+        self.ids.append(id_)
+        self.lives[id_] = Life(expires_at=expires_at)
+
+    @rule(pick=picks)
+    def cancel(self, pick: int) -> None:
+        if self.ids:
+            id_ = self.ids[pick % len(self.ids)]
+            self.lives[id_].cancelled(self.store.cancel(id_))
+
+    @rule(pick=picks)
+    def retry(self, pick: int) -> None:
+        if self.ids:
+            id_ = self.ids[pick % len(self.ids)]
+            (answer,) = self.store.retry([id_])
+            self.lives[id_].retried(answer)
+            if answer == "ok" and "expires_at" not in self.redis.hgetall(keys.job(id_)):
+                self.lives[id_].expires_at = None
+
+    # -- workers
 
     def pop(self, *lanes: str) -> str | None:
         popped = next((hint for lane in lanes if (hint := self.redis.rpop(keys.RUNWAYS[lane]))), None)
         return json.loads(popped)["properties"]["correlation_id"] if popped else None
 
-    @rule(lease_s=st.sampled_from(SOON), lost=st.sampled_from([False, False, False, True]))
-    def claim(self, lease_s: float, lost: bool) -> None:  # noqa: FBT001 - drawn by name
+    @rule(lost=st.sampled_from([False, False, False, True]))
+    def claim(self, lost: bool) -> None:  # noqa: FBT001 - drawn by name
         id_ = self.pop(*SWAP_LANES)
         if id_ and not lost:
-            self.take(self.store.claim(id_, lease_s))
-
-    @rule()
-    def a_worker_dies_and_another_takes_over(self) -> None:
-        """Both results may still come, in any order."""
-        self.claim(0.0, lost=False)
-        self.dispatch(30.0)
-        self.claim(30.0, lost=False)
-
-    @rule(host=st.sampled_from(["one", "two"]))
-    def a_job_ends_and_its_delivery_outlives_its_lease(self, host: str) -> None:
-        self.submit("a", keys.INTERACTIVE, host, expires=False)
-        self.claim(30.0, lost=False)
-        if self.claims:
-            self.store.apply(self.claims[-1], Event.SUCCEED, patch={})
-        self.claim_delivery(0.0)
-        self.dispatch(30.0)
+            self.take(id_)
 
     @rule(pick=picks)
     def claim_by_a_stray_hint(self, pick: int) -> None:
         if self.ids:
-            self.take(self.store.claim(self.ids[pick % len(self.ids)], 30))
+            self.take(self.ids[pick % len(self.ids)])
 
-    def take(self, answer: Any) -> None:
+    def take(self, id_: str) -> None:
+        answer = self.store.claim(id_, LEASE_S)
         if isinstance(answer, Claim):
-            assert answer.fence > self.fences.get(answer.job.id, 0), "every claim has a fence of its own"
-            self.fences[answer.job.id] = answer.fence
+            self.lives[id_].claimed(answer.fence, self.clock.now_s + LEASE_S)
             self.claims.append(answer)
+        else:
+            self.lives[id_].refused(answer.verdict)
 
-    @rule(
-        pick=picks,
-        event=st.sampled_from([Event.SUCCEED, Event.FAIL, Event.WAIT, Event.WAIT]),
-        wake=st.sampled_from(["", "retry", "poll"]),
-        step=st.sampled_from(["send", "query"]),
-        pause=st.sampled_from([0, 0, 0, 0, 0.01]),
-        again=st.booleans(),
-    )
-    def apply(self, pick: int, event: Event, wake: Any, step: str, pause: float, again: bool) -> None:  # noqa: FBT001 - drawn by name
+    @rule()
+    def a_worker_dies_and_another_takes_over(self) -> None:
+        """Both results may still come, in any order."""
+        self.claim(lost=False)
+        self.time_passes(LEASE_S + 1)
+        self.dispatch()
+        self.claim(lost=False)
+
+    @rule()
+    def a_worker_that_stops_puts_a_hint_back(self) -> None:
+        id_ = self.pop(*SWAP_LANES)
+        if id_:
+            self.store.put_back(id_)
+
+    @rule(pick=picks, outcome=st.sampled_from(OUTCOMES), pause=st.sampled_from([0, 0, 0, 0, 5]), again=st.booleans())
+    def apply(self, pick: int, outcome: tuple[Event, Any, str], pause: int, again: bool) -> None:  # noqa: FBT001 - drawn by name
         if not self.claims:
             return
         claim = self.claims[pick % len(self.claims)]
         if not again:
             self.claims.remove(claim)
-        before = self.redis.hget(keys.job(claim.job.id), "state")
+        event, wake, says = outcome
         answer = self.store.apply(
-            claim, event, patch={"step": step}, entry=record.entry("attempt"), wake=wake, delay_s=0, pause_s=pause
+            claim,
+            event,
+            patch={"step": "query", "attempts": 1},
+            entry=record.entry("attempt"),
+            wake=wake,
+            delay_s=3,
+            pause_s=pause,
+            says=says,
         )
-        if claim.fence < self.fences[claim.job.id]:
-            assert answer == "fenced"
-        elif before in FINAL:
-            assert answer in {before, "ok", "late"}
+        self.lives[claim.job.id].applied(claim.fence, event, wake, answer)
 
-    @rule(pick=picks)
-    def cancel(self, pick: int) -> None:
-        if self.ids:
-            self.store.cancel(self.ids[pick % len(self.ids)])
+    @rule()
+    def five_calls_fail_at_once(self) -> None:
+        """So that the breaker trips now and then."""
+        for _ in range(5):
+            self.submit("a", keys.INTERACTIVE, None, None)
+            self.claim(lost=False)
+        for _ in range(min(5, len(self.claims))):
+            self.apply(999, (Event.WAIT, "retry", "outage"), 0, again=False)
 
     @rule()
     def renew(self) -> None:
-        self.store.renew([(claim.job.id, claim.fence, 30.0) for claim in self.claims])
+        answers = self.store.renew([(claim.job.id, claim.fence, LEASE_S) for claim in self.claims])
+        for claim, renewed in zip(self.claims, answers, strict=True):
+            life = self.lives[claim.job.id]
+            assert renewed == (life.state is JobState.RUNNING and life.fence == claim.fence)
+            if renewed:
+                life.lease_until = self.clock.now_s + LEASE_S
 
-    @rule(lease_s=st.sampled_from(SOON))
-    def dispatch(self, lease_s: float) -> None:
-        self.store.wake("dispatcher", lease_s)
+    # -- deliveries
 
-    @rule(lane=st.sampled_from(keys.LANES))
-    def lose_a_runway(self, lane: str) -> None:
-        self.redis.delete(keys.RUNWAYS[lane])
-        self.age_hints()
-
-    @rule(lease_s=st.sampled_from(SOON))
-    def claim_delivery(self, lease_s: float) -> None:
+    @rule()
+    def claim_delivery(self) -> None:
         id_ = self.pop(keys.WEBHOOKS)
-        claim = self.store.claim_delivery(id_, lease_s) if id_ else None
+        claim = self.store.claim_delivery(id_, LEASE_S) if id_ else None
         if claim:
             self.deliveries.append(claim)
+
+    @rule(host=st.sampled_from(["one", "two"]))
+    def a_job_ends_and_its_delivery_outlives_its_lease(self, host: str) -> None:
+        self.submit("a", keys.INTERACTIVE, host, None)
+        self.claim(lost=False)
+        if self.claims:
+            self.apply(len(self.claims) - 1, OUTCOMES[0], 0, again=True)
+        self.claim_delivery()
+        self.time_passes(LEASE_S + 1)
+        self.dispatch()
 
     @rule(pick=picks, state=st.sampled_from(["delivered", "undelivered", "pending"]))
     def settle(self, pick: int, state: Any) -> None:
         if self.deliveries:
             claim = self.deliveries[pick % len(self.deliveries)]
-            self.store.settle_delivery(claim, state, status=200, entry=record.entry("webhook"), delay_s=0)
+            self.store.settle_delivery(claim, state, status=200, entry=record.entry("webhook"), delay_s=3)
 
-    def age_hints(self) -> None:
-        for lane in keys.LANES:
-            for id_ in self.redis.zrange(keys.hints(lane), 0, -1):
-                self.redis.zadd(keys.hints(lane), {id_: 1})
+    @rule(pick=picks)
+    def hand_a_delivery_back(self, pick: int) -> None:
+        if self.deliveries:
+            self.store.hand_back_delivery(self.deliveries[pick % len(self.deliveries)])
+
+    # -- what happens by itself, or to Redis
+
+    @rule(seconds=st.sampled_from([0.01, 1, 4, 40]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.move(seconds)
+
+    @rule(hours=st.sampled_from([-1, 1]))
+    def the_clock_jumps(self, hours: int) -> None:
+        self.dispatch()
+        self.clock.move(hours * 3600)
+        for life in self.lives.values():
+            life.lease_until += min(hours, 0) * 3600
+
+    @rule()
+    def dispatch(self) -> None:
+        self.store.wake("dispatcher", LEASE_S, stayed=True)
+        for id_, life in self.lives.items():
+            life.seen(JobState(self.redis.hget(keys.job(id_), "state")), self.clock.now_s)
+
+    @rule(lane=st.sampled_from(keys.LANES))
+    def lose_a_runway(self, lane: str) -> None:
+        self.redis.delete(keys.RUNWAYS[lane])
+
+    @rule(closed=st.booleans())
+    def close_or_open_the_line_by_hand(self, closed: bool) -> None:  # noqa: FBT001 - drawn by name
+        self.store.hold_line() if closed else self.store.release_line()
+
+    @rule()
+    def meet_another_server(self) -> None:
+        self.redis.hset(keys.traffic(), "run_id", "of the server before")
+        self.redis.eval(source("meet", 600_000, PART), 0)
+
+    # -- the rules
 
     def everybody_in(self, lane: str) -> Iterator[tuple[str, list[str]]]:
         prefix = keys.line(lane, "")
@@ -185,55 +263,52 @@ class Fleet(RuleBasedStateMachine):
             if what != "expiry":
                 kind = "webhook" if what == "delivery" else "swap"
                 standing.setdefault(f"{kind}:{id_}", []).append(what)
-        for id_ in self.ids:
-            self.check(id_, standing.get(f"swap:{id_}", []), standing.get(f"webhook:{id_}", []))
-        running = sum(self.redis.hget(keys.job(id_), "state") == JobState.RUNNING for id_ in self.ids)
+        for id_, life in self.lives.items():
+            self.check(id_, life, standing.get(f"swap:{id_}", []), standing.get(f"webhook:{id_}", []))
+        running = sum(life.state is JobState.RUNNING for life in self.lives.values())
         assert int(self.redis.hget(keys.traffic(), "in_flight") or 0) == running
 
-    def check(self, id_: str, swap: list[str], webhook: list[str]) -> None:
+    def check(self, id_: str, life: Life, swap: list[str], webhook: list[str]) -> None:
         fields = self.redis.hgetall(keys.job(id_))
-        state, pending = fields["state"], fields.get("hook") == "pending"
-        assert self.ends.setdefault(id_, state) == state or self.ends[id_] not in FINAL, "final stays final"
-        self.ends[id_] = state
-        assert len(swap) == (state not in FINAL), (id_, state, swap)
-        assert (state == JobState.RUNNING) == (swap == ["lease"]), (state, swap)
+        life.seen(JobState(fields["state"]), self.clock.now_s)
+        assert int(fields.get("claims", 0)) == life.fence
+        pending = fields.get("hook") == "pending"
+        assert len(swap) == (life.state not in FINAL), (id_, life, swap)
+        assert (life.state is JobState.RUNNING) == (swap == ["lease"]), (life, swap)
         assert len(webhook) == pending, (id_, webhook)
-        if state in FINAL:
-            expires = [self.redis.ttl(key) > 0 for key in (keys.job(id_), keys.history(id_), keys.tombstone(id_))]
-            assert all(expires[:2]) != pending
-            assert expires[2]
+        expires = [self.redis.ttl(key) > 0 for key in (keys.job(id_), keys.history(id_))]
+        assert set(expires) == {life.state in FINAL and not pending}
+        assert life.state not in FINAL or self.redis.ttl(keys.tombstone(id_)) > 0
 
     def teardown(self) -> None:
         """Let everything run to its end: nothing is stuck."""
-        wait_until(self.drained, deadline_s=20, what="every job final, every webhook delivered")
+        self.store.release_line()
+        self.claims.clear()
+        for _ in range(400):
+            if self.drained():
+                return
+        raise AssertionError("not every job is final and every webhook delivered")
 
     def drained(self) -> bool:
-        self.age_hints()
-        self.redis.hset(keys.traffic(), "grace_until", 0)
-        soon = time.time() * 1000 + 20
-        for member, at in self.redis.zrange(keys.wake(), 0, -1, withscores=True):
-            self.redis.zadd(keys.wake(), {member: min(at, soon)})
-        self.store.wake("dispatcher", 0.01)
+        self.time_passes(4)
+        self.dispatch()
         while id_ := self.pop(*SWAP_LANES):
-            claim = self.store.claim(id_, 30)
-            if isinstance(claim, Claim):
-                self.fences[id_] = claim.fence
-                assert self.store.apply(claim, Event.SUCCEED, patch={}) == "ok"
+            self.take(id_)
+        while self.claims:
+            self.apply(0, OUTCOMES[0], 0, again=False)
         while id_ := self.pop(keys.WEBHOOKS):
-            delivery = self.store.claim_delivery(id_, 30)
+            delivery = self.store.claim_delivery(id_, LEASE_S)
             if delivery:
                 self.store.settle_delivery(delivery, "delivered", status=200, entry=record.entry("webhook"))
         self.the_rules_hold()
-        return all(
-            fields["state"] in FINAL and fields.get("hook") != "pending"
-            for fields in (self.redis.hgetall(keys.job(id_)) for id_ in self.ids)
-        )
+        hooks = [self.redis.hget(keys.job(id_), "hook") for id_ in self.ids]
+        return all(life.state in FINAL for life in self.lives.values()) and "pending" not in hooks
 
 
 def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> None:
     base = WorkerSettings(redis_url=redis_url, result_ttl_s=600)
     client = connect(base)
-    machine = type("Machine", (Fleet,), {"store": JobStore(client, base), "base": base})
+    machine = type("Machine", (Fleet,), {"store": JobStore(client, base, clock=PART), "base": base})
     run_state_machine_as_test(
         machine,
         settings=settings(

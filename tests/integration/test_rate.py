@@ -39,8 +39,8 @@ def book_at_chosen_times(client: redis.Redis, interval: float, burst: int, times
     client.hset(
         keys.traffic(), mapping={"interval": interval, "burst": burst, "horizon": HORIZON_MS, "max_in_flight": 0}
     )
-    whole = source("confirm", 60_000).replace("#!lua flags=no-writes", "#!lua")
-    start, end = whole.index("local now = clock()"), whole.index("-- Asked after waiting")
+    whole = source("claim", 60_000)
+    start, end = whole.index("local now = clock()"), whole.index("-- Decide whether")
     traffic = whole[start:end].replace("local now = clock()", "local now = tonumber(ARGV[1])")
     text = whole[:start] + traffic + "\nlocal wait = book('send')\nreturn wait and tostring(wait) or 'no'"
     answers = [client.eval(text, 0, str(time)) for time in times]

@@ -171,20 +171,37 @@ def test_a_master_that_became_a_replica_is_a_lost_connection(tmp_path: Path, dur
             client.submit(make_request())
             connections = client._store.redis.connection_pool  # noqa: SLF001 - to see that it is another one then
             admin.replicaof("127.0.0.1", str(free_port()))
-            with pytest.raises(QueueUnavailable, match="Redis cannot be reached: this Redis is a replica now"):
+            with pytest.raises(QueueUnavailable, match="Redis cannot be reached: this server is not the master now"):
                 client.submit(make_request())
             assert [connection._sock for connection in connections._available_connections] == [None]  # noqa: SLF001
             admin.replicaof("NO", "ONE")
             client.submit(make_request())
 
 
-def test_behind_sentinel_too(watched: SentinelRedis) -> None:
+def test_a_master_that_its_replicas_have_left_is_a_lost_connection(watched: SentinelRedis) -> None:
+    """With `min-replicas-to-write` it says so, and the sentinels may know another one by then."""
+    (server,) = watched.servers
+    for url in (server.url, watched.url):
+        with client_of(url, patience_s=5) as client, redis.Redis(port=server.port) as admin:
+            client.set("x", 1)
+            admin.config_set("min-replicas-to-write", 1)
+            try:
+                with pytest.raises(redis.ConnectionError, match="this server is not the master now: NOREPLICAS"):
+                    client.set("x", 1)
+            finally:
+                admin.config_set("min-replicas-to-write", 0)
+            client.set("x", 1)
+            with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+                client.lpush("x", 1)
+
+
+def test_a_replica_behind_sentinel_too(watched: SentinelRedis) -> None:
     (server,) = watched.servers
     with client_of(watched.url, patience_s=5) as client, redis.Redis(port=server.port) as admin:
         client.set("x", 1)
         admin.replicaof("127.0.0.1", str(free_port()))
         try:
-            with pytest.raises(redis.ConnectionError, match="The previous master is now a slave"):
+            with pytest.raises(redis.ConnectionError):
                 client.set("x", 1)
         finally:
             admin.replicaof("NO", "ONE")
@@ -208,7 +225,7 @@ def test_threads_that_ask_at_once_forget_no_sentinel() -> None:
     place = sentinel_place("redis+sentinel://s1,s2,s3/swaps")
     assert place is not None
     together = threading.Barrier(2)
-    nodes = [Node(knows=knows, together=together) for knows in (False, True, True)]
+    nodes: list[Any] = [Node(knows=knows, together=together) for knows in (False, True, True)]
     sentinels = _Sentinels(place)
     sentinels.sentinels = nodes
     found: list[tuple[str, int]] = []
@@ -229,4 +246,4 @@ def test_without_a_master_the_order_stays(watched: SentinelRedis) -> None:
     with pytest.raises(MasterNotFoundError):
         sentinels.discover_master("other")
     assert sentinels.sentinels == nodes
-    sentinels.close()  # type: ignore[no-untyped-call]  # redis-py's class is untyped
+    sentinels.close()

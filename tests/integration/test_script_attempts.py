@@ -11,9 +11,10 @@ import pytest
 
 from factories import claim, make_request, submit, wait_until
 from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
+from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import JobStore, NotClaimed
+from swapjobs.store import JobStore
 from swapworker.delivery import event_of, message_id
 
 if TYPE_CHECKING:

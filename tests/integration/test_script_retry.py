@@ -21,15 +21,16 @@ from swapjobs import (
     keys,
     record,
 )
+from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
-from swapjobs.store import NotClaimed
 from swapworker.attempt import vendor_id_of
 from swapworker.delivery import event_of, message_id
 
 if TYPE_CHECKING:
     from swapjobs import Job, SwapClient
+    from swapjobs.claims import Claim, DeliveryClaim
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import Claim, DeliveryClaim, JobStore
+    from swapjobs.store import JobStore
 
 NO_FACE = record.entry("error", code="no_face", message="no face found")
 PICTURE = record.entry("result", output_url="https://out.example/1.png")

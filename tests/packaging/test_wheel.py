@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 BLOCKER = """
 import sys
 
-HEAVY = "celery kombu httpx standardwebhooks flower cv2 numpy PIL starlette uvicorn swapworker swapsandbox".split()
+HEAVY = "celery kombu httpx standardwebhooks flower cv2 numpy PIL starlette uvicorn prometheus_client".split()
+HEAVY += ["swapworker", "swapsandbox"]
 sys.modules.update(dict.fromkeys(HEAVY))
 """
 
@@ -89,7 +90,13 @@ def test_the_command_line_needs_none_of_the_extras_and_names_the_one_it_lacks() 
         return done.returncode, done.stdout + done.stderr
 
     assert run("--help")[0] == 0
-    for command, extra in [("worker", "worker"), ("flower", "flower"), ("sandbox", "demo"), ("demo", "demo")]:
+    for command, extra in [
+        ("worker", "worker"),
+        ("metrics", "worker"),
+        ("flower", "flower"),
+        ("sandbox", "demo"),
+        ("demo", "demo"),
+    ]:
         status, told = run(command)
         assert (status, told.count("\n")) == (2, 1), told
         assert told.endswith(f"pip install 'swapjobs[{extra}]'\n")

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from swapjobs.claims import Claim
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event
 from swapjobs.record import Record
 from swapjobs.settings import WorkerSettings
-from swapjobs.store import Claim
 from swapworker.attempt import vendor_id_of
 from swapworker.decision import Decision, backoff
 from swapworker.outcome import (

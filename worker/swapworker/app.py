@@ -64,6 +64,9 @@ app.conf.update(
         "ack_emulation": False,
         "priority_steps": list(keys.PRIORITY_STEPS),
         "socket_connect_timeout": 5,
+        # A server that is gone without a word is given up after this, and not after 50 s, or never.
+        "socket_timeout": 10,
+        "health_check_interval": 5,
         "socket_keepalive": True,
         **broker_options(settings.redis_url),
     },

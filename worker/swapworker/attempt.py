@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Final
 
 import redis
 
+from swapjobs.claims import NotClaimed
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
-from swapjobs.store import NotClaimed
 from swapworker.decision import Decision
 from swapworker.outcome import Outcome, Unseen
 from swapworker.retry import decide
@@ -25,8 +25,9 @@ from swapworker.retry import decide
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swapjobs.claims import Claim
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import Claim, JobStore
+    from swapjobs.store import JobStore
     from swapworker.leases import Leases
     from swapworker.vendor.client import VendorClient
 

@@ -11,9 +11,10 @@ from swapjobs.lifecycle import Event, Reason
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from swapjobs.claims import Step
     from swapjobs.errors import ErrorCode
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import Step, WakeKind
+    from swapjobs.store import WakeKind
     from swapworker.outcome import Says
 
 ANSWERED: Final = {"questions": 0, "misses": 0, "missed_since": 0}

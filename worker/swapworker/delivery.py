@@ -13,9 +13,10 @@ from swapworker.webhooks.schedule import next_delay
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swapjobs.claims import DeliveryClaim
     from swapjobs.record import Record
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import DeliveryClaim, JobStore
+    from swapjobs.store import JobStore
     from swapworker.webhooks.sender import WebhookSender
 
 # Beyond the request itself: writing down what it came to.

@@ -6,7 +6,6 @@ Every worker has one; the script lets only one of them work at a time, the other
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from swapjobs.store import JobStore
     from swapworker.progress import Progress
     from swapworker.runtime import Runtime
-
-logger = logging.getLogger(__name__)
 
 _STAND_BY_S: Final = 0.5
 
@@ -61,7 +58,7 @@ class Dispatcher:
             try:
                 pause_s = self.step()
             except Exception as error:  # noqa: BLE001 - the thread must not die: everything due hangs on it
-                logger.warning("the dispatcher cannot work: %s", type(error).__name__)
+                self._progress.failed("dispatcher", error)
                 pause_s = 1.0
 
 

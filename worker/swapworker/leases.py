@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from contextlib import contextmanager
@@ -11,13 +10,15 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.store import Claim, JobStore
-
-logger = logging.getLogger(__name__)
+    from swapjobs.claims import Claim
+    from swapjobs.store import JobStore
+    from swapworker.progress import Progress
 
 # Beyond the call itself: writing down what it came to.
 _MARGIN_S: Final = 10.0
 _TRY_AGAIN_S: Final = 1.0
+# Longer than a slot needs to write its result once Redis is there again, or once a frozen process goes on.
+_STUCK_S: Final = 3.0
 
 
 class Leases:
@@ -27,13 +28,14 @@ class Leases:
     The thread is a daemon: it must outlive the pool's last job, and ends with the process.
     """
 
-    def __init__(self, store: JobStore, lease_s: float) -> None:
+    def __init__(self, store: JobStore, lease_s: float, progress: Progress) -> None:
         self._store = store
         self._lease_s = lease_s
+        self._progress = progress
         self._held: dict[tuple[str, int], tuple[Claim, float]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._renewed_at = float("inf")
+        self._overdue: dict[tuple[str, int], float] = {}
         self.stuck = 0
 
     @contextmanager
@@ -60,16 +62,20 @@ class Leases:
     def renew(self) -> None:
         """Renew once; where a lease is lost already, the fence will judge the late result.
 
-        `stuck` is then the number of slots that were past their deadline at the last success already: Redis was there
-        since, so they do not wait for it to write their result.
+        `stuck` is then the number of slots that are past their deadline and had time since, with Redis there, to write
+        their result.
         """
         now = time.monotonic()
         with self._lock:
             held = [(*key, min(self._lease_s, deadline - now)) for key, (_, deadline) in self._held.items()]
-            overdue = sum(deadline < self._renewed_at for _, deadline in self._held.values())
-        self._store.renew([lease for lease in held if lease[2] > 0])
-        self.stuck = overdue if self._renewed_at <= now else 0
-        self._renewed_at = now
+        overdue = {(id_, fence) for id_, fence, left in held if left <= 0}
+        try:
+            self._store.renew([lease for lease in held if lease[2] > 0])
+        except Exception:
+            self._overdue.clear()
+            raise
+        self._overdue = {key: self._overdue.get(key, now) for key in overdue}
+        self.stuck = sum(now - since >= _STUCK_S for since in self._overdue.values())
 
     def _renew_for_ever(self) -> None:
         pause_s = self._lease_s / 4
@@ -77,7 +83,9 @@ class Leases:
             time.sleep(pause_s)
             try:
                 self.renew()
-                pause_s = self._lease_s / 4
             except Exception as error:  # noqa: BLE001 - the thread must not die: every lease hangs on it
-                logger.warning("leases were not renewed: %s", type(error).__name__)
+                self._progress.failed("lease keeper", error)
                 pause_s = min(_TRY_AGAIN_S, self._lease_s / 4)
+            else:
+                self._progress.made("lease keeper")
+                pause_s = self._lease_s / 4

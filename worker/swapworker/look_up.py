@@ -12,8 +12,8 @@ from swapworker.decision import ANSWERED, Decision, backoff, exhausted, fail
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swapjobs.claims import Claim
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import Claim
 
 _QUESTIONS_BEFORE_UNKNOWN: Final = 2
 # Besides the time that has passed: the clock may have jumped.

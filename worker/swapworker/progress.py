@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
+_FROZEN_S: Final = 5.0
+# Not the lease keeper, which may have long pauses: it needs no more of Redis than the dispatcher does.
+_WATCHED: Final = frozenset({"consumer", "dispatcher"})
 
 
 class Progress:
@@ -29,15 +32,30 @@ class Progress:
         self._stall_exit_s = stall_exit_s
         self._now = now
         self._last: dict[str, float] = {}
+        self._failing: dict[str, float] = {}
+        self._looked_at = now()
 
     def made(self, what: str) -> None:
         """Note that this part of the worker has just done its work: its `consumer`, its `dispatcher`."""
         self._last[what] = self._now()
+        since = self._failing.pop(what, None)
+        if since is not None:
+            logger.warning("the %s works again, after %.1f s", what, self._last[what] - since)
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Note that this part could not do its work; told once, however often it tries again."""
+        if self._failing.setdefault(what, now := self._now()) == now:
+            logger.warning("the %s cannot work: %s", what, type(error).__name__)
 
     def stalled(self) -> str | None:
-        """Return what stands still for too long, as a sentence; None while all goes well."""
-        for what, last in list(self._last.items()):
-            if (gap_s := self._now() - last) > self._stall_exit_s:
+        """Return what stands still for too long, as a sentence; None while all goes well. To be asked every second."""
+        now = self._now()
+        unseen_s, self._looked_at = now - self._looked_at, now
+        for what in _WATCHED & self._last.keys():
+            if unseen_s > _FROZEN_S:
+                # This process itself stood still (SIGSTOP, a machine that slept): nothing can have been done meanwhile.
+                self._last[what] = min(self._last[what] + unseen_s, now)
+            if (gap_s := now - self._last[what]) > self._stall_exit_s:
                 return f"no progress for {gap_s:.0f} s: the {what} could not reach Redis (SWAPJOBS_STALL_EXIT_S)"
         return None
 

@@ -40,8 +40,8 @@ from swapworker.outcome import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swapjobs.claims import Claim, Step
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import Claim, Step
 
 _THROTTLED_PAUSE_S: Final = 1.0
 

@@ -34,8 +34,8 @@ class Runtime:
 def build(settings: WorkerSettings) -> Runtime:
     """Put a runtime together; nothing connects before its first use."""
     store = JobStore(connect(settings, patience_s=30, meets=True), settings)
-    leases = Leases(store, settings.lease_s)
+    progress = Progress(settings.stall_exit_s, time.monotonic)
+    leases = Leases(store, settings.lease_s, progress)
     attempts = Attempts(store, VendorClient(settings), leases, settings, random=random.random)
     deliveries = Deliveries(store, WebhookSender(settings), settings, random=random.random)
-    progress = Progress(settings.stall_exit_s, time.monotonic)
     return Runtime(settings, store, attempts, deliveries, leases, progress)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from celery.exceptions import Ignore, Retry
 
 from swapjobs import hints
+from swapjobs.claims import NotClaimed
 from swapjobs.errors import IdempotencyConflict, InvalidRequest
 from swapjobs.lifecycle import Event, JobState
 from swapjobs.models import SwapRequest
-from swapjobs.store import NotClaimed
 from swapworker.app import app, runtime
 from swapworker.backend import SwapFailed, VendorTrouble, WebhookUndelivered
 from swapworker.quiet import QuietTask

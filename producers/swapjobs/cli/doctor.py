@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
 import redis
 import typer
 
 from swapjobs import health, keys
+from swapjobs.cli.line import TO_DO, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.errors import SettingsError
+from swapjobs.line import COUNTS, look
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from swapjobs.line import Line
+
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = len("webhook secret")
-
-_COUNTS: Final = {
-    "rescued": "jobs rescued from dead workers",
-    "maybe_paid_twice": "calls that may have been paid twice",
-    "late_success": "pictures that came after the job had ended",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(*, as_json: JsonFlag = False) -> None:
-    """Check settings, Redis, the vendor and the webhook secret, and say what to do.
+    """Check settings, Redis, the line, the vendor and the webhook secret, and say what to do.
 
     Exit status 0 without problems (warnings are none), else that of the first: 2 settings, 4 Redis, 1 another.
     """
@@ -79,7 +77,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         try:
             facts = health.server_facts(client)
             problems = health.server_problems(client, fsync=settings.submit_durability == "fsync")
-            interval, *counts = client.hmget(keys.traffic(), ["interval", *(f"count:{name}" for name in _COUNTS)])
+            seen = look(client)
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
@@ -90,16 +88,26 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         yield Check("redis", "problem" if problem.fatal else "warning", problem.what, problem.remedy, 4)
     if not any("append-only" in problem.what for problem in problems):
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
-    told = ", ".join(f"{count or 0} {meaning}" for count, meaning in zip(counts, _COUNTS.values(), strict=True))
-    yield Check("so far", "ok", told)
-    if interval is None:
-        yield Check("workers", "warning", "no worker has been here yet", "swapjobs worker")
-    else:
-        mine, theirs = settings.rate_limit.interval_s * 1000, float(interval)
-        same = abs(mine - theirs) < 1e-6 * mine
-        found = f"the fleet makes a call every {theirs:g} ms; {waiting} hints on the runways"
-        remedy = "" if same else f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
-        yield Check("rate", "ok" if same else "warning", found, remedy)
+    yield _line(seen.line)
+    yield _workers(settings, seen.interval_ms, waiting)
+    for name, meaning in COUNTS.items():
+        yield Check("so far", "ok", f"{seen.counts[name]} {meaning}")
+
+
+def _line(line: Line) -> Check:
+    if line.reason is None:
+        return Check("line", "ok", told(line))
+    return Check("line", "warning", told(line), TO_DO[line.reason])
+
+
+def _workers(settings: WorkerSettings, theirs: float | None, waiting: int) -> Check:
+    if theirs is None:
+        return Check("workers", "warning", "no worker has been here yet", "swapjobs worker")
+    mine = settings.rate_limit.interval_s * 1000
+    same = abs(mine - theirs) < 1e-6 * mine
+    found = f"the fleet makes a call every {theirs:g} ms; {waiting} hints on the runways"
+    remedy = "" if same else f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
+    return Check("rate", "ok" if same else "warning", found, remedy)
 
 
 def _vendor(settings: WorkerSettings) -> Iterator[Check]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from swapjobs.cli.line import print_line
 from swapjobs.cli.output import JsonFlag, err, plain, print_job, status_of
 from swapjobs.client import SwapClient
 from swapjobs.errors import InvalidRequest, WaitTimeout
@@ -21,6 +22,7 @@ _YEAR_S = 366 * 86_400
 SourceUrl = Annotated[str, typer.Argument(metavar="SOURCE_URL", help="picture that gives the face")]
 TargetUrl = Annotated[str, typer.Argument(metavar="TARGET_URL", help="picture that receives it")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
+MaybeJobId = Annotated[str | None, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
 TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=_YEAR_S, help="seconds to wait at most")]
 _FIELDS = ", ".join(
     f"{name} ({tool})" for tool, fields in TOOLS.items() for name in fields.model_fields if fields.model_fields
@@ -75,10 +77,13 @@ def submit(
     print_job(job, as_json=as_json)
 
 
-def status(job_id: JobId, *, as_json: JsonFlag = False) -> None:
-    """Show how a job stands."""
+def status(job_id: MaybeJobId = None, *, as_json: JsonFlag = False) -> None:
+    """Show how a job stands; without an ID, how the line to the vendor stands."""
     with SwapClient() as client:
-        print_job(client.get(job_id), as_json=as_json)
+        if job_id is None:
+            print_line(client.line(), as_json=as_json)
+        else:
+            print_job(client.get(job_id), as_json=as_json)
 
 
 def wait(job_id: JobId, *, timeout_s: TimeoutS = 600, as_json: JsonFlag = False) -> None:

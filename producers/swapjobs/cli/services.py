@@ -46,7 +46,7 @@ def worker(
 ) -> None:
     """Run a swap worker and a webhook worker in the foreground, until SIGTERM or Ctrl-C."""
     settings = WorkerSettings.load()
-    _need("celery", "worker")
+    need("celery", "worker")
     wanted = list(dict.fromkeys(queue.strip() for queue in queues.split(",") if queue.strip()))
     slots = {keys.SWAPS_QUEUE: settings.concurrency, keys.WEBHOOKS_QUEUE: settings.webhook_concurrency}
     if not wanted or set(wanted) - set(slots):
@@ -119,7 +119,7 @@ def flower(
     Other options go to Flower, --option=value; `swapjobs flower -- --help` lists them.
     """
     WorkerSettings.load()
-    _need("flower", "flower")
+    need("flower", "flower")
     if "--help" not in context.args:
         _check_port(address, port)
     command = [*_CELERY, "flower", f"--conf={_flower_config()}"]
@@ -138,7 +138,7 @@ def demo(context: typer.Context) -> None:
 
 
 def _run_module(name: str, command: str, args: list[str]) -> None:
-    _need("starlette", "demo")
+    need("starlette", "demo")
     module: Any = importlib.import_module(name)
     sys.argv = [command, *args]
     raise typer.Exit(module.main(args) or 0)
@@ -161,7 +161,8 @@ def _check_port(address: str, port: int) -> None:
         raise SettingsError(f"can't listen on {address} port {port}: {reason}; choose another --port") from None
 
 
-def _need(module: str, extra: str) -> None:
+def need(module: str, extra: str) -> None:
+    """Refuse a command whose extra is not installed, and name it."""
     if importlib.util.find_spec(module) is None:
         raise SettingsError(f"this command needs more packages: pip install 'swapjobs[{extra}]'")
 

@@ -1,5 +1,5 @@
 -- The one write of an attempt: event, patch, history, what happens next, and what it tells of the vendor.
--- include: clock, line, traffic, refill, finish, breaker
+-- include: clock, line, traffic, rate, refill, finish, epoch, window, probe, breaker
 -- flags: allow-oom
 -- ARGV: id, fence, event, history line or "", wake kind (retry, poll, verdict, or "" for the head of the line), delay in
 --   ms, fleet pause in ms, what the call says of the vendor (see `hear`), the next step where the failure is forgiven,

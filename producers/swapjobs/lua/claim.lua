@@ -1,5 +1,5 @@
 -- Decide whether a hint leads to work, and ask traffic in the same step.
--- include: clock, line, traffic, refill, finish, breaker
+-- include: clock, line, traffic, rate, refill, finish, epoch, window, probe, breaker
 -- flags: allow-oom
 -- ARGV: id, lease in ms
 -- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'paused'}, {'held'} or {'outage'}: back at the head of its

@@ -1,5 +1,5 @@
 -- Decide whether a hint leads to a delivery; claimed, leased and fenced like an attempt.
--- include: clock, line, traffic, refill
+-- include: clock, line, traffic, rate, refill
 -- flags: allow-oom
 -- ARGV: id, lease in ms
 -- Returns {'drop'} or {'go', fence, now in ms, history, fields...}.

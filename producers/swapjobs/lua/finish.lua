@@ -57,12 +57,3 @@ local function read(id)
   job.claims = tonumber(job.claims or 0)
   return job.state and job or nil
 end
-
--- A restarted Redis may have forgotten a claim: its fence is above the record's. The attempt is taken as what it is.
-local function remember(id, job, fence)
-  if not (MOVES.start[job.state] or MOVES.rescue[job.state]) then return end
-  leave_place(id, job)
-  count_in_flight(1)
-  redis.call('HSET', K.job .. id, 'state', TARGET.start, 'claims', fence, 'step', 'query')
-  job.state, job.claims = TARGET.start, fence
-end

@@ -1,5 +1,5 @@
 -- A worker that stops has a hint in hand and will not use it.
--- include: clock, line, traffic, refill, finish
+-- include: clock, line, traffic, rate, refill, finish
 -- flags: allow-oom
 -- ARGV: id
 local job = read(ARGV[1])

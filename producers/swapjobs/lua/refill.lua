@@ -1,5 +1,5 @@
 -- Part: moves jobs from the lines to the runways, as far as the traffic state allows; registers every hint it sends.
--- needs: clock, line, traffic
+-- needs: clock, line, traffic, rate
 local FEWEST, MOST, AHEAD_MS = 8, 512, 2000
 
 -- As many hints as were taken in the last 2 s or so: enough for every worker, not so many that they grow old.

@@ -1,5 +1,5 @@
 -- Renew the leases of a worker's running jobs in one round trip.
--- include: clock, line, traffic, refill, finish
+-- include: clock, line, traffic, rate, refill, finish, epoch
 -- flags: allow-oom
 -- ARGV, three for each job: id, fence, lease in ms
 -- Returns for each job: ok or lost (claimed by another, or no longer running).

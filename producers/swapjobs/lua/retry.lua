@@ -1,5 +1,5 @@
 -- Put finished jobs back in line because their user asks: a new round with new attempts, the old ones kept as history.
--- include: clock, line, traffic, refill, finish
+-- include: clock, line, traffic, rate, refill, finish
 -- No allow-oom: what was about to expire is kept again, and makes new work. A full Redis refuses that like new jobs.
 -- ARGV: history line as a format for time and round, then ids
 -- Returns for each job: ok, the state from which there is no retry, gone, or full (Redis is nearly at its limit).

@@ -1,5 +1,5 @@
 -- The dispatcher's step: handle what is due, publish lost hints again, refill. One worker at a time does it.
--- include: clock, line, traffic, refill, finish, jump
+-- include: clock, line, traffic, rate, refill, finish, jump
 -- flags: allow-oom
 -- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried to
 --   before (stayed, or new)

@@ -1,0 +1,103 @@
+"""The line to the vendor: pause and resume close and open it by hand, metrics tells monitoring how it stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
+from swapjobs.cli.services import need
+from swapjobs.client import SwapClient, queue_errors
+from swapjobs.line import Line, Why, look
+from swapjobs.settings import CoreSettings
+from swapjobs.store import connect
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import typer
+
+# What a person has to do while the line is closed.
+TO_DO: Final[dict[Why, str]] = {
+    "paused": "swapjobs resume",
+    "rate_limit": "nothing: the vendor asked for a pause, and work goes on after it",
+    "vendor_outage": "nothing: jobs wait, and go on once the vendor answers a probe",
+    "credentials_rejected": "correct SWAPJOBS_API_KEY_*, restart workers, then swapjobs resume",
+    "quota_exhausted": "get new quota from the vendor, then swapjobs resume",
+}
+_WIDTH: Final = len("interactive")
+_LARGEST: Final = {"s": 90, "min": 90, "h": 48}  # of each unit, before the next one is used
+_SECONDS: Final = {"s": 1, "min": 60, "h": 3600, "days": 86_400}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(pause)
+    app.command()(resume)
+    app.command()(metrics)
+
+
+def pause(*, as_json: JsonFlag = False) -> None:
+    """Close the line to the vendor by hand, for all workers, until resume.
+
+    Calls under way end as ever, and webhooks go on; jobs are accepted and wait.
+    """
+    with SwapClient() as client:
+        print_line(client.pause(), as_json=as_json)
+
+
+def resume(*, as_json: JsonFlag = False) -> None:
+    """Open the line that was closed by hand, or let a line that failing calls closed be probed at once."""
+    with SwapClient() as client:
+        print_line(client.resume(), as_json=as_json)
+
+
+def metrics() -> None:
+    """Print the metrics in Prometheus' text format, as for node_exporter's textfile collector."""
+    need("prometheus_client", "worker")
+    from swapjobs.metrics import exposition  # noqa: PLC0415 - needs a package of the worker's extra
+
+    with connect(CoreSettings.load()) as client, queue_errors():
+        seen = look(client)
+    out.file.write(exposition(seen))
+
+
+def print_line(line: Line, *, as_json: bool) -> None:
+    """Print how the line stands."""
+    if as_json:
+        print_json(line.model_dump(mode="json"))
+        return
+    to_do = TO_DO[line.reason] if line.reason else ""
+    rows = {"line": told(line), "to do": to_do, "calls": f"{line.in_flight} in flight"}
+    rows |= {lane: f"{waiting} in line" for lane, waiting in line.in_line.items()}
+    for name, text in rows.items():
+        style = ("yellow" if line.reason else "green") if name == "line" else ""
+        if text:
+            print_fields(out, (name, _WIDTH, "dim"), (text, 0, style))
+
+
+def told(line: Line) -> str:
+    """Return the state in plain words, without what stands in line."""
+    if line.state == "open":
+        return f"open; the full rate is back in {_span(line, line.full_rate_at)}" if line.full_rate_at else "open"
+    if line.opens_at:
+        return f"closed until {_clock(line, line.opens_at)} (in {_span(line, line.opens_at)}): {line.reason}"
+    since = f"closed since {_clock(line, line.since)} ({_span(line, line.since)}): " if line.since else "closed: "
+    if line.reason == "paused":
+        return f"{since}paused by hand"
+    if line.probing:
+        return f"{since}{line.reason}; a probe is under way"
+    if line.next_probe_at and line.next_probe_at > line.as_of:
+        return f"{since}{line.reason}; next probe in {_span(line, line.next_probe_at)}"
+    return f"{since}{line.reason}; a probe is due"
+
+
+def _clock(line: Line, time: datetime) -> str:
+    """Return the time of day, with the date where it is another day's."""
+    return f"{time:%H:%M:%S} UTC" if time.date() == line.as_of.date() else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _span(line: Line, time: datetime) -> str:
+    """Return how far away a time is, in the unit that says it best."""
+    seconds = abs((time - line.as_of).total_seconds())
+    unit = next((unit for unit, most in _LARGEST.items() if seconds <= most * _SECONDS[unit]), "days")
+    return f"{seconds / _SECONDS[unit]:.0f} {unit}"

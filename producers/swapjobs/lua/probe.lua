@@ -1,0 +1,33 @@
+-- Part: the breaker's probes, one at a time, each with another job, with growing pauses in between; and where jobs wait.
+-- needs: clock, line, traffic
+local FIRST_PROBE_MS, PARKED_MS = 1000, 600000
+local ACCOUNT = {credentials_rejected = true, quota_exhausted = true}
+
+-- Where the account is refused a person has to act: no need to ask so often.
+local function patience()
+  return ACCOUNT[T.tripped] and 6 or 1
+end
+
+local function begin_probe(id)
+  T.probe, T.probe_at = id, now_ms + T.probe_gap
+  redis.call('HSET', K.traffic, 'probe', id, 'probe_at', T.probe_at)
+end
+
+local function end_probe()
+  T.probe, T.probe_gap = '', math.min(T.probe_gap * 2, T.probe_most * patience())
+  T.probe_at = now_ms + T.probe_gap
+  redis.call('HSET', K.traffic, 'probe', '', 'probe_gap', T.probe_gap, 'probe_at', T.probe_at)
+end
+
+local function wait_in_line(id, job)
+  redis.call('HSET', K.job .. id, 'state', TARGET.hold, 'reason', 'vendor_outage')
+  redis.call('HDEL', K.job .. id, 'next_attempt_at')
+  stand_in_line(job.priority, job.tenant, id, true)
+end
+
+-- The next probe is another job's: this one waits aside until the line opens, or until nobody else is left to ask.
+local function park(id)
+  redis.call('HSET', K.job .. id, 'state', TARGET.hold, 'reason', 'vendor_outage')
+  redis.call('ZADD', K.parked, now_ms, id)
+  redis.call('ZADD', K.wake, now_ms + PARKED_MS, 'retry:' .. id)
+end

@@ -1,0 +1,52 @@
+-- Part: the calls of the last time, as far as the breaker wants to know them.
+-- needs: clock, traffic
+local MOST_FAILURES = 1000
+local DIFFERENT_JOBS = 3  -- so many can't all have a fault of their own
+
+-- Answers are counted in two halves of the window: cheap, and exact enough for a share.
+local function count_answer()
+  local bucket = math.floor(now / (T.window / 2))
+  if bucket ~= T.bucket then
+    T.answers_before, T.answers, T.bucket = bucket == T.bucket + 1 and T.answers or 0, 0, bucket
+  end
+  T.answers = T.answers + 1
+  redis.call('HSET', K.traffic, 'bucket', bucket, 'answers', T.answers, 'answers_before', T.answers_before)
+end
+
+local function answers_in_window()
+  local age = math.floor(now / (T.window / 2)) - T.bucket
+  return age == 0 and T.answers + T.answers_before or age == 1 and T.answers or 0
+end
+
+-- A failed call, as `job id:fence` with its time, in `set`; what is older than `age` is forgotten.
+local function note(set, id, fence, age)
+  redis.call('ZREMRANGEBYSCORE', set, '-inf', now_ms - age)
+  redis.call('ZADD', set, now_ms, id .. ':' .. fence)
+  redis.call('PEXPIRE', set, age)
+end
+
+local function different_jobs(set)
+  local seen, number = {}, 0
+  for _, member in ipairs(redis.call('ZRANGE', set, -MOST_FAILURES, -1)) do
+    local id = string.match(member, '^(.+):%d+$')
+    if not seen[id] then seen[id], number = true, number + 1 end
+  end
+  return number
+end
+
+local function window_ms()
+  return math.max(T.window, 10 * T.interval)
+end
+
+-- Whether an outage is out of the question: nothing but answers, for all that matters.
+local function vendor_works()
+  local failed = redis.call('ZCOUNT', K.failures, now_ms - window_ms(), '+inf')
+  return T.tripped == '' and answers_in_window() >= math.max(T.failures, 2 * failed / T.share)
+end
+
+-- Too many failed, and it can't be one job's own fault: what certainly is the vendor's (`sure`), or different jobs.
+local function vendor_is_down(sure)
+  local failed = redis.call('ZCARD', K.failures)
+  if failed < T.failures or failed < T.share * (failed + answers_in_window()) then return false end
+  return sure or different_jobs(K.failures) >= DIFFERENT_JOBS
+end

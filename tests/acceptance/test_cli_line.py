@@ -1,0 +1,199 @@
+"""The line to the vendor as a user sees and handles it: pause, resume, status without an id, doctor, metrics."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from factories import claim, make_request, submit, wait_until
+from swapjobs import JobState, SwapClient, keys
+from swapjobs.lifecycle import Event
+from swapjobs.line import COUNTS
+from swapjobs.settings import WorkerSettings
+from swapsandbox.redis_server import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from conftest_acceptance import Program, Sandbox
+    from swapjobs.store import JobStore
+
+Cli = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def seen(swapjobs_cli: Cli) -> Callable[[], Any]:
+    """What `swapjobs status --json` says now."""
+
+    def ask() -> Any:
+        status, told = swapjobs_cli("status", "--json")
+        assert (status, told.count("\n")) == (0, 1)
+        return json.loads(told)
+
+    return ask
+
+
+def trip(store: JobStore, says: str) -> None:
+    """Let the calls of five jobs fail."""
+    claimed = [claim(store, submit(store)) for _ in range(5)]
+    for each in claimed:
+        store.apply(each, Event.WAIT, patch={"attempts": 1, "step": "send"}, wake="retry", delay_s=20, says=says)
+
+
+def let_the_dispatcher_look(client: SwapClient) -> None:
+    """Return when the worker has looked for work again and again, for a second."""
+    redis = client._store.redis  # noqa: SLF001 - no user needs to know
+
+    def last_look() -> int:
+        return int(str(redis.hget(keys.traffic(), "dispatched_at") or 0))
+
+    first = wait_until(last_look)
+    wait_until(lambda: last_look() > first + 1000)
+
+
+def check(output: str, name: str) -> dict[str, Any]:
+    """Return the first check of that name."""
+    return next(check for check in json.loads(output)["checks"] if check["name"] == name)
+
+
+def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[], Any], store: JobStore) -> None:
+    for _ in range(3):
+        submit(store, priority="bulk")
+    status, told = swapjobs_cli("status")
+    rows = ["line         open", "calls        0 in flight", "interactive  0 in line", "bulk         3 in line"]
+    assert (status, told.splitlines()) == (0, [*rows, "webhooks     0 in line"])
+    status, told = swapjobs_cli("pause", COLUMNS="20")
+    assert status == 0
+    first, remedy, *_ = told.splitlines()
+    assert re.fullmatch(r"line         closed since \d\d:\d\d:\d\d UTC \(\d+ s\): paused by hand", first)
+    assert remedy == "to do        swapjobs resume"
+    paused = seen()
+    assert (paused["state"], paused["reason"], paused["next_probe_at"]) == ("closed", "paused", None)
+    assert datetime.fromisoformat(paused["since"]) <= datetime.fromisoformat(paused["as_of"])
+    assert paused["since"].endswith("Z")
+    assert paused["in_line"] == {"interactive": 0, "bulk": 3, "webhooks": 0}
+    status, told = swapjobs_cli("pause", "--json")
+    assert (status, json.loads(told)["since"]) == (0, paused["since"])
+    line = check(swapjobs_cli("doctor", "--json")[1], "line")
+    assert (line["state"], line["remedy"]) == ("warning", "swapjobs resume")
+    assert swapjobs_cli("resume")[1].startswith("line         open\n")
+    assert seen()["state"] == "open"
+    assert check(swapjobs_cli("doctor", "--json")[1], "line")["state"] == "ok"
+
+
+@pytest.mark.usefixtures("worker")
+def test_while_the_line_is_paused_no_call_is_made_and_a_running_one_ends(
+    client: SwapClient, vendor: Sandbox, swapjobs_cli: Cli
+) -> None:
+    vendor.faults("latency:ms=1000,count=1")
+    running = client.submit(make_request())
+    wait_until(lambda: vendor.get("stats")["in_flight"] == 1)
+    assert swapjobs_cli("pause")[0] == 0
+    waiting = [client.submit(make_request()) for _ in range(5)]
+    assert client.wait(running.id, 20).state is JobState.SUCCEEDED
+    let_the_dispatcher_look(client)
+    assert vendor.get("stats")["calls"] == 1
+    assert [client.get(job.id).state for job in waiting] == [JobState.QUEUED] * 5
+    assert swapjobs_cli("resume")[0] == 0
+    assert [client.wait(job.id, 20).state for job in waiting] == [JobState.SUCCEEDED] * 5
+    assert vendor.get("stats")["calls"] == 6
+
+
+def test_a_pause_outlives_a_killed_redis_and_a_new_worker(
+    program: Callable[..., Program],
+    environment: dict[str, str],
+    swapjobs_cli: Cli,
+    seen: Callable[[], Any],
+    vendor: Sandbox,
+    tmp_path: Path,
+) -> None:
+    with EmbeddedRedis(tmp_path / "own-redis") as server:
+        environment["SWAPJOBS_REDIS_URL"] = server.url
+        assert swapjobs_cli("pause")[0] == 0
+        paused = seen()
+        assert server.process is not None
+        server.process.kill()
+        server.process.wait()
+        status, told = swapjobs_cli("pause")
+        assert (status, told.count("\n")) == (4, 1)
+        assert told.startswith("error (queue_unavailable) Redis cannot be reached: ")
+        server.start()
+        program("celery", "-A", "swapworker.app", "worker", "-l", "info").wait_for("ready.")
+        assert seen() | {"as_of": paused["as_of"]} == paused
+        with SwapClient(WorkerSettings(redis_url=server.url)) as client:
+            job = client.submit(make_request())
+            let_the_dispatcher_look(client)
+            assert client.get(job.id).state is JobState.QUEUED
+            assert vendor.get("stats")["calls"] == 0
+            assert swapjobs_cli("resume")[0] == 0
+            assert client.wait(job.id, 20).state is JobState.SUCCEEDED
+
+
+@pytest.mark.usefixtures("worker")
+def test_an_outage_shows_everywhere_and_passes(
+    client: SwapClient, vendor: Sandbox, swapjobs_cli: Cli, seen: Callable[[], Any]
+) -> None:
+    vendor.faults("http_503")
+    ids = [str(item.id) for item in client.submit_many(make_request().model_dump() for _ in range(20))]
+    wait_until(lambda: client.line().reason == "vendor_outage")
+    line = seen()
+    assert (line["state"], line["reason"]) == ("closed", "vendor_outage")
+    assert line["since"] < line["next_probe_at"]
+    told = swapjobs_cli("status")[1]
+    assert re.match(r"line         closed since \d\d:\d\d:\d\d UTC \(\d+ s\): vendor_outage; ", told)
+    told = swapjobs_cli("doctor")[1]
+    assert re.search(r"\nwarning  line            closed since .+: vendor_outage; .+\n +-> nothing: jobs wait", told)
+    assert "ok       so far          1 times the line was closed by failing calls\n" in told
+    metrics = swapjobs_cli("metrics")[1]
+    assert 'swapjobs_line_closed{reason="vendor_outage"} 1.0\n' in metrics
+    assert "swapjobs_outages_total 1.0\n" in metrics
+    vendor.faults()
+    assert swapjobs_cli("resume")[0] == 0
+    wait_until(lambda: client.line().state == "open")
+    assert {client.wait(id_, 30).state for id_ in ids} == {JobState.SUCCEEDED}
+
+
+@pytest.mark.parametrize(
+    ("says", "remedy"),
+    [
+        ("credentials_rejected", "correct SWAPJOBS_API_KEY_*, restart workers, then swapjobs resume"),
+        ("quota_exhausted", "get new quota from the vendor, then swapjobs resume"),
+    ],
+)
+def test_the_doctor_says_what_to_do_about_a_refused_account(
+    says: str, remedy: str, store: JobStore, swapjobs_cli: Cli, seen: Callable[[], Any]
+) -> None:
+    trip(store, says)
+    status, told = swapjobs_cli("doctor", "--json")
+    line = check(told, "line")
+    assert (status, line["state"], line["remedy"]) == (0, "warning", remedy)
+    assert re.search(rf": {says}; next probe in [456] s$", line["found"])
+    assert swapjobs_cli("resume")[1].splitlines()[0].endswith(f": {says}; a probe is due")
+    now = seen()
+    assert (now["reason"], now["next_probe_at"] <= now["as_of"]) == (says, True)
+
+
+def test_the_doctor_and_the_metrics_tell_every_count(store: JobStore, swapjobs_cli: Cli) -> None:
+    for number, name in enumerate(COUNTS, 1):
+        store.redis.hset(keys.traffic(), f"count:{name}", number)
+    status, told = swapjobs_cli("doctor", "--json")
+    counts = [each["found"] for each in json.loads(told)["checks"] if each["name"] == "so far"]
+    assert counts == [f"{number} {meaning}" for number, meaning in enumerate(COUNTS.values(), 1)]
+    status, told = swapjobs_cli("metrics")
+    assert status == 0
+    values = {sample.name: sample.value for each in text_string_to_metric_families(told) for sample in each.samples}
+    assert [values[f"swapjobs_{name}_total"] for name in COUNTS] == list(range(1, len(COUNTS) + 1))
+
+
+@pytest.mark.parametrize("command", ["status", "pause", "resume", "metrics"])
+def test_without_redis_it_is_told_in_one_line_and_nothing_is_printed(command: str, swapjobs_cli: Cli) -> None:
+    """Nothing on standard output: `metrics` must not leave an empty file where the last good one was."""
+    status, told = swapjobs_cli(command, SWAPJOBS_REDIS_URL="redis://127.0.0.1:1/0")
+    assert (status, told.count("\n")) == (4, 1)
+    assert told.startswith("error (queue_unavailable) Redis cannot be reached: ")

@@ -1,0 +1,81 @@
+"""What the traffic hash means to a person: the state of the line, in fields and in words."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from swapjobs import Line
+from swapjobs.cli.line import TO_DO, print_line, told
+from swapjobs.line import Look, Why
+from swapjobs.scripts import MAX_PAUSE_MS
+
+NOW_MS = 1_800_000_000_000  # 2027-01-15, 08:00:00 UTC
+NOBODY = {"interactive": 0, "bulk": 0, "webhooks": 0}
+
+
+def line(*, probing: bool = False, **fields: float | str) -> Line:
+    """Return the line for these fields of the traffic hash."""
+    return Look({name: str(value) for name, value in fields.items()}, NOW_MS, NOBODY, probing=probing).line
+
+
+def tripped(why: str = "vendor_outage", seconds: float = 240, probe_in_s: float = 3, **fields: Any) -> Line:
+    times = {"tripped_at": NOW_MS - seconds * 1000, "probe_at": NOW_MS + probe_in_s * 1000}
+    return line(tripped=why, **{**times, **fields})
+
+
+def test_before_the_first_worker_it_is_open() -> None:
+    assert line() == Line(as_of=line().as_of, state="open", in_flight=0, in_line=NOBODY)
+    assert told(line()) == "open"
+
+
+def test_after_a_reset_it_is_open_as_before() -> None:
+    assert (
+        line(tripped="", probe="", tripped_at=NOW_MS - 9, probe_at=NOW_MS, reset_at=NOW_MS - 5000, ramp=5000) == line()
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (line(held=NOW_MS - 61_000), "closed since 07:58:59 UTC (61 s): paused by hand"),
+        (line(held=NOW_MS - 10 * 3_600_000), "closed since 2027-01-14 22:00:00 UTC (10 h): paused by hand"),
+        (line(held=NOW_MS - 5 * 86_400_000), "closed since 2027-01-10 08:00:00 UTC (5 days): paused by hand"),
+        (line(paused_until=NOW_MS + 30_000), "closed until 08:00:30 UTC (in 30 s): rate_limit"),
+        (tripped(), "closed since 07:56:00 UTC (4 min): vendor_outage; next probe in 3 s"),
+        (tripped(probe_in_s=0), "closed since 07:56:00 UTC (4 min): vendor_outage; a probe is due"),
+        (tripped(probe_in_s=-60), "closed since 07:56:00 UTC (4 min): vendor_outage; a probe is due"),
+        (tripped(probing=True), "closed since 07:56:00 UTC (4 min): vendor_outage; a probe is under way"),
+        (tripped("quota_exhausted", 0), "closed since 08:00:00 UTC (0 s): quota_exhausted; next probe in 3 s"),
+        (line(reset_at=NOW_MS - 1000, ramp=5000), "open; the full rate is back in 4 s"),
+    ],
+)
+def test_the_state_is_told_in_plain_words(found: Line, text: str) -> None:
+    assert told(found) == text
+
+
+def test_the_users_hand_stands_before_the_breaker_and_the_breaker_before_the_vendors_pause() -> None:
+    assert tripped(held=NOW_MS).reason == "paused"
+    both = tripped(paused_until=NOW_MS + 60_000)
+    assert both.reason == "vendor_outage"
+    assert told(both).endswith("next probe in 60 s"), "the pause holds back probes too"
+
+
+def test_a_pause_is_never_told_longer_than_it_can_be() -> None:
+    """Where the clock jumped back the stored time is far away; the scripts cut it, and so does this."""
+    opens_at = line(paused_until=NOW_MS + 10 * MAX_PAUSE_MS).opens_at
+    assert opens_at is not None
+    assert opens_at.timestamp() * 1000 == NOW_MS + MAX_PAUSE_MS
+    assert line(paused_until=NOW_MS - 1).state == "open"
+
+
+@pytest.mark.parametrize("reason", get_args(Why))
+def test_for_every_reason_there_is_a_word_on_what_to_do(reason: Why, capsys: pytest.CaptureFixture[str]) -> None:
+    closed = Line(as_of=line().as_of, state="closed", reason=reason, in_flight=2, in_line={**NOBODY, "bulk": 7})
+    print_line(closed, as_json=False)
+    shown = capsys.readouterr().out.splitlines()
+    assert [text.split("  ")[0] for text in shown] == ["line", "to do", "calls", "interactive", "bulk", "webhooks"]
+    assert shown[1] == f"to do        {TO_DO[reason]}"
+    assert max(len(text) for text in shown) <= 80
+    assert shown[2:5] == ["calls        2 in flight", "interactive  0 in line", "bulk         7 in line"]

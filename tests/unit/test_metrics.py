@@ -1,0 +1,98 @@
+"""The metrics as Prometheus reads them: names, types, labels, values; and no counter of the scripts is forgotten."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+import swapjobs
+from swapjobs.line import COUNTS, Look
+from swapjobs.metrics import LineCollector, exposition
+
+NOW_MS = 1_800_000_000_000
+IN_LINE = {"interactive": 2, "bulk": 100_000, "webhooks": 3}
+TRIPPED = {
+    "interval": "200.0",
+    "tripped": "vendor_outage",
+    "tripped_at": str(NOW_MS - 5500),
+    "probe_at": str(NOW_MS + 250),
+    "in_flight": "4",
+    "count:outages": "2",
+    "count:fenced": "1",
+}
+LUA = Path(swapjobs.__file__).parent / "lua"
+
+
+def read(look: Look) -> dict[str, Any]:
+    """Return the metrics by name, as Prometheus would parse them."""
+    return {family.name: family for family in text_string_to_metric_families(exposition(look))}
+
+
+def samples(look: Look) -> dict[str, float]:
+    """Return the value of each sample by its name and label."""
+    found = [sample for family in read(look).values() for sample in family.samples]
+    return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in found}
+
+
+def test_the_metrics_of_a_closed_line() -> None:
+    assert samples(Look(TRIPPED, NOW_MS, IN_LINE)) == {
+        "swapjobs_line_open": 0,
+        "swapjobs_line_closed:paused": 0,
+        "swapjobs_line_closed:rate_limit": 0,
+        "swapjobs_line_closed:vendor_outage": 1,
+        "swapjobs_line_closed:credentials_rejected": 0,
+        "swapjobs_line_closed:quota_exhausted": 0,
+        "swapjobs_line_closed_since_timestamp_seconds": NOW_MS / 1000 - 5.5,
+        "swapjobs_next_probe_timestamp_seconds": NOW_MS / 1000 + 0.25,
+        "swapjobs_jobs_in_line:interactive": 2,
+        "swapjobs_jobs_in_line:bulk": 100_000,
+        "swapjobs_jobs_in_line:webhooks": 3,
+        "swapjobs_calls_in_flight": 4,
+        "swapjobs_rate_limit_calls_per_second": 5,
+        "swapjobs_rescued_total": 0,
+        "swapjobs_maybe_paid_twice_total": 0,
+        "swapjobs_late_success_total": 0,
+        "swapjobs_fenced_total": 1,
+        "swapjobs_outages_total": 2,
+    }
+
+
+def test_what_does_not_apply_has_no_sample() -> None:
+    """So that `time() - swapjobs_line_closed_since_timestamp_seconds` is silent while the line is open."""
+    found = samples(Look({}, NOW_MS, IN_LINE))
+    assert found["swapjobs_line_open"] == 1
+    assert not any("timestamp" in name or "rate_limit_" in name for name in found)
+    paused = samples(Look({"paused_until": str(NOW_MS + 30_000)}, NOW_MS, IN_LINE))
+    assert paused["swapjobs_line_opens_timestamp_seconds"] == NOW_MS / 1000 + 30
+    assert paused["swapjobs_line_closed:rate_limit"] == 1
+
+
+def test_names_and_types_follow_prometheus_conventions_and_each_has_its_help() -> None:
+    for name, family in read(Look(TRIPPED, NOW_MS, IN_LINE)).items():
+        assert re.fullmatch(r"swapjobs_[a-z_]+", name)
+        assert family.documentation.endswith(tuple("abcdefghijklmnopqrstuvwxyz0"))
+        assert family.type == ("counter" if name.removeprefix("swapjobs_") in COUNTS else "gauge"), name
+        # as a gauge the name says what is measured: time stamps carry their unit, no gauge looks like a counter
+        assert name.endswith("_timestamp_seconds") == ("Unix time" in family.documentation)
+
+
+def test_a_server_may_collect_again_and_again() -> None:
+    """As the gateway's /metrics will: one look for each time it is asked, none before."""
+    looks = [Look({"in_flight": "1"}, NOW_MS, IN_LINE), Look({"in_flight": "2"}, NOW_MS, IN_LINE)]
+    registry = CollectorRegistry()
+    registry.register(LineCollector(lambda: looks.pop(0)))
+    assert len(looks) == 2
+    assert registry.get_sample_value("swapjobs_calls_in_flight") == 1
+    assert registry.get_sample_value("swapjobs_calls_in_flight") == 2
+
+
+def test_every_count_of_the_scripts_is_among_the_metrics() -> None:
+    counted = {name for path in LUA.glob("*.lua") for name in re.findall(r"\bcount\('(\w+)'\)", path.read_text())}
+    assert counted == set(COUNTS)
+    unread = [text for path in LUA.glob("*.lua") for text in re.findall(r"\bcount\([^')]*\)", path.read_text())]
+    assert unread == ["count(what)"], "a count whose name the pattern above cannot read"
+    assert {f"swapjobs_{name}_total" for name in COUNTS} <= set(samples(Look({}, NOW_MS, IN_LINE)))
