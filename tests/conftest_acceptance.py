@@ -153,6 +153,8 @@ def environment(redis_url: str, vendor: Sandbox) -> dict[str, str]:
         "SWAPJOBS_RETRY_CAP_S": "1",
         "SWAPJOBS_POLL_BASE_S": "0.3",
         "SWAPJOBS_LEASE_S": "3",
+        "SWAPJOBS_BREAKER_PROBE_S": "1",
+        "SWAPJOBS_BREAKER_RAMP_S": "1",
         "SWAPJOBS_WEBHOOK_SECRETS": SECRET,
         "SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
     }

@@ -41,3 +41,11 @@ def swap(source_url: str, target_url: str, business_task_id: str) -> Any:
         return client.post(_URL, json=body).raise_for_status().json()
     finally:
         _free.append(client)
+
+
+@app.task(  # type: ignore[untyped-decorator]  # celery is untyped
+    name="swap_with_retry", autoretry_for=(httpx.HTTPError,), retry_backoff=True, retry_jitter=True, max_retries=5
+)
+def swap_with_retry(source_url: str, target_url: str, business_task_id: str) -> Any:
+    """Do the same with Celery's own retries: six calls at most, full jitter, as swapjobs' default."""
+    return swap(source_url, target_url, business_task_id)

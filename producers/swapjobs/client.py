@@ -56,8 +56,8 @@ class SwapClient:
         >>> client.wait(job.id, timeout_s=60).output_url
 
     Raises (every method):
-        QueueUnavailable: Redis cannot be reached; or, when SWAPJOBS_SUBMIT_DURABILITY is `fsync`, jobs were accepted but
-            are not known to be on its disk. To submit them again with the same business_task_id is safe.
+        QueueUnavailable: Redis cannot be reached; or, with SWAPJOBS_SUBMIT_DURABILITY=fsync, jobs were accepted but are
+            not known to be on its disk. To submit them again with the same business_task_id is safe.
     """
 
     def __init__(self, settings: CoreSettings | None = None) -> None:

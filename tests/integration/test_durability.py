@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from factories import make_request
-from swapjobs import JobState, QueueFull, QueueUnavailable, SwapClient, durability
+from swapjobs import JobState, QueueFull, QueueUnavailable, SwapClient, durability, health
 from swapjobs.settings import CoreSettings
 from swapsandbox.redis_server import EmbeddedRedis
 
@@ -96,6 +96,17 @@ def test_without_an_append_only_file_it_is_told_what_would_be_right(client: Swap
     assert "CONFIG SET appendonly yes" in str(refused.value)
     admin.config_set("appendonly", "yes")
     assert client.submit(request).id in str(refused.value)
+
+
+def test_the_doctor_knows_before(admin: redis.Redis) -> None:
+    """To producers who don't wait for the disk it is a warning."""
+    admin.config_set("appendonly", "no")
+    assert [problem.fatal for problem in health.server_problems(admin)] == [False]
+    (problem,) = health.server_problems(admin, fsync=True)
+    assert problem.fatal
+    assert "every submit fails with SWAPJOBS_SUBMIT_DURABILITY=fsync" in problem.what
+    admin.config_set("appendonly", "yes")
+    assert health.server_problems(admin, fsync=True) == []
 
 
 def test_many_wait_once_for_each_block(client: SwapClient, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,7 +154,7 @@ def test_who_comes_back_stands_before_a_hundred_thousand(store: JobStore, clock:
     began = time.process_time()
     store.wake("w", LEASE_S)
     back = {retried.job.id, polled.job.id, rescued.job.id}
-    order = []
+    order: list[str] = []
     while back - set(order):
         id_ = pop(store)
         assert id_ is not None

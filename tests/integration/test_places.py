@@ -284,7 +284,7 @@ class Fleet(RuleBasedStateMachine):
         """Let everything run to its end: nothing is stuck."""
         self.store.release_line()
         self.claims.clear()
-        for _ in range(400):
+        for _ in range(150):
             if self.drained():
                 return
         raise AssertionError("not every job is final and every webhook delivered")

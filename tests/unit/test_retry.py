@@ -203,6 +203,7 @@ def test_refused_credentials_are_charged_to_the_job_and_told_to_the_breaker() ->
         (Pending(), "answer"),
         (NotKnown(), "answer"),
         (Throttled("429"), "answer"),
+        (Throttled("503", retry_after_s=9, vendor_wide=True), "outage"),
         (TryAgain(ErrorCode.VENDOR_UNREACHABLE, "refused", vendor_wide=True), "outage"),
         (Unseen(ErrorCode.VENDOR_ERROR, "500"), "failure"),
         (Unseen(ErrorCode.INTERNAL, "a fault of ours"), ""),

@@ -19,6 +19,7 @@ OTHER = "whsec_" + base64.b64encode(b"another one of the tests, 32 b.!").decode(
 
 DEFAULTS = {
     "redis_url": "redis://127.0.0.1:6379/0",
+    "submit_durability": "memory",
     "api_url": "https://api.zhiqite.com",
     "api_key_id": None,
     "api_key_secret": None,
@@ -41,6 +42,8 @@ DEFAULTS = {
 WRONG = [
     ("REDIS_URL", "http://:hush@x.example"),
     ("REDIS_URL", "127.0.0.1:6379"),
+    ("REDIS_URL", "redis+sentinel://:hush@s1:1"),
+    ("SUBMIT_DURABILITY", "disk"),
     ("RESULT_TTL_S", "59"),
     ("RESULT_TTL_S", "a week"),
     ("API_URL", "api.example"),

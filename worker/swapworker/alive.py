@@ -39,6 +39,9 @@ class AliveStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is unt
     def stop(self, consumer: Any) -> None:
         """Tell no more; the loop has ended, so nothing more is fetched."""
         consumer.app.stopping.fetching_ended.set()
+        if consumer.task_consumer:
+            # At a clean stop: hints that no slot has begun with. After a lost connection the channel is closed already.
+            consumer.task_consumer.channel.do_restore = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -17,10 +17,10 @@ from swapjobs.client import SwapClient
 from swapjobs.errors import SettingsError
 from swapjobs.settings import WorkerSettings
 from swapworker.alive import AliveStep
-from swapworker.broker import broker_options, broker_url
+from swapworker.broker import Broker, broker_options, broker_url
 from swapworker.dispatcher import DispatcherStep
 from swapworker.progress import ProgressStep
-from swapworker.quiet import hide_bodies
+from swapworker.quiet import be_quiet
 from swapworker.stopping import Stopping
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def swap_client() -> SwapClient:
     return SwapClient(settings)
 
 
-app = Celery("swapjobs", include=["swapworker.tasks", "swapworker.control"])
+app = Celery("swapjobs", amqp=Broker, include=["swapworker.tasks", "swapworker.control"])
 app.runtime = runtime
 app.swap_client = swap_client
 app.conf.update(
@@ -65,12 +65,14 @@ app.conf.update(
         "priority_steps": list(keys.PRIORITY_STEPS),
         "socket_connect_timeout": 5,
         # A server that is gone without a word is given up after this, and not after 50 s, or never.
-        "socket_timeout": 10,
+        "socket_timeout": 5,
         "health_check_interval": 5,
         "socket_keepalive": True,
         **broker_options(settings.redis_url),
     },
     broker_connection_retry_on_startup=True,
+    # Never reached: between two tries is a second or more, and `progress.py` ends the worker sooner.
+    broker_connection_max_retries=int(settings.stall_exit_s),
     # Else a worker ends when its master is made a replica: BRPOP is then answered with UNBLOCKED or READONLY.
     broker_channel_error_retry=True,
     # With late acks and a multiplier of 1 a worker never holds more hints than it has slots.
@@ -89,14 +91,17 @@ app.conf.update(
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]  # celery is untyped
-def refuse_other_pools(sender: Any, **_: Any) -> None:
-    """Refuse a pool under which the promises would not hold, before it starts any process."""
+def check_and_trim(sender: Any, **_: Any) -> None:
+    """Refuse a pool under which the promises would not hold, before it starts any process; leave out what is no use."""
     pool = get_implementation(sender.pool_cls).__module__.rpartition(".")[2]
     if pool not in {"thread", "solo"}:
         raise SystemExit(
             f"swapjobs: pool {pool} is not supported, use threads or solo: under prefork leases cannot be renewed,"
             " under gevent and eventlet nothing is gained"
         )
+    # Workers have nothing to tell each other: it would cost a second each time Redis is back, and gossip's step fails
+    # with a traceback now and then when it goes.
+    sender.options.update(without_gossip=True, without_mingle=True)
 
 
 stopping = Stopping(runtime)
@@ -115,7 +120,7 @@ def stop(**_: Any) -> None:
     stopping.begin()
 
 
-hide_bodies()
+be_quiet()
 app.steps["worker"].add(DispatcherStep)
 app.steps["worker"].add(ProgressStep)
 app.steps["consumer"].add(AliveStep)

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import redis
-
 from swapjobs.claims import NotClaimed
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
 from swapworker.decision import Decision
+from swapworker.in_hand import REDIS_AWAY, written
 from swapworker.outcome import Outcome, Unseen
 from swapworker.retry import decide
 
@@ -35,13 +34,6 @@ logger = logging.getLogger(__name__)
 
 # A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
 MAX_LATENESS_S: Final = 0.1
-# Redis is away, starting, or full: a result in hand is kept and written later.
-_REDIS_AWAY: Final = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-)
 # Then a claim that was on its way when the worker began to leave is known.
 _CLAIM_UNDER_WAY_S: Final = 0.1
 
@@ -123,7 +115,10 @@ class Attempts:
         if claim.wait_s > round_trip_s:
             if self._stopping.wait(claim.wait_s - round_trip_s):
                 return "the worker stops"
-            answer = self._store.confirm(claim)
+            try:
+                answer = self._store.confirm(claim)
+            except REDIS_AWAY:
+                return "Redis cannot be reached"
             if answer != "ok":
                 return answer
         time.sleep(max(due - time.monotonic(), 0))
@@ -146,28 +141,24 @@ class Attempts:
         return self._vendor.swap(request.tool, {**body, "businessTaskId": vendor_id})
 
     def _write(self, claim: Claim, decision: Decision) -> Report:
-        """Write the decision; while Redis is away the result is kept in hand, it may be paid for.
+        """Write the decision, it may be paid for; while Redis is away it is kept in hand.
 
-        It occupies its slot meanwhile, so that no more are kept than there are slots; the fence judges it in the end.
+        Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
         """
-        while True:
-            try:
-                written = self._store.apply(
-                    claim,
-                    decision.event,
-                    patch=decision.patch,
-                    entry=decision.entry,
-                    wake=decision.wake,
-                    delay_s=decision.delay_s,
-                    pause_s=decision.pause_s,
-                    says=decision.says,
-                    step_if_spared=decision.step_if_spared,
-                )
-            except _REDIS_AWAY:
-                # Writing twice does no harm: the fence and the state refuse the second.
-                time.sleep(0.2 + self._random())
-            else:
-                return Report(claim.job.id, decision, written)
+        answer = written(
+            lambda: self._store.apply(
+                claim,
+                decision.event,
+                patch=decision.patch,
+                entry=decision.entry,
+                wake=decision.wake,
+                delay_s=decision.delay_s,
+                pause_s=decision.pause_s,
+                says=decision.says,
+                step_if_spared=decision.step_if_spared,
+            )
+        )
+        return Report(claim.job.id, decision, answer)
 
 
 def vendor_id_of(claim: Claim, settings: WorkerSettings) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from swapjobs import record
 from swapjobs.models import WebhookEvent
+from swapworker.in_hand import written
 from swapworker.webhooks.schedule import next_delay
 
 if TYPE_CHECKING:
@@ -89,7 +90,9 @@ class Deliveries:
             duration_ms=delivery.duration_ms,
             reason=delivery.reason,
         )
-        self._store.settle_delivery(claim, state, status=delivery.status, entry=tried, delay_s=again_s or 0)
+        written(
+            lambda: self._store.settle_delivery(claim, state, status=delivery.status, entry=tried, delay_s=again_s or 0)
+        )
         return Tried(state, delivery.reason, again_s)
 
 

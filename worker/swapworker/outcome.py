@@ -65,10 +65,11 @@ class NotKnown:
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
-    """The vendor says: too fast. The whole fleet pauses; nothing is charged to the job."""
+    """The vendor says: not so fast, or (`vendor_wide`) not now. The fleet pauses; nothing is charged to the job."""
 
     message: str
     retry_after_s: float | None = None
+    vendor_wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,5 +94,7 @@ def says_of_vendor(outcome: Outcome) -> Says:
             return ""  # our own fault
         case TryAgain() | Unseen():
             return "outage" if outcome.vendor_wide else "failure"
+        case Throttled(vendor_wide=True):
+            return "outage"
         case _:
             return "answer"

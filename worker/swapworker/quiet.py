@@ -1,4 +1,7 @@
-"""Keeps a plain Celery producer's arguments out of logs, events and dashboards: they may hold signed URLs."""
+"""Keeps a plain Celery producer's arguments out of logs, events and dashboards: they may hold signed URLs.
+
+And out of the log what would only be noise there.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +43,15 @@ class NoBodies(logging.Filter):
         return True
 
 
-def hide_bodies() -> None:
-    """Install the filter where Celery logs unknown tasks and messages."""
+class NoAdvice(logging.Filter):
+    """Drops Celery's advice, at every lost connection, about a setting that is set."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep every other warning."""
+        return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
+
+
+def be_quiet() -> None:
+    """Install the filters where Celery logs unknown tasks and messages, and where it gives advice."""
     logging.getLogger("celery.worker.consumer.consumer").addFilter(NoBodies())
+    logging.getLogger("py.warnings").addFilter(NoAdvice())

@@ -48,7 +48,7 @@ _THROTTLED_PAUSE_S: Final = 1.0
 
 def decide(outcome: Outcome, claim: Claim, settings: WorkerSettings, random: Callable[[], float]) -> Decision:
     """Turn what one request came to into what is written."""
-    nothing_begun = claim.step == "send" and isinstance(outcome, TryAgain | AccountRefused)
+    nothing_begun = claim.step == "send" and isinstance(outcome, TryAgain | AccountRefused | Throttled)
     return replace(
         _choose(outcome, claim, settings, random),
         says=says_of_vendor(outcome),

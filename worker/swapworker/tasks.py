@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import logging
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from celery.exceptions import Ignore, Retry
+from celery.exceptions import Ignore, Reject, Retry
 
 from swapjobs import hints
 from swapjobs.claims import NotClaimed
-from swapjobs.errors import IdempotencyConflict, InvalidRequest
+from swapjobs.errors import IdempotencyConflict, InvalidRequest, QueueFull
 from swapjobs.lifecycle import Event, JobState
 from swapjobs.models import SwapRequest
 from swapworker.app import app, runtime
 from swapworker.backend import SwapFailed, VendorTrouble, WebhookUndelivered
+from swapworker.in_hand import REDIS_AWAY, written
 from swapworker.quiet import QuietTask
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from swapworker.attempt import Report
 
 logger = logging.getLogger(__name__)
+
+_FULL_PAUSE_S: Final = 1.0
 
 
 @app.task(name=hints.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]  # celery is untyped
@@ -27,14 +34,16 @@ def swap(self: Any, **request: Any) -> str:
     """Make an attempt at the job of this hint; with a request, as plain Celery producers send it, record it first."""
     if request:
         return _record(self.request.id, request)
-    report = runtime().attempts.run(self.request.id)
+    with _redis_may_be_away():
+        report = runtime().attempts.run(self.request.id)
     return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(self, report)
 
 
 @app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]  # celery is untyped
 def deliver(self: Any) -> str:
     """Try to deliver the webhook of this hint's job."""
-    tried = runtime().deliveries.run(self.request.id.removesuffix(hints.WEBHOOK_SUFFIX))
+    with _redis_may_be_away():
+        tried = runtime().deliveries.run(self.request.id.removesuffix(hints.WEBHOOK_SUFFIX))
     if tried is None:
         raise Ignore
     if tried.state == "delivered":
@@ -44,12 +53,27 @@ def deliver(self: Any) -> str:
     raise Retry(tried.reason, exc=VendorTrouble(tried.reason), when=tried.again_s)
 
 
+@contextmanager
+def _redis_may_be_away() -> Iterator[None]:
+    """Let a hint go that could not be used; the dispatcher sends it again, or its lease runs out."""
+    try:
+        yield
+    except REDIS_AWAY as error:
+        why = f"Redis cannot be reached: {type(error).__name__}"
+        raise Retry(why, exc=VendorTrouble(why), when=None) from None
+
+
 def _record(task_id: str, request: dict[str, Any]) -> str:
-    store = runtime().store
-    submission = store.submit([SwapRequest.parse(request)])[0]
+    store, parsed = runtime().store, SwapRequest.parse(request)
+    try:
+        submission = written(lambda: store.submit([parsed])[0])
+    except QueueFull:
+        # Nobody else has it, and nobody can be told: back to the queue's end, without haste.
+        time.sleep(_FULL_PAUSE_S)
+        raise Reject("Redis is nearly full", requeue=True) from None
     if submission.outcome == "conflict":
         raise IdempotencyConflict
-    store.name_also(task_id, str(submission.id))
+    written(lambda: store.name_also(task_id, str(submission.id)))
     return f"recorded as job {submission.id}"
 
 

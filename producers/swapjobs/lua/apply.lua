@@ -17,10 +17,12 @@ if job.claims > fence then
 end
 if job.claims < fence then remember(id, job, fence) end
 if not MOVES[event][job.state] then
-  local paid_anyway = event == 'succeed' and (job.state == STATE.cancelled or job.state == STATE.expired)
-  if not paid_anyway then return job.state == TARGET[event] and 'ok' or job.state end  -- ok: told twice
+  local stopped = job.state == STATE.cancelled or job.state == STATE.expired
+  -- known now: a retry need not ask what became of this call
+  if stopped and event == 'fail' then redis.call('HSET', K.job .. id, 'step', 'send') end
+  if not (stopped and event == 'succeed') then return job.state == TARGET[event] and 'ok' or job.state end  -- ok: told twice
+  -- paid for all the same; a retry will ask for it, and get it for nothing
   if entry ~= '' then add_to_history(id, entry) end
-  redis.call('HSET', K.job .. id, 'step', 'send')  -- its outcome is known now
   count('late_success')
   return 'late'
 end

@@ -4,18 +4,18 @@ local FEWEST, MOST, AHEAD_MS = 8, 512, 2000
 
 -- As many hints as were taken in the last 2 s or so: enough for every worker, not so many that they grow old.
 local function runway_length(kind)
-  local pace = tonumber(redis.call('HGET', K.traffic, 'pace:' .. kind) or nil)
+  local pace = T['pace:' .. kind]
   if not pace or pace <= 0 then return FEWEST end
   return math.min(math.max(math.ceil(AHEAD_MS / pace), FEWEST), MOST)
 end
 
 -- Told at every claim: the mean gap between two of them, in ms.
 local function keep_pace(kind)
-  local last = tonumber(redis.call('HGET', K.traffic, 'claim:' .. kind) or nil) or now
-  local pace = tonumber(redis.call('HGET', K.traffic, 'pace:' .. kind) or nil) or 1000
-  pace = pace + (math.min(math.max(now - last, 0), 10000) - pace) / 16
+  local last, pace = T['claim:' .. kind] or now, T['pace:' .. kind] or 1000
+  pace = math.max(pace + (math.min(math.max(now - last, 0), 10000) - pace) / 16, 0.1)
+  T['pace:' .. kind] = pace
   redis.call('HSET', K.traffic, 'claim:' .. kind, string.format('%.3f', now), 'pace:' .. kind,
-             string.format('%.3f', math.max(pace, 0.1)))
+             string.format('%.3f', pace))
 end
 
 local function send_hint(lane, id)

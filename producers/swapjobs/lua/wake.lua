@@ -1,12 +1,12 @@
 -- The dispatcher's step: handle what is due, publish lost hints again, refill. One worker at a time does it.
--- include: clock, line, traffic, rate, refill, finish, jump
+-- include: clock, line, traffic, rate, refill, finish, jump, memory
 -- flags: allow-oom
 -- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried to
 --   before (stayed, or new)
 -- Returns {members handled, ms until the next look}; {-1, 0} where another worker's dispatcher is at work.
-local LEADER_MS, GAP_MS, JUMP_MS, STALE_HINT_MS, TICK_MS, FULL = 2000, 5000, 1000, 5000, 250, 0.9
+local LEADER_MS, GAP_MS, JUMP_MS, STALE_HINT_MS, TICK_MS = 2000, 5000, 1000, 5000, 250
 local leader = redis.call('GET', K.dispatcher)
-local last = tonumber(redis.call('HGET', K.traffic, 'dispatched_at') or nil) or now
+local last = T.dispatched_at or now
 -- by the time as well: where the clock was put back, the key would outlive its holder for as long
 if leader and leader ~= ARGV[1] and now >= last and now - last < LEADER_MS then return {-1, 0} end
 redis.call('SET', K.dispatcher, ARGV[1], 'PX', LEADER_MS)
@@ -14,19 +14,16 @@ redis.call('HSET', K.traffic, 'dispatched_at', now_ms)
 
 -- After a gap in which workers could not renew (Redis was down or frozen, the clock moved) every lease gets one more. A
 -- gap in which there was no worker at all needs none: who comes new to a server that ran through it sees that.
-local gap = now - last > GAP_MS and (ARGV[4] == 'stayed' or T.epoch_at > last)
-if gap or last - now > JUMP_MS then redis.call('HSET', K.traffic, 'grace_until', math.floor(now + ARGV[2])) end
-local grace_until = math.min(tonumber(redis.call('HGET', K.traffic, 'grace_until') or nil) or 0, now + ARGV[2])
+local gap = now - last > math.min(GAP_MS, ARGV[2] / 2) and (ARGV[4] == 'stayed' or T.epoch_at > last)
+if gap or last - now > JUMP_MS then
+  T.grace_until = math.floor(now + ARGV[2])
+  redis.call('HSET', K.traffic, 'grace_until', T.grace_until)
+end
+local grace_until = math.min(T.grace_until or 0, now + ARGV[2])
 
 if last - now > JUMP_MS then move_times(now - last) end
 
--- New jobs are refused while there is still room to finish those that are accepted.
-if math.floor(now_ms / 1000) ~= math.floor(last / 1000) then
-  local memory = redis.call('INFO', 'memory')
-  local used, most = string.match(memory, 'used_memory:(%d+)'), tonumber(string.match(memory, 'maxmemory:(%d+)'))
-  local full = most > 0 and tonumber(used) > FULL * most and 1 or 0
-  if full ~= T.full then redis.call('HSET', K.traffic, 'full', full) end
-end
+if math.floor(now_ms / 1000) ~= math.floor(last / 1000) then look_at_memory() end
 
 local function back_in_line(id, job)
   if MOVES.start[job.state] then stand_in_line(job.priority, job.tenant, id, true) end

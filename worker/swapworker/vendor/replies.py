@@ -134,7 +134,7 @@ def _read_account(reply: Reply, number: str, envelope: Envelope | None, now: dat
     if number in {"429", "503"}:
         wait_s = retry_after_s(reply.headers, now)
         if number == "429" or wait_s is not None:
-            return Throttled(_message(number, envelope), wait_s)
+            return Throttled(_message(number, envelope), wait_s, vendor_wide=number == "503")
     if number == "402" or speaks_of_quota(text):
         return AccountRefused(ErrorCode.QUOTA_EXHAUSTED, _message(number, envelope))
     if number in {"401", "403"}:
