@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from swapjobs import SwapRequest
 from swapjobs.claims import Claim
-from swapjobs.store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from swapjobs.store import JobStore
 
 T = TypeVar("T")
 _numbers = itertools.count(1)

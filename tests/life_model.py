@@ -1,4 +1,4 @@
-"""A plain model of a job's life, in a page: what each operation must answer, and which changes may happen by themselves."""
+"""A plain model of a job's life: what each operation must answer, and which changes may happen by themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Life:
         if verdict == "outage":
             self.state = after(self.state, Event.HOLD) or JobState.RUNNING
         else:
-            assert verdict in OBSTACLES or verdict == self.state or verdict == JobState.EXPIRED, verdict
+            assert verdict in OBSTACLES or verdict in (self.state, JobState.EXPIRED), verdict
 
     def applied(self, fence: int, event: Event, wake: str, answer: str) -> None:
         """An attempt wrote what it came to; `answer` must be the right one."""

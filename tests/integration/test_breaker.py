@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING
 
@@ -152,7 +153,7 @@ def test_each_probe_is_another_jobs_and_the_pauses_grow_to_their_cap(store: JobS
         times.append(clock.now_s)
         assert fail(store, probe) == "spared"
     assert len(set(probes)) == 12
-    pauses = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
+    pauses = [later - sooner for sooner, later in itertools.pairwise(times)]
     assert pauses == pytest.approx([2, 4, *[5] * 9], abs=0.5)
 
 

@@ -12,10 +12,11 @@ from factories import claim, make_request, submit
 from swapjobs import SwapClient, keys
 from swapjobs.claims import Claim, NotClaimed
 from swapjobs.line import look
-from swapjobs.store import JobStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from swapjobs.store import JobStore
 
 
 def test_everybody_who_waits_is_counted_by_lane(store: JobStore, client: SwapClient) -> None:

@@ -1,4 +1,4 @@
-"""Random interleavings of everything that touches the records, against a plain model and the rules that hold after each.
+"""Random interleavings of everything that touches the records, against a plain model and rules that always hold.
 
 The rules: an unfinished job stands in exactly one place (a line, the register of hints that are out, the wake-up set);
 so does a pending webhook; the calls in flight are counted rightly; whoever has a line has a turn; what is final and

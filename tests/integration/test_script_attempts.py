@@ -14,11 +14,11 @@ from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
 from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import JobStore
 from swapworker.delivery import event_of, message_id
 
 if TYPE_CHECKING:
     from swapjobs.lifecycle import Event as EventType
+    from swapjobs.store import JobStore
 
 LEASE_S = 30
 
