@@ -171,6 +171,9 @@ def program(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
         return program
 
     yield start
+    for each in started:  # all at once: it takes a second or so
+        if each.process.poll() is None:
+            each.process.terminate()
     for each in reversed(started):
         each.__exit__()
 

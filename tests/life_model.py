@@ -55,12 +55,13 @@ class Life:
         assert answer == ("ok" if self.state not in FINAL else self.state)
         self.state = after(self.state, Event.CANCEL) or self.state
 
-    def retried(self, answer: str) -> None:
+    def retried(self, answer: str, fence: int) -> None:
         """The user asked for another round; what the old one still brings must be fenced off."""
         target = after(self.state, Event.RETRY)
         assert answer == ("ok" if target else self.state)
         if target:
-            self.state, self.fence, self.verdict = target, self.fence + 1, False
+            assert fence > self.fence, "what the old round still brings is fenced off"
+            self.state, self.fence, self.verdict = target, fence, False
 
     def seen(self, state: JobState, now: float) -> None:
         """Take in a state that the dispatcher, or another job's answer, may have brought about by itself."""

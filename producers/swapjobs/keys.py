@@ -80,13 +80,18 @@ def traffic() -> str:
 
 
 def failures() -> str:
-    """Sorted set of `job id:fence`, score = when that call failed (ms). TTL: the breaker's window."""
+    """Sorted set of `job id:fence:charged`, score = when that call failed (ms). TTL: minutes."""
     return f"{PREFIX}failures"
 
 
 def refused() -> str:
     """The same for calls whose credentials or quota were refused since the last success. TTL: one hour."""
     return f"{PREFIX}refused"
+
+
+def probes() -> str:
+    """Set of the jobs that probe a closed line now. No TTL: gone when the line opens."""
+    return f"{PREFIX}probes"
 
 
 def parked() -> str:

@@ -34,6 +34,7 @@ _KEYS: Final = {
     "failures": keys.failures(),
     "refused": keys.refused(),
     "parked": keys.parked(),
+    "probes": keys.probes(),
     "dispatcher": keys.dispatcher(),
     "finished": keys.finished(""),
 }

@@ -148,6 +148,8 @@ class JobStore:
             "window": settings.breaker_window_s * 1000,
             "failures": settings.breaker_failures,
             "share": settings.breaker_share,
+            # long enough for so many calls that hang, one after the other
+            "remembered": int(2000 * settings.breaker_failures * max(settings.call_timeout_s, 30)),
             "probe_most": settings.breaker_probe_s * 1000,
             "ramp": settings.breaker_ramp_s * 1000,
         }

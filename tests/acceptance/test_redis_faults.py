@@ -11,7 +11,6 @@ import pytest
 
 from factories import make_request, wait_until
 from fleet import WORKER, all_is_well, all_succeeded, count, in_flight, submit
-from swapjobs import SwapClient
 from swapjobs.errors import QueueFull
 from swapjobs.settings import Rate, WorkerSettings
 from swapsandbox.redis_server import EmbeddedRedis
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest_acceptance import Program, Sandbox
+    from swapjobs import SwapClient
     from swapjobs.store import JobStore
 
 LEASE_S: Final = 3.0  # of `environment`
@@ -84,15 +84,12 @@ def test_work_goes_on_by_itself_after_an_outage(
     """The results that came meanwhile are in hand: nothing that was called is asked for."""
     vendor.faults("latency:ms=400")
     worker = program(*WORKER, "w@%h").wait_for("ready.")
-    ids = submit(client, 80)
-    wait_until(lambda: vendor.get("stats")["billed"] >= 20)
+    ids = submit(client, 50)
+    wait_until(lambda: vendor.get("stats")["billed"] >= 15)
     fault(server, seconds)
-    back_at = time.monotonic()
     calls = vendor.get("calls")
     wait_until(lambda: len(vendor.get("calls")) > len(calls), deadline_s=5, what="a new call")
-    print(f"FIGURE {fault.__name__} {seconds}: next call after {time.monotonic() - back_at:.2f}")
     all_succeeded(client, ids)
-    print(f"FIGURE {fault.__name__} {seconds}: all after {time.monotonic() - back_at:.2f}", vendor.get("stats"))
     called = {call["business_id"] for call in calls}
     assert not [call for call in vendor.get("calls") if call["kind"] == "query" and call["business_id"] in called]
     all_is_well(store, vendor, ids)
@@ -103,7 +100,7 @@ def test_leases_and_results_outlast_an_outage_longer_than_the_lease(
     server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
 ) -> None:
     """Half of the calls end while Redis is down, half go on for longer; no worker takes another's job for lost."""
-    vendor.faults("latency:ms=2000,share=0.5", "latency:ms=3000", "latency:ms=4000,share=0.5")
+    vendor.faults("latency:ms=2000", "latency:ms=4000,share=0.5")
     workers = [program(*WORKER, f"{name}@%h", SWAPJOBS_CALL_TIMEOUT_S="20") for name in ("one", "two")]
     for worker in workers:
         worker.wait_for("ready.")
@@ -120,20 +117,19 @@ def test_leases_and_results_outlast_an_outage_longer_than_the_lease(
         quiet(worker)
 
 
+@pytest.mark.usefixtures("server")
 def test_connections_cut_again_and_again_cost_no_job(
-    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=200")
     worker = program(*WORKER, "w@%h").wait_for("ready.")
-    ids = submit(client, 80)
+    ids = submit(client, 60)
     wait_until(lambda: vendor.get("stats")["billed"] >= 10)
     for _ in range(10):
         for kind in ("normal", "pubsub"):
             store.redis.client_kill_filter(_type=kind, skipme=True)
         pause(0.25)
-    cut_at = time.monotonic()
     all_succeeded(client, ids)
-    print(f"FIGURE cut: all after {time.monotonic() - cut_at:.2f}", vendor.get("stats"), count(store, "rescued"))
     all_is_well(store, vendor, ids)
     quiet(worker)
 
@@ -148,19 +144,15 @@ def test_a_half_dead_network_costs_no_job(
         ids = submit(client, 60)
         wait_until(lambda: vendor.get("stats")["billed"] >= 10)
         network.freeze()
-        pause(2 * LEASE_S)
+        pause(LEASE_S + 2)
         network.thaw()
-        back_at = time.monotonic()
         calls = vendor.get("stats")["calls"]
         wait_until(lambda: vendor.get("stats")["calls"] > calls)
-        print(f"FIGURE proxy: next call after {time.monotonic() - back_at:.2f}")
         network.refuse()
         store.redis.client_kill_filter(_type="normal", skipme=True)
-        pause(LEASE_S)
+        pause(2)
         network.accept()
-        back_at = time.monotonic()
         all_succeeded(client, ids)
-        print(f"FIGURE proxy: all after {time.monotonic() - back_at:.2f}", vendor.get("stats"), count(store, "rescued"))
         all_is_well(store, vendor, ids)
         quiet(worker)
 
@@ -178,20 +170,18 @@ def test_a_worker_whose_redis_does_not_come_back_ends_by_itself_or_when_told(
     gone_at = time.monotonic()
     left.wait_for("Connection to broker lost")
     told.send(signal.SIGTERM)
-    told.send(signal.SIGTERM)
-    assert told.process.wait(8) == 0
-    told.wait_for("could be handed back")
-    print(f"FIGURE told: exit after {time.monotonic() - gone_at:.2f}")
+    told.wait_for("hutdown")
+    assert told.end(signal.SIGTERM, deadline_s=8) == 0
+    assert "nothing could be handed back" in told.output
     assert left.process.wait(15) == 1
     assert 9 < time.monotonic() - gone_at < 14
-    print(f"FIGURE left: exit after {time.monotonic() - gone_at:.2f}")
     left.wait_for("could not reach Redis (SWAPJOBS_STALL_EXIT_S); the worker ends, to be started again")
     assert "Traceback" not in left.output + told.output
 
 
+@pytest.mark.usefixtures("server")
 @pytest.mark.parametrize("share", [1.05, 0.9], ids=["nearly full", "full"])
 def test_a_full_redis_takes_no_new_jobs_and_finishes_the_old_ones(
-    server: EmbeddedRedis,
     program: Callable[..., Program],
     client: SwapClient,
     store: JobStore,
@@ -205,29 +195,28 @@ def test_a_full_redis_takes_no_new_jobs_and_finishes_the_old_ones(
     requests = [make_request(callback_url=f"{hooks.base_url}/in") for _ in range(40)]
     ids = [str(each.id) for each in client.submit_many(requests)]
     wait_until(lambda: vendor.get("stats")["billed"] >= 8)
+    store.redis.setrange("ballast", 10_000_000, "x")  # so that a few more jobs and connections don't matter
     store.redis.config_set("maxmemory", int(store.redis.info("memory")["used_memory"] * share))
-    wait_until(lambda: refused(client), deadline_s=3, what="submits are refused")
+    wait_until(lambda: refused(client, ids), deadline_s=3, what="submits are refused")
     if share > 1:
         assert [each.outcome for each in client.submit_many(requests[:2])] == ["existing"] * 2
     assert first.end() == 0
     second = program(*WORKER, "second@%h").wait_for("ready.")
     all_succeeded(client, ids)
-    wait_until(lambda: all(client.get(id_).webhook.state == "delivered" for id_ in ids))  # type: ignore[union-attr]  # all have one
-    assert refused(client)
-    failed = client.submit_many([])
-    assert not list(failed)
+    wait_until(lambda: len(hooks.get("/_receiver/events").json()) == len(requests), what="every webhook arrived")
+    assert refused(client, ids)
     store.redis.config_set("maxmemory", 0)
-    wait_until(lambda: not refused(client), deadline_s=3, what="submits are accepted")
-    wait_until(lambda: vendor.get("stats")["billed"] == 41)
-    wait_until(lambda: not store.line().in_flight)
-    all_is_well(store, vendor, [*ids, "the one that was accepted"])
+    wait_until(lambda: not refused(client, ids), deadline_s=3, what="submits are accepted")
+    all_succeeded(client, ids)
+    all_is_well(store, vendor, ids)
     for worker in (first, second):
         assert "Traceback" not in worker.output
 
 
-def refused(client: SwapClient) -> bool:
+def refused(client: SwapClient, ids: list[str]) -> bool:
+    """Submit one job and note it where it was accepted."""
     try:
-        client.submit(make_request())
+        ids.append(client.submit(make_request()).id)
     except QueueFull:
         return True
     return False
@@ -242,7 +231,7 @@ def test_a_lost_second_of_redis_and_a_killed_worker_at_once_cost_no_job_and_no_s
     dying, staying = [program(*WORKER, f"{name}@%h", **slots) for name in ("dying", "staying")]
     for worker in (dying, staying):
         worker.wait_for("ready.")
-    ids = submit(client, 80)
+    ids = submit(client, 70)
     wait_until(lambda: vendor.get("stats")["billed"] >= 10)
     on_disk = {path: path.stat().st_size for path in server.folder.glob("appendonlydir/*.aof")}
     pause(0.7)
@@ -253,10 +242,8 @@ def test_a_lost_second_of_redis_and_a_killed_worker_at_once_cost_no_job_and_no_s
     for path, size in on_disk.items():
         os.truncate(path, size)
     server.start()
-    back_at = time.monotonic()
     program(*WORKER, "new@%h", **slots)
     all_succeeded(client, ids, deadline_s=40)
-    print(f"FIGURE rollback: all after {time.monotonic() - back_at:.2f}", vendor.get("stats"), count(store, "fenced"))
     all_is_well(store, vendor, ids)
     assert count(store, "maybe_paid_twice") == 0
     quiet(staying)

@@ -97,7 +97,7 @@ class Fleet(RuleBasedStateMachine):
         if self.ids:
             id_ = self.ids[pick % len(self.ids)]
             (answer,) = self.store.retry([id_])
-            self.lives[id_].retried(answer)
+            self.lives[id_].retried(answer, int(self.redis.hget(keys.job(id_), "claims") or 0))
             if answer == "ok" and "expires_at" not in self.redis.hgetall(keys.job(id_)):
                 self.lives[id_].expires_at = None
 

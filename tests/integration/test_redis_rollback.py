@@ -162,3 +162,45 @@ def test_a_fresh_worker_on_a_restarted_server_gives_the_others_time_to_renew(cra
     fresh = crashing.worker()
     wait_until(lambda: fresh.wake("fresh", LEASE_S)[0], what="the lease is due")
     assert worker.get(id_).to_job().state is JobState.RUNNING
+
+
+def test_a_forgotten_claim_remembers_when_it_was_sent_at_the_latest(crashing: Crashing) -> None:
+    """Else "not known yet" would be the answer for ever."""
+    worker = crashing.worker()
+    id_ = submit(worker)
+    crashing.remember()
+    held = claim(worker, id_)
+    crashing.crash()
+    worker.renew([(id_, held.fence, LEASE_S)])
+    assert worker.get(id_).number("sent_at") > 0
+
+
+def test_whose_turn_came_after_the_crash_cannot_have_been_sent_before_it(crashing: Crashing) -> None:
+    """Retries that came due while Redis was down must not use up the doubts meant for others."""
+    worker = crashing.worker()
+    ids = [submit(worker) for _ in range(3)]
+    worker.wake("w", LEASE_S)
+    for id_ in ids:
+        worker.redis.hset(keys.traffic(), "arrival", 0)
+        worker.apply(claim(worker, id_), Event.WAIT, patch={"step": "send"}, wake="retry", delay_s=3.5)
+    crashing.crash()
+    other = crashing.worker()
+    doubts = other.redis.hget(keys.traffic(), "doubts")
+    wait_until(lambda: other.wake("other", LEASE_S)[0] >= 0 and other.redis.zcard(keys.hints(keys.INTERACTIVE)) == 3)
+    other.redis.hset(keys.traffic(), "arrival", 0)
+    assert claim(other, ids[0]).step == "send"
+    assert other.redis.hget(keys.traffic(), "doubts") == doubts
+
+
+def test_a_second_crash_that_forgets_the_first_gives_no_fence_twice(crashing: Crashing) -> None:
+    worker = crashing.worker()
+    id_ = submit(worker)
+    crashing.remember()
+    submit(worker)
+    crashing.crash()
+    first = claim(crashing.worker(), id_)
+    wait_until(lambda: worker.redis.time()[0] > int(str(worker.redis.hget(keys.traffic(), "epoch"))))
+    crashing.crash()
+    second = claim(crashing.worker(), id_)
+    assert second.fence > first.fence
+    assert second.step == "query"

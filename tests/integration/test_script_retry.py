@@ -423,3 +423,25 @@ def test_many_are_retried_lazily_and_each_once_though_they_fail_again_meanwhile(
             fail(store, id_)
     assert sorted(shown) == sorted(ids)
     assert scans
+
+
+def test_a_job_that_was_cancelled_while_it_was_given_up_is_asked_for_first(store: JobStore, client: SwapClient) -> None:
+    """The vendor may still have it: the retry must not buy it again."""
+    id_ = submit(store)
+    claimed = claim(store, id_)
+    client.cancel(id_)
+    assert store.apply(claimed, Event.FAIL, patch={"step": "query"}) == "cancelled"
+    client.retry(id_)
+    assert claim(store, id_).step == "query"
+
+
+def test_a_picture_that_came_after_the_cancel_is_asked_for_and_not_bought_again(
+    store: JobStore, client: SwapClient
+) -> None:
+    id_ = submit(store)
+    claimed = claim(store, id_)
+    client.cancel(id_)
+    assert store.apply(claimed, Event.SUCCEED, patch={}, says="answer") == "late"
+    client.retry(id_)
+    again = claim(store, id_)
+    assert (again.step, again.job.number("generation", 1)) == ("query", 1)

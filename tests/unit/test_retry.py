@@ -201,7 +201,7 @@ def test_refused_credentials_are_charged_to_the_job_and_told_to_the_breaker() ->
         (Succeeded("https://o.example/1.png"), "answer"),
         (Failed(ErrorCode.NO_FACE, "none"), "answer"),
         (Pending(), "answer"),
-        (NotKnown(), "answer"),
+        (NotKnown(), ""),
         (Throttled("429"), "answer"),
         (Throttled("503", retry_after_s=9, vendor_wide=True), "outage"),
         (TryAgain(ErrorCode.VENDOR_UNREACHABLE, "refused", vendor_wide=True), "outage"),

@@ -97,11 +97,12 @@ class Attempts:
         """
         self._leaving = True
         handed_back: set[tuple[str, int]] = set()
-        while claims := [claim for claim in self._leases.held() if (claim.job.id, claim.fence) not in handed_back]:
-            for claim in claims:
-                handed_back.add((claim.job.id, claim.fence))
-                self._store.apply(claim, Event.WAIT, patch={"step": "query", "reason": Reason.RETRY})
-            time.sleep(_CLAIM_UNDER_WAY_S)
+        for pause_s in (_CLAIM_UNDER_WAY_S, 0):
+            for claim in self._leases.held():
+                if (claim.job.id, claim.fence) not in handed_back:
+                    handed_back.add((claim.job.id, claim.fence))
+                    self._store.apply(claim, Event.WAIT, patch={"step": "query", "reason": Reason.RETRY})
+            time.sleep(pause_s)
         return len(handed_back)
 
     def _wait_for_slot(self, claim: Claim, round_trip_s: float) -> str:

@@ -1,4 +1,4 @@
-"""Celery's control commands to revoke a task, ours instead: revoking is cancelling the job, durably.
+"""Celery's control commands that must do something else here. Revoking a task is cancelling its job, durably.
 
 Celery's own would keep the ids in each worker's memory and drop the hints of these jobs: forgotten at a restart,
 without effect on a running job, and the job itself would stay queued.
@@ -11,7 +11,7 @@ from typing import Any
 from celery.worker.control import control_command, nok, ok
 
 from swapjobs.hints import WEBHOOK_SUFFIX
-from swapworker.app import runtime
+from swapworker.app import app, runtime
 
 
 @control_command(  # type: ignore[untyped-decorator]  # celery is untyped
@@ -34,6 +34,13 @@ def revoke(state: Any, task_id: Any, **_: Any) -> Any:
 def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Any:  # noqa: ARG001 - Celery's signature
     """Cancel the jobs of these tasks: the same as revoke."""
     return revoke(state, task_id)
+
+
+@control_command(name="shutdown")  # type: ignore[untyped-decorator]  # celery is untyped
+def shutdown(_state: Any, **_: Any) -> Any:
+    """Stop this worker as SIGTERM does; Celery's own would wait for running calls without a limit."""
+    app.stopping.begin()
+    return ok("stopping")
 
 
 @control_command(name="revoke_by_stamped_headers", signature="[key1=value1 [...]]")  # type: ignore[untyped-decorator]  # celery is untyped

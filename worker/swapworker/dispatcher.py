@@ -81,7 +81,7 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.set_limits(runtime.settings)
         self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s, runtime.progress)
-        runtime.progress.made("dispatcher")
+        runtime.progress.watch("dispatcher")
         self._dispatcher.start()
 
     def stop(self, _worker: Any) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from swapjobs.claims import Claim
     from swapjobs.store import JobStore
@@ -28,10 +28,13 @@ class Leases:
     The thread is a daemon: it must outlive the pool's last job, and ends with the process.
     """
 
-    def __init__(self, store: JobStore, lease_s: float, progress: Progress) -> None:
+    def __init__(
+        self, store: JobStore, lease_s: float, progress: Progress, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
         self._lease_s = lease_s
         self._progress = progress
+        self._now = now
         self._held: dict[tuple[str, int], tuple[Claim, float]] = {}
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -42,7 +45,7 @@ class Leases:
     def hold(self, claim: Claim, call_timeout_s: float) -> Iterator[None]:
         """Renew the claim's lease while the block runs."""
         key = (claim.job.id, claim.fence)
-        deadline = time.monotonic() + claim.wait_s + call_timeout_s + _MARGIN_S
+        deadline = self._now() + claim.wait_s + call_timeout_s + _MARGIN_S
         with self._lock:
             self._held[key] = claim, deadline
             if self._thread is None:
@@ -65,12 +68,15 @@ class Leases:
         `stuck` is then the number of slots that are past their deadline and had time since, with Redis there, to write
         their result.
         """
-        now = time.monotonic()
+        now = self._now()
         with self._lock:
             held = [(*key, min(self._lease_s, deadline - now)) for key, (_, deadline) in self._held.items()]
         overdue = {(id_, fence) for id_, fence, left in held if left <= 0}
         try:
-            self._store.renew([lease for lease in held if lease[2] > 0])
+            if len(overdue) < len(held):
+                self._store.renew([lease for lease in held if lease[2] > 0])
+            elif overdue:
+                self._store.redis.ping()
         except Exception:
             self._overdue.clear()
             raise

@@ -77,7 +77,13 @@ def send_again_or_ask_twice(claim: Claim, settings: WorkerSettings) -> Decision:
     if questions < _QUESTIONS_BEFORE_UNKNOWN:
         return Decision(
             Event.WAIT,
-            patch={"reason": Reason.RETRY, "step": "query", **ANSWERED, "questions": questions},
+            patch={
+                "reason": Reason.RETRY,
+                "step": "query",
+                **ANSWERED,
+                "questions": questions,
+                **({"sent_at": claim.now_ms} if claim.job.number("sent_at") > claim.now_ms else {}),
+            },
             wake="retry",
             delay_s=max(too_early_s, settings.poll_base_s),
             message="not known to the vendor yet",

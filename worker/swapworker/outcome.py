@@ -83,7 +83,7 @@ class AccountRefused:
 Outcome = Succeeded | Failed | Pending | TryAgain | Unseen | NotKnown | Throttled | AccountRefused
 
 
-def says_of_vendor(outcome: Outcome) -> Says:
+def says_of_vendor(outcome: Outcome) -> Says:  # noqa: PLR0911 - one case for each outcome
     """Return what an outcome says of the vendor's health, for the breaker (lua/breaker.lua)."""
     match outcome:
         case AccountRefused(code=ErrorCode.QUOTA_EXHAUSTED):
@@ -96,5 +96,7 @@ def says_of_vendor(outcome: Outcome) -> Says:
             return "outage" if outcome.vendor_wide else "failure"
         case Throttled(vendor_wide=True):
             return "outage"
+        case NotKnown():
+            return ""  # where calls fail, look-ups of them are answered so, and would hide it
         case _:
             return "answer"

@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import bootsteps
+from celery.concurrency import solo
 
 from swapworker.stopping import hand_back
 
@@ -20,9 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LOOK_EVERY_S: Final = 1.0
+# Between two looks: then this process itself did not run.
 _FROZEN_S: Final = 5.0
-# Not the lease keeper, which may have long pauses: it needs no more of Redis than the dispatcher does.
-_WATCHED: Final = frozenset({"consumer", "dispatcher"})
 
 
 class Progress:
@@ -35,25 +35,32 @@ class Progress:
         self._failing: dict[str, float] = {}
         self._looked_at = now()
 
-    def made(self, what: str) -> None:
-        """Note that this part of the worker has just done its work: its `consumer`, its `dispatcher`."""
+    def watch(self, what: str) -> None:
+        """Expect this part of the worker to do its work again and again from now on."""
         self._last[what] = self._now()
+
+    def made(self, what: str) -> None:
+        """Note that this part has just done its work: the `consumer`, the `dispatcher`, the `lease keeper`."""
+        now = self._now()
+        if what in self._last:
+            self._last[what] = now
         since = self._failing.pop(what, None)
         if since is not None:
-            logger.warning("the %s works again, after %.1f s", what, self._last[what] - since)
+            logger.warning("the %s works again, after %.1f s", what, now - since)
 
     def failed(self, what: str, error: Exception) -> None:
         """Note that this part could not do its work; told once, however often it tries again."""
-        if self._failing.setdefault(what, now := self._now()) == now:
+        if what not in self._failing:
+            self._failing[what] = self._now()
             logger.warning("the %s cannot work: %s", what, type(error).__name__)
 
     def stalled(self) -> str | None:
         """Return what stands still for too long, as a sentence; None while all goes well. To be asked every second."""
         now = self._now()
         unseen_s, self._looked_at = now - self._looked_at, now
-        for what in _WATCHED & self._last.keys():
+        for what in self._last:
             if unseen_s > _FROZEN_S:
-                # This process itself stood still (SIGSTOP, a machine that slept): nothing can have been done meanwhile.
+                # Stopped by SIGSTOP, or with its whole machine: nothing can have been done meanwhile.
                 self._last[what] = min(self._last[what] + unseen_s, now)
             if (gap_s := now - self._last[what]) > self._stall_exit_s:
                 return f"no progress for {gap_s:.0f} s: the {what} could not reach Redis (SWAPJOBS_STALL_EXIT_S)"
@@ -70,7 +77,8 @@ class ProgressStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is 
     def start(self, worker: Any) -> None:
         """Start to look."""
         runtime: Runtime = worker.app.runtime()
-        runtime.progress.made("consumer")
+        if not issubclass(worker.pool_cls, solo.TaskPool):  # there every call holds the consumer up
+            runtime.progress.watch("consumer")
         arguments = (runtime, worker.concurrency)
         threading.Thread(target=self._watch, args=arguments, name="progress", daemon=True).start()
 

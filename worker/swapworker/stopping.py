@@ -56,9 +56,11 @@ class Stopping:
         self._hurry.wait(self._runtime().settings.stop_grace_s)
         # What is handed back sooner could come to this very worker again.
         self.fetching_ended.wait(_LAST_FETCH_S)
-        handed_back = hand_back(self._runtime())
-        logger.warning("stopped with calls under way: %d jobs handed back", handed_back)
-        os._exit(0)
+        try:
+            handed_back = hand_back(self._runtime())
+            logger.warning("stopped with calls under way: %d jobs handed back", handed_back)
+        finally:
+            os._exit(0)
 
 
 def hand_back(runtime: Runtime) -> int:

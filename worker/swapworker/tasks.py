@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery.exceptions import Ignore, Reject, Retry
+from redis.exceptions import OutOfMemoryError
 
 from swapjobs import hints
 from swapjobs.claims import NotClaimed
@@ -22,6 +23,8 @@ from swapworker.quiet import QuietTask
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from swapjobs.models import Submission
+    from swapjobs.store import JobStore
     from swapworker.attempt import Report
 
 logger = logging.getLogger(__name__)
@@ -66,7 +69,7 @@ def _redis_may_be_away() -> Iterator[None]:
 def _record(task_id: str, request: dict[str, Any]) -> str:
     store, parsed = runtime().store, SwapRequest.parse(request)
     try:
-        submission = written(lambda: store.submit([parsed])[0])
+        submission = written(lambda: _submit(store, parsed))
     except QueueFull:
         # Nobody else has it, and nobody can be told: back to the queue's end, without haste.
         time.sleep(_FULL_PAUSE_S)
@@ -75,6 +78,13 @@ def _record(task_id: str, request: dict[str, Any]) -> str:
         raise IdempotencyConflict
     written(lambda: store.name_also(task_id, str(submission.id)))
     return f"recorded as job {submission.id}"
+
+
+def _submit(store: JobStore, request: SwapRequest) -> Submission:
+    try:
+        return store.submit([request])[0]
+    except OutOfMemoryError:  # a slot must not wait for that: the jobs that would free memory need it
+        raise QueueFull from None
 
 
 def _tell(task: Any, report: Report) -> str:

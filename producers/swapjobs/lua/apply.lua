@@ -8,6 +8,11 @@
 --   that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the
 --   state that refused the event.
 local id, fence, event, entry, wake = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local function patched(name)
+  for i = 10, #ARGV, 2 do
+    if ARGV[i] == name then return ARGV[i + 1] end
+  end
+end
 local job = read(id)
 if not job then return 'gone' end
 if tonumber(ARGV[7]) > 0 then pause_until(now + ARGV[7]) end
@@ -18,35 +23,33 @@ end
 if job.claims < fence then remember(id, job, fence) end
 if not MOVES[event][job.state] then
   local stopped = job.state == STATE.cancelled or job.state == STATE.expired
-  -- known now: a retry need not ask what became of this call
-  if stopped and event == 'fail' then redis.call('HSET', K.job .. id, 'step', 'send') end
+  -- what a retry begins with: a look-up, unless the outcome is known now
+  if stopped and event == 'fail' then redis.call('HSET', K.job .. id, 'step', patched('step')) end
   if not (stopped and event == 'succeed') then return job.state == TARGET[event] and 'ok' or job.state end  -- ok: told twice
   -- paid for all the same; a retry will ask for it, and get it for nothing
   if entry ~= '' then add_to_history(id, entry) end
   count('late_success')
   return 'late'
 end
-if hear(ARGV[8], id, fence, event == 'succeed') then
+if hear(ARGV[8], id, member_of(id, fence, patched('attempts')), event == 'succeed') then
   leave_place(id, job)
   redis.call('HSET', K.job .. id, 'step', ARGV[9])
   spare(id, job)
   refill_swaps()
   return 'spared'
 end
-if T.probe == id then end_probe() end
+if T.tripped ~= '' then end_probe(id, ARGV[8] ~= '') end
 local condemned = wake == 'verdict' and (ARGV[8] == 'answer' or vendor_works())
 if condemned then event = 'fail' end
 local state = TARGET[event]
 if #ARGV > 9 then redis.call('HSET', K.job .. id, unpack(ARGV, 10)) end
-for i = 10, #ARGV, 2 do
-  if ARGV[i] == 'maybe_paid_twice' then count('maybe_paid_twice') end
-end
+if patched('maybe_paid_twice') then count('maybe_paid_twice') end
 if entry ~= '' then add_to_history(id, entry) end
 if event ~= 'wait' then
   finish(id, job, state)
 else
   leave_place(id, job)
-  local at = math.floor(now + ARGV[6])
+  local at = math.floor(now + (wake == 'verdict' and math.max(ARGV[6], window_ms()) or ARGV[6]))
   redis.call('HSET', K.job .. id, 'state', state, 'next_attempt_at', at)
   if wake == '' then
     stand_in_line(job.priority, job.tenant, id, true)

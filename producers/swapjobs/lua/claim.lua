@@ -33,7 +33,7 @@ end
 local fence = math.max(job.claims, T.epoch * EPOCH_CLAIMS) + 1
 -- From here on the call may have been made: whoever claims this job next must look it up first, unless this
 -- attempt says otherwise.
-redis.call('HSET', K.job .. id, 'state', TARGET.start, 'step', 'query', 'claims', fence)
+redis.call('HSET', K.job .. id, 'state', TARGET.start, 'step', 'query', 'claims', string.format('%.0f', fence))
 redis.call('HSETNX', K.job .. id, 'started_at', now_ms)
 if step == 'send' then redis.call('HSET', K.job .. id, 'sent_at', math.floor(now + wait)) end
 if doubtful then believe_sent(id) end

@@ -6,5 +6,5 @@
 local job = redis.call('HMGET', K.job .. ARGV[1], 'state', 'claims')
 if job[1] ~= STATE.running or job[2] ~= ARGV[2] then return 'lost' end
 local obstacle = closed_by()
-if obstacle == 'outage' and T.probe == ARGV[1] then return 'ok' end
+if obstacle == 'outage' and redis.call('SISMEMBER', K.probes, ARGV[1]) == 1 then return 'ok' end
 return obstacle or 'ok'

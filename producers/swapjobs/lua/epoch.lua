@@ -4,15 +4,16 @@
 -- The claims of an epoch (a server process, see meet.lua) are numbered from a height of their own.
 local EPOCH_CLAIMS = 1000000
 
--- Whether this job may have been sent in the time that a restarted Redis has forgotten.
+-- Whether this job may have been sent in the time that a restarted Redis has forgotten: not if its turn came later.
 local function may_be_forgotten(id, job)
-  return T.doubts > 0 and (job.step or 'send') == 'send' and job.claims < T.epoch * EPOCH_CLAIMS
-      and tonumber(redis.call('HGET', K.job .. id, 'created_at')) < T.epoch_at
+  if T.doubts <= 0 or (job.step or 'send') ~= 'send' or job.claims >= T.epoch * EPOCH_CLAIMS then return false end
+  local times = redis.call('HMGET', K.job .. id, 'created_at', 'next_attempt_at')
+  return tonumber(times[1]) < T.epoch_at and (tonumber(times[2] or nil) or 0) <= T.known_until
 end
 
 -- If it was, then at the latest when the new server was met.
 local function believe_sent(id)
-  redis.call('HSETNX', K.job .. id, 'sent_at', T.epoch_at)
+  redis.call('HSET', K.job .. id, 'sent_at', T.epoch_at)
   redis.call('HINCRBY', K.traffic, 'doubts', -1)
 end
 
@@ -21,6 +22,7 @@ local function remember(id, job, fence)
   if not (MOVES.start[job.state] or MOVES.rescue[job.state]) then return end
   leave_place(id, job)
   count_in_flight(1)
-  redis.call('HSET', K.job .. id, 'state', TARGET.start, 'claims', fence, 'step', 'query')
+  redis.call('HSET', K.job .. id, 'state', TARGET.start, 'claims', string.format('%.0f', fence), 'step', 'query',
+             'sent_at', now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
   job.state, job.claims = TARGET.start, fence
 end

@@ -8,7 +8,7 @@ local function move_times(change)
   for lane in pairs(RUNWAY) do
     for _, id in ipairs(redis.call('ZRANGE', K.hints .. lane, 0, -1)) do redis.call('ZADD', K.hints .. lane, now_ms, id) end
   end
-  for _, field in ipairs({'paused_until', 'probe_at', 'tripped_at', 'reset_at'}) do
+  for _, field in ipairs({'paused_until', 'probe_at', 'tripped_at', 'reset_at', 'epoch_at', 'known_until'}) do
     T[field] = math.max(T[field] + change, 0)
     redis.call('HSET', K.traffic, field, string.format('%.0f', T[field]))
   end

@@ -8,15 +8,21 @@ local function patience()
   return ACCOUNT[T.tripped] and 6 or 1
 end
 
+-- It may be out for as long as the longest pause; then the next one goes, whatever became of it.
 local function begin_probe(id)
-  T.probe, T.probe_at = id, now_ms + T.probe_gap
+  T.probe_at = now_ms + math.max(T.probe_gap, T.probe_most * patience())
+  redis.call('SADD', K.probes, id)
   redis.call('HSET', K.traffic, 'probe', id, 'probe_at', T.probe_at)
 end
 
-local function end_probe()
-  T.probe, T.probe_gap = '', math.min(T.probe_gap * 2, T.probe_most * patience())
-  T.probe_at = now_ms + T.probe_gap
-  redis.call('HSET', K.traffic, 'probe', '', 'probe_gap', T.probe_gap, 'probe_at', T.probe_at)
+-- `told`: it failed. Else it told nothing, and another may ask at once.
+local function end_probe(id, told)
+  if redis.call('SREM', K.probes, id) == 0 then return false end
+  if told then T.probe_gap = math.min(T.probe_gap * 2, T.probe_most * patience()) end
+  T.probe_at = now_ms + (told and T.probe_gap or 0)
+  redis.call('HSET', K.traffic, 'probe_gap', T.probe_gap, 'probe_at', T.probe_at)
+  if T.probe == id then redis.call('HSET', K.traffic, 'probe', '') end
+  return true
 end
 
 local function wait_in_line(id, job)

@@ -1,9 +1,9 @@
 -- Put finished jobs back in line because their user asks: a new round with new attempts, the old ones kept as history.
--- include: clock, line, traffic, rate, refill, finish
+-- include: clock, line, traffic, rate, refill, finish, epoch
 -- No allow-oom: what was about to expire is kept again, and makes new work. A full Redis refuses that like new jobs.
 -- ARGV: history line as a format for time and round, then ids
 -- Returns for each job: ok, the state from which there is no retry, gone, or full (Redis is nearly at its limit).
-local SPENT = {'finished_at', 'started_at', 'attempts', 'questions', 'misses', 'missed_since', 'outages', 'outage',
+local SPENT = {'finished_at', 'started_at', 'attempts', 'questions', 'misses', 'missed_since', 'outages', 'outage', 'spared',
                'reason', 'next_attempt_at'}
 
 -- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;
@@ -51,7 +51,8 @@ for i = 2, #ARGV do
   else
     local round = (redis.call('HGET', key, 'round') or 1) + 1
     redis.call('HSET', key, 'state', TARGET.retry, 'round', round)
-    redis.call('HINCRBY', key, 'claims', 1)  -- what the old round still brings is fenced off
+    -- what the old round still brings is fenced off
+    redis.call('HSET', key, 'claims', string.format('%.0f', math.max(job.claims, T.epoch * EPOCH_CLAIMS) + 1))
     redis.call('HDEL', key, unpack(SPENT))
     choose_vendor_id(key, job)
     redis.call('PERSIST', key)

@@ -3,7 +3,7 @@
 local T = {interval = 200, burst = 1, horizon = 1000, query_interval = 0, max_in_flight = 0, max_attempts = 6,
            window = 30000, failures = 5, share = 0.5, probe_most = 5000, ramp = 5000,
            arrival = 0, query_arrival = 0, paused_until = 0, held = 0, in_flight = 0, full = 0,
-           epoch = 0, epoch_at = 0, doubts = 0, tripped = '', tripped_at = 0, reset_at = 0, probe = '', probe_at = 0,
+           epoch = 0, epoch_at = 0, known_until = 0, doubts = 0, streak = 0, remembered = 600000, tripped = '', tripped_at = 0, reset_at = 0, probe = '', probe_at = 0,
            probe_gap = 0, bucket = 0, answers = 0, answers_before = 0, sequence = 0}
 do
   local fields = redis.call('HGETALL', K.traffic)  -- one small hash: cheaper than asking for most of it by name
@@ -12,6 +12,7 @@ do
     T[name] = name ~= 'probe' and tonumber(value) or value
   end
   -- After an outage the rate grows to its full height, so that the vendor is not hit by everything at once.
+  T.full_interval = T.interval
   local ramped = (now - T.reset_at) / math.max(T.ramp, 1)
   if ramped >= 0 and ramped < 1 then T.interval = T.interval / math.max(ramped, 0.1) end
 end
@@ -28,9 +29,9 @@ local function closed_by()
   if T.tripped ~= '' then return 'outage' end
 end
 
--- One probe at a time: it is out as long as its job's lease lasts.
+-- One probe at a time; but one that hangs, or whose worker died, is not waited for (see begin_probe).
 local function may_probe()
-  return now >= T.probe_at and not (T.probe ~= '' and redis.call('ZSCORE', K.wake, 'lease:' .. T.probe))
+  return now >= T.probe_at
 end
 
 local function count_in_flight(change)

@@ -51,7 +51,11 @@ for _, member in ipairs(due) do
   local kind, id = string.match(member, '^(%l+):(.+)$')
   redis.call('ZREM', K.wake, member)
   local job = read(id)
-  if job then handle[kind](id, job) end
+  if not handle[kind] then
+    redis.call('ZADD', K.wake, now_ms + 60000, member)  -- of a newer version: its workers will look at it
+  elseif job then
+    handle[kind](id, job)
+  end
 end
 
 -- A hint that is neither claimed nor on the runway after a few seconds was lost between the pop and the claim.

@@ -9,8 +9,8 @@ local function count_answer()
   if bucket ~= T.bucket then
     T.answers_before, T.answers, T.bucket = bucket == T.bucket + 1 and T.answers or 0, 0, bucket
   end
-  T.answers = T.answers + 1
-  redis.call('HSET', K.traffic, 'bucket', bucket, 'answers', T.answers, 'answers_before', T.answers_before)
+  T.answers, T.streak = T.answers + 1, 0
+  redis.call('HSET', K.traffic, 'bucket', bucket, 'answers', T.answers, 'answers_before', T.answers_before, 'streak', 0)
 end
 
 local function answers_in_window()
@@ -18,35 +18,46 @@ local function answers_in_window()
   return age == 0 and T.answers + T.answers_before or age == 1 and T.answers or 0
 end
 
--- A failed call, as `job id:fence` with its time, in `set`; what is older than `age` is forgotten.
-local function note(set, id, fence, age)
+local function member_of(id, fence, charged)
+  return string.format('%s:%.0f:%d', id, fence, charged and 1 or 0)
+end
+
+-- A failed call, as `job id:fence:charged` with its time, in `set`; what is older than `age` is forgotten.
+local function note(set, member, age)
   redis.call('ZREMRANGEBYSCORE', set, '-inf', now_ms - age)
-  redis.call('ZADD', set, now_ms, id .. ':' .. fence)
-  redis.call('PEXPIRE', set, age)
+  redis.call('ZADD', set, now_ms, member)
+  redis.call('PEXPIRE', set, math.ceil(age))
 end
 
 local function different_jobs(set)
   local seen, number = {}, 0
   for _, member in ipairs(redis.call('ZRANGE', set, -MOST_FAILURES, -1)) do
-    local id = string.match(member, '^(.+):%d+$')
+    local id = string.match(member, '^([^:]+):')
     if not seen[id] then seen[id], number = true, number + 1 end
   end
   return number
 end
 
+-- Ten intervals of a slow rate, else there would never be failures enough in it.
 local function window_ms()
-  return math.max(T.window, 10 * T.interval)
+  return math.ceil(math.max(T.window, 10 * T.full_interval))
+end
+
+local function failed_in_window()
+  return redis.call('ZCOUNT', K.failures, now_ms - window_ms(), '+inf')
 end
 
 -- Whether an outage is out of the question: nothing but answers, for all that matters.
 local function vendor_works()
-  local failed = redis.call('ZCOUNT', K.failures, now_ms - window_ms(), '+inf')
-  return T.tripped == '' and answers_in_window() >= math.max(T.failures, 2 * failed / T.share)
+  return T.tripped == '' and answers_in_window() >= math.max(T.failures, 2 * failed_in_window() / T.share)
 end
 
--- Too many failed, and it can't be one job's own fault: what certainly is the vendor's (`sure`), or different jobs.
+-- Too many failed, and it can't be one job's own fault: what certainly is the vendor's (`sure`), or different jobs. Either a
+-- share of the calls in the window, or so many without an answer between, however long it took: few slots and a vendor
+-- that hangs fill no window.
 local function vendor_is_down(sure)
-  local failed = redis.call('ZCARD', K.failures)
-  if failed < T.failures or failed < T.share * (failed + answers_in_window()) then return false end
+  local failed = failed_in_window()
+  local by_share = failed >= T.failures and failed >= T.share * (failed + answers_in_window())
+  if not by_share and T.streak < 2 * T.failures then return false end
   return sure or different_jobs(K.failures) >= DIFFERENT_JOBS
 end

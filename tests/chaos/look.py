@@ -1,0 +1,134 @@
+"""What the harness reads in Redis: leases and counters of jobs, the backlog, and what is left at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from swapjobs import keys, record
+from swapjobs.lifecycle import FINAL
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    import redis
+
+    from swapjobs import Job
+
+_BLOCK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What should not be there when nothing is left to do; see `Look.leftovers`."""
+
+    wake: Sequence[str] = ()
+    hints: Sequence[str] = ()
+    lines: Sequence[str] = ()
+    runways: Mapping[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.wake or self.hints or self.lines or self.runways or self.in_flight)
+
+
+class Look:
+    """Reads only; every method may raise `redis.RedisError` while Redis is away."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis: Any = client  # its answers are untyped
+
+    def _each(self, ids: Collection[str], *fields: str) -> dict[str, list[str | None]]:
+        """Return these fields of each job's hash."""
+        found: dict[str, list[str | None]] = {}
+        listed = list(ids)
+        for start in range(0, len(listed), _BLOCK):
+            block = listed[start : start + _BLOCK]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for id_ in block:
+                    pipe.hmget(keys.job(id_), fields)
+                found.update(zip(block, pipe.execute(), strict=True))
+        return found
+
+    def _woken(self, kind: str) -> list[str]:
+        """Return the ids of a kind in the wake-up set."""
+        members: Iterable[str] = self._redis.zrange(keys.wake(), 0, -1)
+        return [id_ for name, _, id_ in (member.partition(":") for member in members) if name == kind]
+
+    # -- attempts
+
+    def leased(self) -> dict[str, int]:
+        """Return the jobs that hold a lease, with how often each was claimed."""
+        return {id_: int(claims or 0) for id_, (claims,) in self._each(self._woken("lease"), "claims").items()}
+
+    def still_stuck(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Return those of `held` that were not claimed since and are not final."""
+        now = self._each(held, "state", "claims")
+        return {id_: n for id_, n in held.items() if now[id_][0] not in FINAL and int(now[id_][1] or 0) <= n}
+
+    # -- deliveries
+
+    def handed_out(self) -> dict[str, int]:
+        """Return the deliveries that a webhook worker holds or is about to take, with how often each was claimed."""
+        ids = {*self._woken("delivery"), *self._redis.zrange(keys.hints(keys.WEBHOOKS), 0, -1)}
+        found = self._each(ids, "hook_claims", "hook_next_at")
+        return {id_: int(claims or 0) for id_, (claims, next_at) in found.items() if next_at is None}
+
+    def put_off(self) -> dict[str, int]:
+        """Return the deliveries that failed and wait for another try."""
+        found = self._each(self._woken("delivery"), "hook_claims", "hook_next_at")
+        return {id_: int(claims or 0) for id_, (claims, next_at) in found.items() if next_at is not None}
+
+    def not_tried_again(self, held: Mapping[str, int]) -> dict[str, int]:
+        """Return those of `held` that were not claimed since and are not delivered."""
+        now = self._each(held, "hook", "hook_claims")
+        return {id_: n for id_, n in held.items() if now[id_][0] == "pending" and int(now[id_][1] or 0) <= n}
+
+    # -- all
+
+    def states(self, ids: Collection[str]) -> dict[str, str | None]:
+        """Return the state of each job, None where there is no record."""
+        return {id_: state for id_, (state,) in self._each(ids, "state").items()}
+
+    def backlog(self) -> int:
+        """Return how many jobs stand in the lines of the swaps."""
+        lines = [line for line in self._lines() if line[0] != keys.WEBHOOKS]
+        return sum(self._redis.zcard(keys.line(lane, who)) for lane, who in lines)
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return [(lane, who) for lane in keys.LANES for who in self._redis.zrange(keys.turns(lane), 0, -1)]
+
+    def traffic(self) -> dict[str, str]:
+        """Return the traffic hash."""
+        return dict(self._redis.hgetall(keys.traffic()))
+
+    def leftovers(self) -> Leftovers:
+        """Return what is still to be done: wake-up members, hints that are out, lines, runways, calls in flight."""
+        runways = {name: self._redis.llen(name) for name in keys.RUNWAYS.values()}
+        return Leftovers(
+            wake=self._redis.zrange(keys.wake(), 0, -1),
+            hints=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.hints(lane), 0, -1)],
+            lines=[keys.line(lane, who) for lane, who in self._lines()],
+            runways={name: length for name, length in runways.items() if length},
+            in_flight=int(self.traffic().get("in_flight", 0)),
+        )
+
+    def without_ttl(self) -> list[str]:
+        """Return our keys that would stay for ever; the traffic hash may."""
+        names = sorted(self._redis.scan_iter(f"{keys.PREFIX}*", count=1000))
+        lasting = []
+        for start in range(0, len(names), _BLOCK):
+            block = names[start : start + _BLOCK]
+            with self._redis.pipeline(transaction=False) as pipe:
+                for name in block:
+                    pipe.ttl(name)
+                lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
+        return [name for name in lasting if name != keys.traffic()]
+
+    def job(self, id_: str) -> Job:
+        """Return a job that has a record, as producers see it."""
+        return record.unpack(id_, self._redis.hgetall(keys.job(id_)), self._redis.get(keys.history(id_))).to_job()
+
+    def raw(self, id_: str) -> tuple[dict[str, str], list[str]]:
+        """Return a job's hash and the lines of its history."""
+        return self._redis.hgetall(keys.job(id_)), (self._redis.get(keys.history(id_)) or "").split("\n")
