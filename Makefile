@@ -21,7 +21,7 @@ demo: $(STAMP) ## swap real faces through the whole queue, on this machine
 	$(BIN)/swapjobs demo
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 chaos: $(STAMP) ## break everything again and again, for about 12 minutes, and check the promises
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)

@@ -196,7 +196,7 @@ class TestClockJumps:
         store.apply(claim(store, id_), Event.WAIT, patch={}, wake=wake, delay_s=20)  # type: ignore[arg-type]  # a literal by value
         dispatch(store, clock, 5)
         clock.move(by_s)
-        dispatch(store, clock, 20)
+        dispatch(store, clock, 30 if wake == "verdict" else 20)  # a verdict waits for the breaker's window
         assert store.get(id_).to_job().state is (JobState.FAILED if wake == "verdict" else JobState.WAITING)
         assert wake == "verdict" or pop(store) == id_
 

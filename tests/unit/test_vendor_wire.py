@@ -70,7 +70,7 @@ def test_a_plain_body_is_left_alone(encoding: str) -> None:
 
 
 def test_a_compressed_body_is_unpacked() -> None:
-    assert unpacked(gzip.compress(b"abc"), "gzip", 10) == b"abc"
+    assert unpacked(gzip.compress(b"abc", mtime=0), "gzip", 10) == b"abc"
     assert unpacked(zlib.compress(b"abc"), "deflate", 10) == b"abc"
 
 
@@ -78,7 +78,7 @@ def test_a_compressed_body_is_unpacked() -> None:
     ("body", "encoding"),
     [
         (gzip.compress(bytes(50_000_000)), "gzip"),
-        (gzip.compress(b"abc")[:-4], "gzip"),
+        (gzip.compress(b"abc", mtime=0)[:-4], "gzip"),
         (b"not gzip", "gzip"),
         (b"abc", "br"),
     ],
