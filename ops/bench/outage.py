@@ -2,9 +2,9 @@
 
     python ops/bench/outage.py [--minutes 5] [--jobs 20000] [--rate 50] [--celery-jobs 500]
 
-The vendor answers 503 to everything from before the first job on, for so many minutes, then works. Two workers each;
-plain Celery retries five times with backoff and jitter (500 jobs, no rate limit of its own) at the same time against a
-vendor of its own with the same outage.
+After 20 good seconds the vendor answers 503 to everything for so many minutes, then works. Two workers each. Plain
+Celery gets its jobs when the outage begins and retries five times with backoff and jitter (500 jobs, no rate limit of
+its own), at the same time, against a vendor of its own with the same outage.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 OK = 200
+GOOD_S = 20
 
 
 @contextlib.contextmanager
@@ -95,8 +96,6 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours, theirs = (stack.enter_context(EmbeddedRedis(folder / name)) for name in ("ours", "theirs"))
         vendor, other = (stack.enter_context(sandbox("--no-swap")).url for _ in range(2))
-        outage(vendor, over=False)
-        outage(other, over=False)
         limits = {
             "SWAPJOBS_REDIS_URL": ours.url,
             "SWAPJOBS_API_URL": vendor,
@@ -112,6 +111,10 @@ def main() -> None:
         sys.path.insert(0, str(HERE))
         import plain_celery  # noqa: PLC0415 - after its settings are known
 
+        time.sleep(GOOD_S)
+        before = httpx.get(f"{vendor}/_sandbox/stats").json()
+        outage(vendor, over=False)
+        outage(other, over=False)
         began = time.time()
         results = [plain_celery.swap_with_retry.delay(*urls.values(), f"b{n}").id for n in range(options.celery_jobs)]
         raw = redis.Redis.from_url(theirs.url, decode_responses=True)
@@ -120,18 +123,19 @@ def main() -> None:
             time.sleep(1)
             if (now_failed := states(raw, results)["FAILURE"]) > failures:
                 failures, last_failure = now_failed, time.time()
-        calls = httpx.get(f"{vendor}/_sandbox/stats").json()
+        after = httpx.get(f"{vendor}/_sandbox/stats").json()
+        calls = sum(after[kind] - before[kind] for kind in ("calls", "queries"))
         celery_calls = httpx.get(f"{other}/_sandbox/stats").json()["calls"]
         end = time.time()
         outage(vendor, over=True)
         outage(other, over=True)
         time.sleep(30)
-        times = answered(vendor)
+        times = [time_ for time_ in answered(vendor) if time_ > end]
         failed = sum(client.get(id_).state == "failed" for id_ in ids)
         charged = sum(client.get(id_).attempts > 0 for id_ in ids)
         print(f"outage of {options.minutes:g} min, two workers each")
         print(f"  swapjobs, {options.jobs} jobs at {options.rate}/s: {failed} failed, {charged} charged an attempt,")
-        print(f"    {calls['calls'] + calls['queries']} calls made; first answer {times[0] - end:.1f} s after the end,")
+        print(f"    {calls} calls made; first answer {times[0] - end:.1f} s after the end,")
         print(f"    full rate after {full_rate_after(times, end, options.rate):.1f} s")
         print(f"  plain Celery, {len(results)} jobs: {failures} failed, the last after {last_failure - began:.0f} s;")
         print(f"    {celery_calls} calls made")
