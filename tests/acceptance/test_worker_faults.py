@@ -47,7 +47,7 @@ def test_a_job_of_many_leases_is_called_once(
     program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
 ) -> None:
     """Whether the vendor takes its time with the reply, or says at once that it works on it."""
-    vendor.faults("latency:ms=9000,prefix=slow", "pending:s=9,prefix=pending")
+    vendor.faults("latency:ms=8000,prefix=slow", "pending:s=7,prefix=pending")
     workers = [program(*WORKER, f"{name}@%h", SWAPJOBS_CALL_TIMEOUT_S="20", SWAPJOBS_LEASE_S="2") for name in "ab"]
     for worker in workers:
         worker.wait_for("ready.")
