@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from swapjobs.store import JobStore, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.settings import WorkerSettings
 
 _KEY: Final = "test:clock"
 # Stands in the place of lua/clock.lua.
@@ -24,3 +32,14 @@ class FakeClock:
         """Let time pass, or jump back."""
         self.now_s += by_s
         self._client.set(_KEY, f"{self.now_s * 1000:.3f}")
+
+
+@contextmanager
+def clocked_store(settings: WorkerSettings) -> Iterator[JobStore]:
+    """Give a store whose scripts go by a `FakeClock` of its Redis."""
+    client = connect(settings)
+    FakeClock(client)
+    store = JobStore(client, settings, clock=PART)
+    store.set_limits(settings)
+    yield store
+    client.close()

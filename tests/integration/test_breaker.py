@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from factories import claim, make_request, submit
-from fake_clock import PART, FakeClock
+from fake_clock import FakeClock, clocked_store
 from swapjobs import JobState, keys, record
 from swapjobs.claims import Claim, NotClaimed
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate
-from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
+    from swapjobs.store import JobStore
 
 LEASE_S = 30
 ERROR = record.entry("error", code="attempts_exhausted", message="so it was", retryable=True)
@@ -27,12 +27,8 @@ ERROR = record.entry("error", code="attempts_exhausted", message="so it was", re
 
 @pytest.fixture
 def store(settings: WorkerSettings) -> Iterator[JobStore]:
-    client = connect(settings)
-    store = JobStore(client, settings, clock=PART)
-    FakeClock(client)
-    store.set_limits(settings)
-    yield store
-    client.close()
+    with clocked_store(settings) as store:
+        yield store
 
 
 @pytest.fixture

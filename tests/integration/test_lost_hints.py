@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from factories import claim, make_request, submit
-from fake_clock import PART, FakeClock
+from fake_clock import FakeClock, clocked_store
 from swapjobs import JobState, keys
 from swapjobs.claims import Claim, NotClaimed
 from swapjobs.lifecycle import Event
-from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
+    from swapjobs.store import JobStore
 
 LEASE_S = 30
 HOUR_S = 3600
@@ -27,12 +27,8 @@ LANES = (keys.INTERACTIVE, keys.BULK)
 
 @pytest.fixture
 def store(settings: WorkerSettings) -> Iterator[JobStore]:
-    client = connect(settings)
-    store = JobStore(client, settings, clock=PART)
-    FakeClock(client)
-    store.set_limits(settings)
-    yield store
-    client.close()
+    with clocked_store(settings) as store:
+        yield store
 
 
 @pytest.fixture
@@ -55,6 +51,17 @@ def hints(store: JobStore) -> list[str]:
         for lane in LANES
         for hint in store.redis.lrange(keys.RUNWAYS[lane], 0, -1)
     ]
+
+
+def everything_started(store: JobStore) -> set[str]:
+    """Use every hint as a worker does, and return the jobs that began."""
+    started = set()
+    while id_ := pop(store):
+        claimed = store.claim(id_, LEASE_S)
+        if isinstance(claimed, Claim):
+            started.add(id_)
+            store.apply(claimed, Event.SUCCEED, patch={})
+    return started
 
 
 def dispatch(store: JobStore, clock: FakeClock, seconds: float) -> None:
@@ -127,13 +134,7 @@ def test_an_hour_of_pause_piles_nothing_up(store: JobStore, clock: FakeClock) ->
             most = max(most, len(hints(store)))
         assert most <= out
         dispatch(store, clock, 12)
-        started = set()
-        while id_ := pop(store):
-            claimed = store.claim(id_, LEASE_S)
-            if isinstance(claimed, Claim):
-                started.add(id_)
-                store.apply(claimed, Event.SUCCEED, patch={})
-        assert started == ids
+        assert everything_started(store) == ids
 
 
 @pytest.fixture
@@ -205,17 +206,11 @@ class TestClockJumps:
         """The rate, a pause, the hints that were out, an outage: each in turn."""
         ids = {submit(store) for _ in range(30)}
         dispatch(store, clock, 5)
-        while id_ := pop(store):  # hints that are lost
+        while pop(store):  # hints that are lost
             pass
         clock.move(by_s)
         dispatch(store, clock, 10)
-        started = set()
-        while id_ := pop(store):
-            claimed = store.claim(id_, LEASE_S)
-            if isinstance(claimed, Claim):
-                started.add(id_)
-                store.apply(claimed, Event.SUCCEED, patch={})
-        assert started == ids
+        assert everything_started(store) == ids
 
     @pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
     def test_a_pause_lasts_no_longer_than_it_should(self, store: JobStore, clock: FakeClock, by_s: int) -> None:
