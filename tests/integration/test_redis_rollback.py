@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 
 from factories import claim, submit, wait_until
 from swapjobs import JobState, keys, record
@@ -38,12 +39,21 @@ class Crashing:
         store.set_limits(self.settings)
         return store
 
+    def write_out(self) -> None:
+        """Let all that was done reach the file: a server that is about to sync it holds writes back."""
+        with redis.Redis.from_url(self.server.url) as client, client.pipeline(transaction=False) as pipe:
+            pipe.set("test:written", 1)
+            pipe.waitaof(1, 0, 5000)
+            assert pipe.execute()[-1][0] == 1
+
     def remember(self) -> None:
         """Take this moment as the last one that is on disk."""
+        self.write_out()
         self._sizes = {path: path.stat().st_size for path in self.server.folder.glob("appendonlydir/*.aof")}
 
     def crash(self) -> None:
         """Kill the server, cut its file, start it."""
+        self.write_out()
         assert self.server.process is not None
         self.server.process.send_signal(signal.SIGKILL)
         self.server.process.wait()
