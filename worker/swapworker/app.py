@@ -109,9 +109,11 @@ app.stopping = stopping
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
-def stop_at_once_at_sigquit(**_: Any) -> None:
-    """Put our handler in the place of Celery's, which would wait for running calls inside the handler."""
+def handle_signals(**_: Any) -> None:
+    """Put our handlers in the place of Celery's, which at a second signal may wait for running calls inside."""
     signal.signal(signal.SIGQUIT, stopping.end)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stopping.signalled)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery is untyped

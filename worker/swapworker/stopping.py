@@ -46,6 +46,13 @@ class Stopping:
             signal.signal(number, self.end)
         threading.Thread(target=self._wait, name="stopping", daemon=True).start()
 
+    def signalled(self, *_: Any) -> None:
+        """Begin, or at the second signal end, the grace; a signal handler."""
+        if self._begun:
+            return self._hurry.set()
+        os.write(1, b"worker: Warm shutdown (MainProcess)\n")  # not print: it may be under way in this thread
+        return self.begin()
+
     def end(self, *_: Any) -> None:
         """End the grace; a signal handler."""
         self.begin()
