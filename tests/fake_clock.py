@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 _KEY: Final = "test:clock"
 # Stands in the place of lua/clock.lua.
 PART: Final = f"""
-local now = tonumber(redis.call('GET', '{_KEY}'))
-local now_ms = math.floor(now)
+local function clock()
+  return tonumber(redis.call('GET', '{_KEY}'))
+end
 """
 
 

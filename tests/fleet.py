@@ -52,4 +52,4 @@ def leases(store: JobStore) -> list[str]:
 
 def count(store: JobStore, what: str) -> int:
     """Return one of the fleet's counters."""
-    return int(store.redis.hget(keys.traffic(), f"count:{what}") or 0)
+    return int(store.redis.hget(keys.counts(), what) or 0)

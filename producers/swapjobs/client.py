@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import redis
-
 from swapjobs import failures, keys
+from swapjobs.connection import queue_errors
 from swapjobs.errors import (
     IdempotencyConflict,
     InvalidRequest,
     JobNotFound,
     NotRetryable,
-    QueueFull,
-    QueueUnavailable,
     WaitTimeout,
 )
 from swapjobs.lifecycle import FINAL
 from swapjobs.models import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
+from swapjobs.tenants import TenantLimits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -32,19 +29,6 @@ if TYPE_CHECKING:
     from swapjobs.line import Line
 
 _BLOCK: Final = 100
-
-
-@contextmanager
-def queue_errors() -> Iterator[None]:
-    """Turn Redis' errors into ours: no producer should need to know redis-py."""
-    try:
-        yield
-    except redis.exceptions.OutOfMemoryError as error:
-        raise QueueFull("Redis is at its memory limit: no new job can be accepted now; try again later") from error
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached: {error}") from error
-    except redis.RedisError as error:
-        raise QueueUnavailable(f"Redis refused: {error}") from error
 
 
 class SwapClient:
@@ -223,6 +207,27 @@ class SwapClient:
         with queue_errors():
             self._store.release_line()
         return self.line()
+
+    def tenants(self) -> list[TenantLimits]:
+        """Return the limits of all tenants that have limits of their own, by name."""
+        with queue_errors():
+            return self._store.tenants()
+
+    def set_tenant(self, tenant: str, **limits: Any) -> TenantLimits:
+        """Change a tenant's own limits and return them all; what is not given stays as it is.
+
+        Args:
+            tenant: Its name.
+            limits: `rate` (like "5/s"; None: no limit), `max_in_flight` (0: no limit), `weight`, `paused`.
+
+        Raises:
+            InvalidRequest: a name or value is wrong.
+        """
+        with queue_errors():
+            known = next((each for each in self._store.tenants() if each.tenant == tenant), None)
+            changed = TenantLimits.parse(**{**(known.model_dump() if known else {}), "tenant": tenant, **limits})
+            self._store.set_tenant(changed)
+        return changed
 
     def close(self) -> None:
         """Close the connections to Redis."""

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from redis.credentials import UsernamePasswordCredentialProvider
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
+from swapjobs.errors import QueueFull, QueueUnavailable
 from swapjobs.redis_url import sentinel_place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from swapjobs.redis_url import SentinelPlace
 
@@ -51,6 +53,19 @@ def sentinel_options(place: SentinelPlace) -> dict[str, Any]:
     if place.sentinel_password:
         options["credential_provider"] = _Hidden(place.sentinel_username, place.sentinel_password)
     return options
+
+
+@contextmanager
+def queue_errors() -> Iterator[None]:
+    """Turn Redis' errors into ours: no producer should need to know redis-py."""
+    try:
+        yield
+    except redis.exceptions.OutOfMemoryError as error:
+        raise QueueFull("Redis is at its memory limit: no new job can be accepted now; try again later") from error
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise QueueUnavailable(f"Redis cannot be reached: {error}") from error
+    except redis.RedisError as error:
+        raise QueueUnavailable(f"Redis refused: {error}") from error
 
 
 class _Fresh:

@@ -61,6 +61,11 @@ def turns(lane: str) -> str:
     return f"{PREFIX}turns:{lane}"
 
 
+def aside(lane: str) -> str:
+    """Set of the tenants whose line is left out of the turns, for a limit of their own. No TTL: gone when empty."""
+    return f"{PREFIX}aside:{lane}"
+
+
 def hints(lane: str) -> str:
     """Sorted set of the jobs whose hint is out, score = when (ms). No TTL: gone when empty."""
     return f"{PREFIX}hints:{lane}"
@@ -69,14 +74,35 @@ def hints(lane: str) -> str:
 def wake() -> str:
     """Sorted set of `kind:id`, score = when to look at it (ms). No TTL: gone when empty.
 
-    Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery.
+    Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery; and turn,
+    whose id is a tenant: its own rate allows a call again.
     """
     return f"{PREFIX}wake"
 
 
 def traffic() -> str:
-    """Hash: the limits that workers set at start, and the state of traffic control. No TTL; one small key."""
-    return f"{PREFIX}traffic"
+    """String of packed numbers (`traffic.py`): the limits that workers set, and what is used of them. No TTL."""
+    return f"{PREFIX}traffic-state"
+
+
+def counts() -> str:
+    """Hash: how often each of `line.COUNTS` happened. No TTL."""
+    return f"{PREFIX}counts"
+
+
+def server() -> str:
+    """String: the run_id of the Redis server that the fleet knows. No TTL."""
+    return f"{PREFIX}server"
+
+
+def tenant(name: str) -> str:
+    """Hash: a tenant's own limits and what is used of them. No TTL; there is none for tenants without limits."""
+    return f"{PREFIX}tenant:{name}"
+
+
+def tenants() -> str:
+    """Set of the tenants that have limits of their own. No TTL: gone when empty."""
+    return f"{PREFIX}tenants"
 
 
 def failures() -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
 from swapjobs import keys
 from swapjobs.scripts import MAX_PAUSE_MS
+from swapjobs.traffic import OUTAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import redis
 
@@ -49,86 +50,88 @@ class Line(BaseModel):
     opens_at: datetime | None = None
     full_rate_at: datetime | None = None
     in_flight: int  # calls booked or made, and not answered yet
+    rate: float  # calls per second that may be made now: less than the limit after refusals and outages
+    rate_limit: float  # calls per second, as the workers have set it
     in_line: dict[str, int]  # by lane: jobs that wait for their turn, not those that wait for a time of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at Redis told: the traffic hash, and how many stand in line in each lane."""
+    """What one look at Redis told: the traffic state, the counts, and how many stand in line in each lane."""
 
-    traffic: Mapping[str, str]
+    traffic: Mapping[str, float]
+    counted: Mapping[str, str]
     now_ms: int
     in_line: Mapping[str, int]
     probing: bool = False
 
-    def number(self, field: str) -> float:
-        """Return a field of the traffic hash; 0 where nobody has written it yet."""
-        return float(self.traffic.get(field) or 0)
-
     @property
     def counts(self) -> dict[str, int]:
         """How often each of `COUNTS` happened, since this Redis is in use."""
-        return {name: int(self.number(f"count:{name}")) for name in COUNTS}
+        return {name: int(self.counted.get(name, 0)) for name in COUNTS}
 
     @property
-    def interval_ms(self) -> float | None:
-        """From one call of the fleet to the next; None before the first worker."""
-        return self.number("interval") or None
+    def rate_limit(self) -> float | None:
+        """Calls per second that the workers have set as the fleet's limit; None before the first worker."""
+        return 1000 / self.traffic["interval"] if self.traffic["limits"] else None
 
     @property
     def line(self) -> Line:
         """The same for people and programs. The user's hand comes first, then the breaker: it outlasts a pause."""
+        now = self.traffic
         known: dict[str, Any] = {
             "as_of": _time(self.now_ms),
-            "in_flight": int(self.number("in_flight")),
+            "in_flight": int(now["in_flight"]),
             "in_line": dict(self.in_line),
+            "rate": round(now["rate"], 6),
+            "rate_limit": round(1000 / now["interval"], 6),
         }
-        paused_until = min(self.number("paused_until"), self.now_ms + MAX_PAUSE_MS)  # cut like in traffic.lua
-        if self.traffic.get("held"):
-            return Line(state="closed", reason="paused", since=_time(self.number("held")), **known)
-        if self.traffic.get("tripped"):
+        paused_until = min(now["paused_until"], self.now_ms + MAX_PAUSE_MS)  # cut like in traffic.lua
+        if now["held"]:
+            return Line(state="closed", reason="paused", since=_time(now["held"]), **known)
+        if now["tripped"]:
             return Line(
                 state="closed",
-                reason=self.traffic["tripped"],
-                since=_time(self.number("tripped_at")),
-                next_probe_at=_time(max(self.number("probe_at"), paused_until)),
+                reason=cast("Why", OUTAGES[int(now["tripped"])]),
+                since=_time(now["tripped_at"]),
+                next_probe_at=_time(max(now["probe_at"], paused_until)),
                 probing=self.probing,
                 **known,
             )
         if paused_until > self.now_ms:
             return Line(state="closed", reason="rate_limit", opens_at=_time(paused_until), **known)
-        ramped_at = self.number("reset_at") + self.number("ramp")
-        growing = self.number("reset_at") <= self.now_ms < ramped_at
+        ramped_at = now["reset_at"] + now["ramp"]
+        growing = now["reset_at"] <= self.now_ms < ramped_at
         return Line(state="open", full_rate_at=_time(ramped_at) if growing else None, **known)
 
 
-def look(client: redis.Redis) -> Look:
-    """Look at the line: one command for each tenant and host that stands in it, 1000 in a round trip.
+def in_line(client: redis.Redis) -> dict[str, int]:
+    """Return how many jobs stand in each lane: one command for each tenant and host there, 1000 in a round trip.
 
-    Measured with 10,000 tenants: 16 ms of Redis' CPU, 0.13 s in all.
     Not one atomic step, which would keep workers waiting: jobs that move meanwhile may be counted twice or not at all.
 
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
     with client.pipeline(transaction=False) as pipe:
-        pipe.time()
-        pipe.hgetall(keys.traffic())
         for lane in keys.LANES:
             pipe.zcard(keys.hints(lane))  # their hint is out: the next in line
             pipe.zrange(keys.turns(lane), 0, -1)
-        (seconds, microseconds), traffic, *lanes = pipe.execute()
-        now_ms = seconds * 1000 + microseconds // 1000
-        in_line = dict(zip(keys.LANES, lanes[::2], strict=True))
-        lines = [(lane, who) for lane, who_all in zip(keys.LANES, lanes[1::2], strict=True) for who in who_all]
+            pipe.smembers(keys.aside(lane))
+        lanes = dict(zip(keys.LANES, _in_threes(pipe.execute()), strict=True))
+        found = {lane: hinted for lane, (hinted, _, _) in lanes.items()}
+        lines = [(lane, who) for lane, (_, turns, aside) in lanes.items() for who in (*turns, *aside)]
         for start in range(0, len(lines), _BLOCK):
             block = lines[start : start + _BLOCK]
             for lane, who in block:
                 pipe.zcard(keys.line(lane, who))
             for (lane, _), length in zip(block, pipe.execute(), strict=True):
-                in_line[lane] += length
-    lease_ends = client.zscore(keys.wake(), f"lease:{traffic['probe']}") if traffic.get("probe") else None
-    return Look(traffic, now_ms, in_line, probing=lease_ends is not None and float(lease_ends) > now_ms)
+                found[lane] += length
+    return found
+
+
+def _in_threes(answers: list[Any]) -> Iterator[tuple[Any, Any, Any]]:
+    return zip(answers[::3], answers[1::3], answers[2::3], strict=True)
 
 
 def _time(ms: float) -> datetime:

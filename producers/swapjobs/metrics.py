@@ -59,8 +59,10 @@ def families(look: Look) -> Iterator[Metric]:
         in_line.add_metric([lane], waiting)
     yield in_line
     yield _gauge("calls_in_flight", "Calls to the vendor that are booked or made, and not answered yet", line.in_flight)
-    rate = 1000 / look.interval_ms if look.interval_ms else None
-    yield _gauge("rate_limit_calls_per_second", "The fleet's rate limit, as the workers have set it", rate)
+    limit = look.rate_limit
+    yield _gauge("rate_limit_calls_per_second", "The fleet's rate limit, as the workers have set it", limit)
+    rate_help = "The rate at which calls may be made now: below the limit after refusals (429) and outages"
+    yield _gauge("rate_calls_per_second", rate_help, line.rate if limit else None)
     for name, meaning in COUNTS.items():
         help_text = meaning[0].upper() + meaning[1:]
         yield CounterMetricFamily(f"swapjobs_{name}", help_text, value=look.counts[name])

@@ -123,6 +123,8 @@ class WorkerSettings(CoreSettings):
         None, description="queryTask calls of the whole fleet; unset: they share the rate"
     )
     max_in_flight: int = Field(0, ge=0, description="vendor calls in flight for the whole fleet; 0: no limit")
+    bulk_share: float = Field(1, gt=0, le=1, description="bulk jobs are held to this share of the rate, and in flight")
+    rate_floor: float = Field(0.05, gt=0, le=1, description="refusals (429) lower the rate down to this share of it")
     vendor_id_prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]{0,16}$",

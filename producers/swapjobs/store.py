@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from swapjobs import keys, record
-from swapjobs.claims import Claim, DeliveryClaim, NotClaimed, Step
+from swapjobs import keys, record, tenants
+from swapjobs.claims import Claim, NotClaimed, Step
 from swapjobs.connection import client_of
+from swapjobs.delivery_store import DeliveryStore
 from swapjobs.durability import on_disk
 from swapjobs.errors import JobGone, JobNotFound, QueueFull
-from swapjobs.line import Line, look
+from swapjobs.line import Look, in_line
 from swapjobs.models import Submission, SwapRequest, job_id
-from swapjobs.scripts import Scripts, source
+from swapjobs.scripts import Scripts, library
+from swapjobs.traffic import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
     import redis
 
     from swapjobs.lifecycle import Event
+    from swapjobs.line import Line
     from swapjobs.record import Record
     from swapjobs.settings import CoreSettings, WorkerSettings
+    from swapjobs.tenants import TenantLimits
 
 WakeKind = Literal["", "retry", "poll", "verdict"]
 _ALIAS_TTL_S: Final = 40 * 86_400
@@ -36,19 +41,17 @@ def connect(settings: CoreSettings, *, patience_s: float = 5, meets: bool = Fals
 
     def meet(connection: Any) -> None:
         connection.on_connect()
-        connection.send_command("EVAL", source("meet", settings.result_ttl_s * 1000), 0)
-        connection.read_response()
+        library(settings.result_ttl_s).greet(connection, "meet")
 
     return client_of(settings.redis_url, patience_s=patience_s, greet=meet if meets else None)
 
 
-class JobStore:
+class JobStore(DeliveryStore):
     """The records, lines and traffic state in one Redis."""
 
-    def __init__(self, client: redis.Redis, settings: CoreSettings, *, clock: str = "clock") -> None:
-        self.redis = client
+    def __init__(self, client: redis.Redis, settings: CoreSettings, *, clock: str = "") -> None:
+        super().__init__(client, Scripts(client, library(settings.result_ttl_s, clock)))
         self._alias_ttl_s = settings.result_ttl_s + _ALIAS_TTL_S
-        self._scripts = Scripts(client, result_ttl_s=settings.result_ttl_s, clock=clock)
 
     # -- producers
 
@@ -79,7 +82,8 @@ class JobStore:
             return []
         if durably:
             what = f"job {ids[0]} was" if len(ids) == 1 else f"{len(ids)} jobs were"
-            outcomes = on_disk(self.redis, lambda pipe: self._scripts.run("submit", *args, within=pipe), what)
+            queue = partial(self._scripts.queue, name="submit", args=args)
+            outcomes = self._scripts.with_library(lambda: on_disk(self.redis, queue, what))
         else:
             outcomes = self._scripts.run("submit", *args)
         if "full" in outcomes:
@@ -137,23 +141,16 @@ class JobStore:
 
     def set_limits(self, settings: WorkerSettings) -> None:
         """Write the fleet's limits; workers do it at start, the last one wins."""
-        query = settings.query_rate_limit
-        limits: dict[str, float] = {
-            "interval": settings.rate_limit.interval_s * 1000,
-            "burst": settings.rate_burst,
-            "horizon": 1000,
-            "query_interval": query.interval_s * 1000 if query else 0,
-            "max_in_flight": settings.max_in_flight,
-            "max_attempts": settings.max_attempts,
-            "window": settings.breaker_window_s * 1000,
-            "failures": settings.breaker_failures,
-            "share": settings.breaker_share,
-            # long enough for so many calls that hang, one after the other
-            "remembered": int(2000 * settings.breaker_failures * max(settings.call_timeout_s, 30)),
-            "probe_most": settings.breaker_probe_s * 1000,
-            "ramp": settings.breaker_ramp_s * 1000,
-        }
+        limits = limits_of(settings)
         self._scripts.run("set_limits", *(item for pair in limits.items() for item in pair))
+
+    def set_tenant(self, limits: TenantLimits) -> None:
+        """Write a tenant's own limits; the defaults take them away."""
+        self._scripts.run("set_tenant", limits.tenant, *limits.fields())
+
+    def tenants(self) -> list[TenantLimits]:
+        """Return the limits of all tenants that have their own, by name."""
+        return tenants.read(self.redis)
 
     def hold_line(self) -> None:
         """Close the line by hand, durably: no call is begun until `release_line`; webhooks go on."""
@@ -163,9 +160,19 @@ class JobStore:
         """Open the line that was closed by hand; one that the breaker closed is probed at once."""
         self._scripts.run("release_line")
 
+    def look(self) -> Look:
+        """Return how the line stands, with all that traffic control knows.
+
+        Measured with 10,000 tenants in line: 16 ms of Redis' CPU, 0.13 s in all. Their lines are counted after one
+        another, so jobs that move meanwhile may be counted twice or not at all.
+        """
+        now_ms, traffic, counts, probing = self._scripts.run("look")
+        numbers = {name: float(value) for name, value in record.pairs(traffic).items()}
+        return Look(numbers, record.pairs(counts), now_ms, in_line(self.redis), probing=bool(probing))
+
     def line(self) -> Line:
         """Return how the line to the vendor stands."""
-        return look(self.redis).line
+        return self.look().line
 
     def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
         """Claim the job that a hint names, and book its call."""
@@ -195,12 +202,13 @@ class JobStore:
         delay_s: float = 0,
         pause_s: float = 0,
         says: str = "",
+        made_at_ms: int = 0,
         step_if_spared: Step = "query",
     ) -> str:
         """Write what an attempt came to; see lua/apply.lua for the answers."""
         flat = [item for pair in patch.items() for item in pair]
         times = int(delay_s * 1000), int(pause_s * 1000)
-        told = (claim.job.id, claim.fence, event, entry, wake, *times, says, step_if_spared)
+        told = (claim.job.id, claim.fence, event, entry, wake, *times, says, made_at_ms, step_if_spared)
         return str(self._scripts.run("apply", *told, *flat))
 
     def renew(self, leases: Sequence[tuple[str, int, float]]) -> list[bool]:
@@ -221,30 +229,3 @@ class JobStore:
         """Give the dispatcher's lease up, if it is this worker's."""
         if self.redis.get(keys.dispatcher()) == worker:  # taken over in between: that one takes it again
             self.redis.delete(keys.dispatcher())
-
-    # -- deliveries
-
-    def claim_delivery(self, id_: str, lease_s: float) -> DeliveryClaim | None:
-        """Claim the webhook delivery that a hint names; None where there is nothing to do."""
-        verdict, *rest = self._scripts.run("claim_delivery", id_, int(lease_s * 1000))
-        if verdict != "go":
-            return None
-        fence, now_ms, history, *fields = rest
-        return DeliveryClaim(record.unpack(id_, record.pairs(fields), history), fence, now_ms)
-
-    def settle_delivery(
-        self,
-        claim: DeliveryClaim,
-        state: Literal["delivered", "undelivered", "pending"],
-        *,
-        status: int | None,
-        entry: str,
-        delay_s: float = 0,
-    ) -> str:
-        """Write down one try; `pending` tries again after `delay_s`."""
-        args: tuple[Any, ...] = (claim.job.id, claim.fence, state, int(delay_s * 1000), status or "", entry)
-        return str(self._scripts.run("settle_delivery", *args))
-
-    def hand_back_delivery(self, claim: DeliveryClaim) -> None:
-        """Make a claimed delivery due at once: its worker ends."""
-        self.redis.zadd(keys.wake(), {f"delivery:{claim.job.id}": 0}, xx=True)

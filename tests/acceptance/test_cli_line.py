@@ -17,6 +17,7 @@ from swapjobs.lifecycle import Event
 from swapjobs.line import COUNTS
 from swapjobs.settings import WorkerSettings
 from swapsandbox.redis_server import EmbeddedRedis
+from traffic_state import peek
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def let_the_dispatcher_look(client: SwapClient) -> None:
     redis = client._store.redis  # noqa: SLF001 - no user needs to know
 
     def last_look() -> int:
-        return int(str(redis.hget(keys.traffic(), "dispatched_at") or 0))
+        return int(peek(redis, "dispatched_at"))
 
     first = wait_until(last_look)
     wait_until(lambda: last_look() > first + 1000)
@@ -181,7 +182,7 @@ def test_the_doctor_says_what_to_do_about_a_refused_account(
 
 def test_the_doctor_and_the_metrics_tell_every_count(store: JobStore, swapjobs_cli: Cli) -> None:
     for number, name in enumerate(COUNTS, 1):
-        store.redis.hset(keys.traffic(), f"count:{name}", number)
+        store.redis.hset(keys.counts(), name, number)
     status, told = swapjobs_cli("doctor", "--json")
     counts = [each["found"] for each in json.loads(told)["checks"] if each["name"] == "so far"]
     assert counts == [f"{number} {meaning}" for number, meaning in enumerate(COUNTS.values(), 1)]

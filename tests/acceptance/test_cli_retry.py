@@ -9,9 +9,10 @@ import pytest
 
 from conftest_acceptance import finished
 from factories import claim, make_request, submit, wait_until
-from swapjobs import ErrorCode, JobState, SwapClient, keys, record
+from swapjobs import ErrorCode, JobState, SwapClient, record
 from swapjobs.cli.main import run
 from swapjobs.lifecycle import Event
+from traffic_state import poke
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +131,7 @@ def test_what_is_typed_wrong_is_told_in_one_line_and_retries_nothing(
 
 def test_a_full_redis_is_told_with_what_was_retried_before(store: JobStore, swapjobs: Callable[..., Streams]) -> None:
     failed(store, batch_id="b")
-    store.redis.hset(keys.traffic(), "full", 1)
+    poke(store.redis, full=1)
     status, out, err = swapjobs("retry", "--batch", "b")
     assert (status, out) == (4, "")
     assert err.splitlines()[0] == "stopped: 0 retried; they stay so"

@@ -46,7 +46,7 @@ def expired_on_time(client: SwapClient, id_: str) -> Job:
 
 def late_successes(client: SwapClient) -> int:
     redis: Any = client._store.redis  # noqa: SLF001 - doctor reads it there too
-    return int(redis.hget(keys.traffic(), "count:late_success") or 0)
+    return int(redis.hget(keys.counts(), "late_success") or 0)
 
 
 def calls_of(vendor: Sandbox, business_id: str) -> list[str]:

@@ -46,7 +46,7 @@ class Findings:
     Attributes:
         tallies: By phase.
         problems: What is wrong; empty when every promise was kept.
-        traffic: The traffic hash at the end.
+        counts: How often each of `line.COUNTS` happened.
         stats: The vendor's counts.
         webhook_tries: How many webhook ids the receiver got how often.
         busiest_second: The most calls that the vendor got within one second.
@@ -54,7 +54,7 @@ class Findings:
 
     tallies: dict[str, Tally] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
-    traffic: dict[str, str] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     stats: dict[str, Any] = field(default_factory=dict)
     webhook_tries: Counter[int] = field(default_factory=Counter)
     busiest_second: int = 0
@@ -82,7 +82,7 @@ class Checker:
         self._billed: Counter[str] = Counter()
         for vendor_id, task in self._tasks.items():
             self._billed[business_id_of(vendor_id) or vendor_id] += task["billed"]
-        self.findings = Findings(traffic=look.traffic(), stats=books.vendor("stats"), problems=list(told.problems))
+        self.findings = Findings(counts=look.counts(), stats=books.vendor("stats"), problems=list(told.problems))
         self._ids: dict[str, str] = {}
         self._states: dict[str, str | None] = {}
 

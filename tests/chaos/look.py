@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs import keys, record
 from swapjobs.lifecycle import FINAL
+from traffic_state import peek
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -98,9 +99,9 @@ class Look:
     def _lines(self) -> list[tuple[str, str]]:
         return [(lane, who) for lane in keys.LANES for who in self._redis.zrange(keys.turns(lane), 0, -1)]
 
-    def traffic(self) -> dict[str, str]:
-        """Return the traffic hash."""
-        return dict(self._redis.hgetall(keys.traffic()))
+    def counts(self) -> dict[str, int]:
+        """Return what the fleet has counted."""
+        return {name: int(number) for name, number in self._redis.hgetall(keys.counts()).items()}
 
     def leftovers(self) -> Leftovers:
         """Return what is still to be done: wake-up members, hints that are out, lines, runways, calls in flight."""
@@ -110,11 +111,11 @@ class Look:
             hints=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.hints(lane), 0, -1)],
             lines=[keys.line(lane, who) for lane, who in self._lines()],
             runways={name: length for name, length in runways.items() if length},
-            in_flight=int(self.traffic().get("in_flight", 0)),
+            in_flight=int(peek(self._redis, "in_flight")),
         )
 
     def without_ttl(self) -> list[str]:
-        """Return our keys that would stay for ever; the traffic hash may."""
+        """Return our keys that would stay for ever; those of traffic control may."""
         names = sorted(self._redis.scan_iter(f"{keys.PREFIX}*", count=1000))
         lasting = []
         for start in range(0, len(names), _BLOCK):
@@ -123,7 +124,7 @@ class Look:
                 for name in block:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
-        return [name for name in lasting if name != keys.traffic()]
+        return [name for name in lasting if name not in {keys.traffic(), keys.counts(), keys.server()}]
 
     def job(self, id_: str) -> Job:
         """Return a job that has a record, as producers see it."""

@@ -118,13 +118,12 @@ def counters(result: Result) -> str:
     findings = result.findings
     struck = Counter(one.kind.value for one in result.injections)
     states = sum((tally.states for tally in findings.tallies.values()), Counter())
-    counts = {name: value for name, value in sorted(findings.traffic.items()) if name.startswith("count:")}
     vendor = {name: value for name, value in findings.stats.items() if isinstance(value, int)}
     again = dict(sorted(findings.webhook_tries.items()))
     lines = [
         f"faults: {dict(struck)}",
         f"jobs: {dict(states)}",
-        f"swapjobs: in_flight={findings.traffic.get('in_flight')} {counts}",
+        f"swapjobs: {dict(sorted(findings.counts.items()))}",
         f"vendor: {vendor}",
         f"most calls within a second: {findings.busiest_second}, the limit is {SETTINGS['SWAPJOBS_RATE_LIMIT']}",
         f"webhook ids by number of deliveries: {again}",

@@ -14,6 +14,7 @@ from swapjobs import JobState, keys, record
 from swapjobs.claims import Claim, NotClaimed
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate
+from swapjobs.traffic import OUTAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,8 +55,9 @@ def succeed(store: JobStore, claimed: Claim) -> str:
     return store.apply(claimed, Event.SUCCEED, patch={}, says="answer")
 
 
-def field(store: JobStore, name: str) -> str:
-    return str(store.redis.hget(keys.traffic(), name) or "")
+def tripped(store: JobStore) -> str:
+    """Return why the line is closed, or an empty text."""
+    return OUTAGES[int(store.look().traffic["tripped"])]
 
 
 def look(store: JobStore, id_: str) -> tuple[JobState, str | None, int]:
@@ -86,7 +88,7 @@ def next_probe(store: JobStore, clock: FakeClock, lease_s: float = LEASE_S) -> C
 
 def test_it_trips_on_the_share_of_failed_calls_and_gives_the_attempts_back(store: JobStore) -> None:
     ids = trip(store)
-    assert field(store, "tripped") == "vendor_outage"
+    assert tripped(store) == "vendor_outage"
     assert [look(store, id_) for id_ in ids] == [(JobState.WAITING, "vendor_outage", 0)] * 5
 
 
@@ -97,7 +99,7 @@ def test_it_does_not_trip_while_most_calls_are_answered(store: JobStore) -> None
         assert fail(store, claim(store, submit(store))) == "ok"
         if number % 5 == 0:
             succeed(store, claim(store, submit(store)))
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""
 
 
 def test_ten_failures_without_an_answer_trip_it_however_long_they_took(store: JobStore, clock: FakeClock) -> None:
@@ -106,11 +108,11 @@ def test_ten_failures_without_an_answer_trip_it_however_long_they_took(store: Jo
         succeed(store, claim(store, submit(store)))
     ids = [submit(store) for _ in range(10)]
     for id_ in ids:
-        assert field(store, "tripped") == ""
+        assert tripped(store) == ""
         fail(store, claim(store, id_), "failure")
         clock.move(60)
         store.wake("w", LEASE_S)
-    assert field(store, "tripped") == "vendor_outage"
+    assert tripped(store) == "vendor_outage"
     assert [look(store, id_)[2] for id_ in ids] == [0] * 10
 
 
@@ -121,14 +123,14 @@ def test_look_ups_that_find_nothing_do_not_hide_an_outage(store: JobStore) -> No
         for _ in range(2 * (number < 4)):
             asked = claim(store, submit(store))
             store.apply(asked, Event.WAIT, patch={"step": "query"}, wake="retry", delay_s=5, says="")
-    assert field(store, "tripped") == "vendor_outage"
+    assert tripped(store) == "vendor_outage"
 
 
 def test_failures_out_of_the_window_count_no_more(store: JobStore, clock: FakeClock) -> None:
     for _ in range(9):
         fail(store, claim(store, submit(store)))
         clock.move(8)
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""
 
 
 def test_one_jobs_own_500_does_not_trip_it_however_often(store: JobStore, clock: FakeClock) -> None:
@@ -197,7 +199,7 @@ def test_an_answer_resets_it_and_the_spared_jobs_come_first(store: JobStore, clo
         probe = next_probe(store, clock)
         order.append(probe.job.id)
         succeed(store, probe)
-        assert field(store, "tripped") == ""
+        assert tripped(store) == ""
     assert set(order[:5]) == set(spared)
     assert order[5:] == fresh
 
@@ -207,9 +209,9 @@ def test_a_job_with_a_500_of_its_own_cannot_keep_the_line_shut(store: JobStore, 
     bad = [submit(store) for _ in range(3)]
     for attempt in (1, 2):
         for id_ in bad:
-            if field(store, "tripped") == "":
+            if tripped(store) == "":
                 fail(store, claim(store, id_), "failure", attempt, wake="")
-    assert field(store, "tripped") == "vendor_outage"
+    assert tripped(store) == "vendor_outage"
     good = submit(store)
     while True:
         probe = next_probe(store, clock)
@@ -217,7 +219,7 @@ def test_a_job_with_a_500_of_its_own_cannot_keep_the_line_shut(store: JobStore, 
             break
         assert fail(store, probe, "failure") == "spared"
     assert succeed(store, probe) == "ok"
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""
 
 
 def test_jobs_that_cause_outages_are_charged_in_the_end(store: JobStore, clock: FakeClock) -> None:
@@ -225,7 +227,7 @@ def test_jobs_that_cause_outages_are_charged_in_the_end(store: JobStore, clock: 
     bad = [submit(store) for _ in range(3)]
     spared = 0
     while not any(store.redis.zscore(keys.wake(), f"verdict:{id_}") for id_ in bad):
-        if field(store, "tripped"):
+        if tripped(store):
             submit(store)
         probe = next_probe(store, clock)
         if probe.job.id in bad:
@@ -273,7 +275,7 @@ def test_refused_credentials_close_the_line_when_three_jobs_got_them(store: JobS
     assert fail(store, first, "credentials_rejected") == "ok"
     assert fail(store, second, "credentials_rejected") == "ok"
     assert fail(store, third, "credentials_rejected") == "spared"
-    assert field(store, "tripped") == "credentials_rejected"
+    assert tripped(store) == "credentials_rejected"
     assert look(store, first.job.id) == (JobState.WAITING, "vendor_outage", 0)
     began = clock.now_s
     next_probe(store, clock)
@@ -284,7 +286,7 @@ def test_one_forbidden_picture_does_not_close_the_line(store: JobStore) -> None:
     id_ = submit(store)
     for attempt in range(1, 6):
         assert fail(store, claim(store, id_), "credentials_rejected", attempt, wake="") == "ok"
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""
 
 
 def test_a_success_in_between_starts_the_count_of_refusals_anew(store: JobStore) -> None:
@@ -292,7 +294,7 @@ def test_a_success_in_between_starts_the_count_of_refusals_anew(store: JobStore)
         fail(store, claim(store, submit(store)), "quota_exhausted")
     succeed(store, claim(store, submit(store)))
     assert fail(store, claim(store, submit(store)), "quota_exhausted") == "ok"
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""
 
 
 def test_a_look_up_passes_as_a_probe(store: JobStore, clock: FakeClock) -> None:
@@ -305,7 +307,7 @@ def test_a_look_up_passes_as_a_probe(store: JobStore, clock: FakeClock) -> None:
         probe = next_probe(store, clock)
     assert probe.step == "query"
     store.apply(probe, Event.WAIT, patch={"step": "query"}, wake="poll", delay_s=60, says="answer")
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""
 
 
 def test_after_a_reset_the_rate_grows_instead_of_jumping(store: JobStore, clock: FakeClock) -> None:
@@ -395,4 +397,4 @@ def test_a_probe_that_tells_nothing_makes_nobody_wait(store: JobStore, clock: Fa
 def test_a_refused_account_is_an_answer_of_a_vendor_that_was_down(store: JobStore, clock: FakeClock) -> None:
     trip(store)
     assert fail(store, next_probe(store, clock), "credentials_rejected") == "ok"
-    assert field(store, "tripped") == ""
+    assert tripped(store) == ""

@@ -11,7 +11,9 @@ import redis
 from factories import claim, make_request, submit
 from swapjobs import SwapClient, keys
 from swapjobs.claims import Claim, NotClaimed
-from swapjobs.line import look
+from swapjobs.line import in_line
+from swapjobs.traffic import OUTAGES
+from traffic_state import poke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +39,13 @@ def test_webhooks_in_line_are_counted_by_their_hosts(store: JobStore) -> None:
     ids = [submit(store, callback_url=f"https://host-{number % 3}.example/in") for number in range(20)]
     for id_ in ids:
         store.cancel(id_)
-    assert look(store.redis).in_line == {"interactive": 0, "bulk": 0, "webhooks": 20}
+    assert in_line(store.redis) == {"interactive": 0, "bulk": 0, "webhooks": 20}
 
 
 def test_a_probe_is_under_way_as_long_as_its_lease(store: JobStore) -> None:
     probe = claim(store, submit(store), lease_s=60)
-    store.redis.hset(keys.traffic(), mapping={"tripped": "vendor_outage", "tripped_at": 1, "probe": probe.job.id})
+    poke(store.redis, tripped=OUTAGES.index("vendor_outage"), tripped_at=1)
+    store.redis.sadd(keys.probes(), probe.job.id)
     assert store.line().probing
     store.redis.zadd(keys.wake(), {f"lease:{probe.job.id}": 1})  # its worker is dead
     assert not store.line().probing
@@ -68,7 +71,7 @@ def test_opened_by_hand_work_begins_at_once(store: JobStore, client: SwapClient)
 
 
 def test_opened_by_hand_the_vendors_own_pause_ends_too(store: JobStore, client: SwapClient) -> None:
-    store.redis.hset(keys.traffic(), "paused_until", int(time.time() * 1000) + 60_000)
+    poke(store.redis, paused_until=int(time.time() * 1000) + 60_000)
     assert client.line().reason == "rate_limit"
     assert client.resume().state == "open"
 

@@ -1,87 +1,243 @@
-"""The rate in Lua against a plain model in Python: same answers, and the limit holds in every window."""
+"""Traffic control against a plain Python model: every claim gets the same answer, and no limit breaks in any window.
+
+The scripts run as in production, refill and all, on a fake clock; only the answers of claims are compared.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from factories import make_request, submit
+from fake_clock import FakeClock, clocked_store
 from swapjobs import keys
-from swapjobs.scripts import source
+from swapjobs.claims import Claim
+from swapjobs.lifecycle import Event
+from swapjobs.settings import Rate, WorkerSettings
+from swapjobs.tenants import TenantLimits
 
-HORIZON_MS = 1000.0
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.record import Record
+    from swapjobs.store import JobStore
+
+TENANTS = ("limited", "free")
+SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
+LEASE_S, HORIZON_S, CATCH_UP_S, ROUNDING_S = 600, 1.0, 0.25, 1e-5
+
+
+@dataclass
+class Gcra:
+    """A rate by the generic cell rate algorithm, as the textbook has it; seconds."""
+
+    interval: float
+    burst: float
+    arrival: float = 0.0
+
+    def earliest(self, now: float) -> float:
+        return max(now, max(self.arrival, now) + self.interval - self.burst * self.interval)
+
+    def take(self, at: float) -> None:
+        self.arrival = max(self.arrival, at) + self.interval
 
 
 @dataclass
 class Model:
-    """GCRA as the textbook has it, with a horizon; all in ms."""
+    """All limits, each as a rate or a number of its own."""
 
-    interval: float
-    burst: int
-    arrival: float = 0.0
+    rate: Gcra
+    most: int
+    bulk: Gcra | None
+    bulk_most: int
+    tenant: Gcra | None
+    tenant_most: int
+    calls: dict[str, Record] = field(default_factory=dict)  # in flight
+    paused_until: float = 0.0
 
-    def book(self, now: float) -> float | None:
-        arrival = max(self.arrival, now) + self.interval
-        wait = max(arrival - self.burst * self.interval - now, 0.0)
-        if wait > max(HORIZON_MS, self.interval) + 0.01:
-            return None
-        self.arrival = arrival
-        return wait
-
-
-def book_at_chosen_times(client: redis.Redis, interval: float, burst: int, times: list[float]) -> list[float | None]:
-    """Run the script's own traffic part, with the clock given instead of Redis' own."""
-    client.flushall()
-    client.hset(
-        keys.traffic(), mapping={"interval": interval, "burst": burst, "horizon": HORIZON_MS, "max_in_flight": 0}
-    )
-    whole = source("claim", 60_000)
-    start, end = whole.index("local now = clock()"), whole.index("-- Decide whether")
-    traffic = whole[start:end].replace("local now = clock()", "local now = tonumber(ARGV[1])")
-    text = whole[:start] + traffic + "\nlocal wait = book('send')\nreturn wait and tostring(wait) or 'no'"
-    answers = [client.eval(text, 0, str(time)) for time in times]
-    return [None if answer == "no" else float(str(answer)) for answer in answers]
-
-
-gaps = st.lists(st.integers(0, 5600).map(lambda eighths: eighths / 8), min_size=1, max_size=40)
+    def claim(self, job: Record, now: float) -> float | str:
+        """Return the wait in seconds, or why there is no slot."""
+        if self.paused_until > now:
+            return "paused"
+        is_bulk, is_limited = job.fields["priority"] == "bulk", job.fields["tenant"] == "limited"
+        at = self.rate.earliest(now)
+        bulk_out = sum(each.fields["priority"] == "bulk" for each in self.calls.values())
+        tenant_out = sum(each.fields["tenant"] == "limited" for each in self.calls.values())
+        if (
+            (self.most and len(self.calls) >= self.most)
+            or at - now > max(HORIZON_S, self.rate.interval) + ROUNDING_S
+            or (is_bulk and self.bulk and self.most and bulk_out >= self.bulk_most)
+            or (is_bulk and self.bulk and self.bulk.earliest(at) > at + ROUNDING_S)
+            or (is_limited and self.tenant_most and tenant_out >= self.tenant_most)
+            or (is_limited and self.tenant and self.tenant.earliest(at) > at + ROUNDING_S)
+        ):
+            return "busy"
+        self.rate.take(now)
+        if is_bulk and self.bulk:
+            self.bulk.take(at)
+        if is_limited and self.tenant:
+            self.tenant.take(at)
+        self.calls[job.id] = job
+        return at - now
 
 
 @pytest.fixture
-def raw(redis_url: str) -> redis.Redis:
-    return redis.Redis.from_url(redis_url, decode_responses=True)
+def store(settings: WorkerSettings) -> Iterator[JobStore]:
+    with clocked_store(settings) as clocked:
+        yield clocked
 
 
-@given(gaps=gaps, calls=st.sampled_from([1, 5, 50, 333]), period=st.sampled_from([1, 60]), burst=st.integers(1, 5))
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_script_answers_as_the_model_does(
-    raw: redis.Redis, gaps: list[float], calls: int, period: int, burst: int
+def catching_up(interval: float) -> Gcra:
+    return Gcra(interval, max(2.0, CATCH_UP_S / interval))
+
+
+limits = st.fixed_dictionaries(
+    {
+        "rate": st.sampled_from(["30/m", "5/s", "20/s", "333/s"]),
+        "burst": st.integers(1, 4),
+        "most": st.sampled_from([0, 0, 3, 8]),
+        "share": st.sampled_from([1.0, 0.5, 0.8]),
+        "tenant_rate": st.sampled_from([None, "2/s", "9/s"]),
+        "tenant_most": st.sampled_from([0, 2]),
+    }
+)
+kinds = st.one_of(
+    st.tuples(st.just("wait"), st.sampled_from([1, 10, 100, 333, 2000]).map(lambda ms: ms / 1000)),
+    st.tuples(st.just("hint_too_much"), st.integers(0, 3)),
+    st.tuples(st.just("finish"), st.integers(0, 7)),
+    st.tuples(st.just("pause"), st.sampled_from([0.0, 0.0, 0.0, 0.3, 2.0])),
+    st.tuples(st.just("claim"), st.lists(st.integers(0, 7), min_size=1, max_size=8)),
+)
+steps = st.lists(kinds, min_size=20, max_size=50)
+
+
+@dataclass
+class Run:
+    """One example: the steps, done by the scripts and by the model."""
+
+    store: JobStore
+    model: Model
+    clock: FakeClock
+    slots: list[tuple[float, Record]] = field(default_factory=list)
+
+    def wait(self, seconds: float) -> None:
+        self.clock.move(seconds)
+        self.store.wake("w", LEASE_S)
+
+    def pause(self, seconds: float) -> None:
+        if self.model.calls:
+            finish(self.store, self.model, 0, pause_s=seconds)
+            self.model.paused_until = max(self.model.paused_until, self.clock.now_s + seconds)
+
+    def finish(self, pick: int) -> None:
+        if self.model.calls:
+            finish(self.store, self.model, pick)
+
+    def hint_too_much(self, pick: int) -> None:
+        """Send a hint that the refill would not have sent, as there are after a limit was lowered."""
+        lane, tenant = [(lane, tenant) for lane in SWAP_LANES for tenant in TENANTS][pick % 4]
+        popped: Any = self.store.redis.zpopmin(keys.line(lane, tenant))
+        for id_, _ in popped:
+            self.store.redis.zadd(keys.hints(lane), {id_: self.clock.now_s * 1000})
+
+    def claim(self, picks: list[int]) -> None:
+        for pick in picks:
+            self.claim_one(pick)
+
+    def claim_one(self, pick: int) -> None:
+        hints = [id_ for lane in SWAP_LANES for id_ in self.store.redis.zrange(keys.hints(lane), 0, -1)]
+        if not hints:
+            return
+        job = self.store.get(str(hints[pick % len(hints)]))
+        answer, expected = self.store.claim(job.id, LEASE_S), self.model.claim(job, self.clock.now_s)
+        if isinstance(answer, Claim):
+            assert answer.wait_s == pytest.approx(expected, abs=1e-4)
+            self.slots.append((self.clock.now_s + answer.wait_s, job))
+        else:
+            assert answer.verdict == expected
+
+
+@given(limits=limits, steps=steps)
+@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_every_claim_is_answered_as_the_model_does(
+    store: JobStore, settings: WorkerSettings, limits: dict[str, Any], steps: list[tuple[str, Any]]
 ) -> None:
-    interval = period * 1000 / calls
-    times, now = [], 1_800_000_000_000.0
-    for gap in gaps:
-        now += gap
-        times.append(now)
-    model = Model(interval, burst)
-    expected = [model.book(time) for time in times]
-    got = book_at_chosen_times(raw, interval, burst, times)
-    for mine, theirs in zip(got, expected, strict=True):
-        assert (mine is None) == (theirs is None)
-        assert mine is None or theirs is None or mine == pytest.approx(theirs, abs=0.01)
-    slots = sorted(time + wait for time, wait in zip(times, got, strict=True) if wait is not None)
-    for first, slot in enumerate(slots):
-        for last in range(first, len(slots)):
-            window = slots[last] - slot
-            assert last - first + 1 <= window / interval + burst + 0.01
+    store.redis.flushdb()
+    clock = FakeClock(store.redis)
+    gap = Rate(limits["rate"]).interval_s
+    own = Rate(limits["tenant_rate"]) if limits["tenant_rate"] else None
+    chosen = {"rate_limit": Rate(limits["rate"]), "rate_burst": limits["burst"]}
+    chosen |= {"max_in_flight": limits["most"], "bulk_share": limits["share"]}
+    store.set_limits(settings.model_copy(update=chosen))
+    store.set_tenant(TenantLimits(tenant="limited", rate=own, max_in_flight=limits["tenant_most"]))
+    model = Model(
+        Gcra(gap, limits["burst"]),
+        limits["most"],
+        catching_up(gap / limits["share"]) if limits["share"] < 1 else None,
+        math.ceil(limits["share"] * limits["most"]),
+        catching_up(own.interval_s) if own else None,
+        limits["tenant_most"],
+    )
+    for lane, number in zip(SWAP_LANES, (2, 40), strict=True):
+        store.submit([make_request(tenant=name, priority=lane) for name in TENANTS for _ in range(number)])
+    run = Run(store, model, clock)
+    for step, value in steps:
+        getattr(run, step)(value)
+        assert store.line().in_flight == len(model.calls)
+    check(run.slots, gap, limits["burst"])
+    if model.bulk:
+        bulk = [slot for slot in run.slots if slot[1].fields["priority"] == "bulk"]
+        check(bulk, model.bulk.interval, model.bulk.burst)
+    if model.tenant:
+        mine = [slot for slot in run.slots if slot[1].fields["tenant"] == "limited"]
+        check(mine, model.tenant.interval, model.tenant.burst)
 
 
-def test_a_clock_that_jumps_back_does_not_close_the_line(raw: redis.Redis) -> None:
+def finish(store: JobStore, model: Model, pick: int, *, pause_s: float = 0) -> None:
+    """End one of the calls; with a pause it was throttled, and the vendor said for how long."""
+    id_ = list(model.calls)[pick % len(model.calls)]
+    claim = Claim(model.calls.pop(id_), fence=1, step="send", wait_s=0, now_ms=0)
+    event = Event.WAIT if pause_s else Event.SUCCEED
+    assert store.apply(claim, event, patch={}, says="", wake="retry", delay_s=3600, pause_s=pause_s) == "ok"
+
+
+def check(slots: list[tuple[float, Record]], gap: float, burst: float) -> None:
+    """In every window of T seconds at most T / gap + burst calls."""
+    times = sorted(time for time, _ in slots)
+    for first, start in enumerate(times):
+        for last in range(first, len(times)):
+            assert last - first + 1 <= (times[last] - start) / gap + burst + 0.01
+
+
+def test_a_clock_that_jumps_back_does_not_close_the_line(store: JobStore) -> None:
     """An hour back: the stored arrival time is an hour ahead, but no call waits longer than the horizon for it."""
-    later = 1_800_000_000_000.0
-    hour = 3_600_000.0
-    answers = book_at_chosen_times(raw, 200, 1, [later, later - hour, later - hour + 1500])
-    assert answers[0] == 0
-    assert answers[2] is not None
+    clock = FakeClock(store.redis)
+    ids = [submit(store) for _ in range(4)]
+    assert isinstance(store.claim(ids[0], LEASE_S), Claim)
+    clock.move(-3600)
+    store.claim(ids[1], LEASE_S)
+    clock.move(1.5)
+    third = store.claim(ids[2], LEASE_S)
+    assert isinstance(third, Claim)
+    assert third.wait_s <= HORIZON_S + 0.3
+
+
+def test_after_a_long_pause_nothing_comes_in_a_bunch(store: JobStore, settings: WorkerSettings) -> None:
+    """An hour in which nothing was called, and there is still only the burst to be had at once."""
+    store.set_limits(settings.model_copy(update={"rate_limit": Rate("5/s"), "rate_burst": 2}))
+    clock = FakeClock(store.redis)
+    ids = [submit(store) for _ in range(8)]
+    assert isinstance(store.claim(ids.pop(0), LEASE_S), Claim)
+    clock.move(3600)
+    claims = [store.claim(id_, LEASE_S) for id_ in ids]
+    waits = [claim.wait_s for claim in claims if isinstance(claim, Claim)]
+    assert waits[:2] == [0, 0]
+    assert all(later - earlier == pytest.approx(0.2, abs=1e-3) for earlier, later in pairwise(waits[1:]))
+    assert len(waits) == len(ids)

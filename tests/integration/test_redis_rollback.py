@@ -16,6 +16,7 @@ from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import JobStore, connect
 from swapsandbox.redis_server import EmbeddedRedis
+from traffic_state import peek, poke
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,7 +123,7 @@ def test_only_so_many_jobs_are_looked_up_as_can_have_been_sent(crashing: Crashin
     steps: dict[str, str] = {}
     while len(steps) < 150:
         other.wake("w", LEASE_S)
-        other.redis.hset(keys.traffic(), "arrival", 0)  # not what this is about
+        poke(other.redis, arrival=0)  # not what this is about
         for id_ in other.redis.zrange(keys.hints(keys.INTERACTIVE), 0, -1):
             claimed = other.claim(str(id_), LEASE_S)
             if isinstance(claimed, Claim):
@@ -138,7 +139,7 @@ def test_a_server_that_is_the_same_raises_no_doubts(crashing: Crashing) -> None:
     worker = crashing.worker()
     id_ = submit(worker)
     assert claim(crashing.worker(), id_).step == "send"
-    assert worker.redis.hget(keys.traffic(), "epoch") is None
+    assert peek(worker.redis, "epoch") == 0
 
 
 def test_a_fence_of_the_new_server_is_above_all_of_the_old_one(crashing: Crashing) -> None:
@@ -157,7 +158,7 @@ def test_a_fresh_worker_on_a_server_that_ran_through_gives_no_grace(crashing: Cr
     worker = crashing.worker()
     id_ = submit(worker)
     claim(worker, id_, lease_s=0.01)
-    worker.redis.hset(keys.traffic(), "dispatched_at", worker.redis.time()[0] * 1000 - 60_000)
+    poke(worker.redis, dispatched_at=worker.redis.time()[0] * 1000 - 60_000)
     fresh = crashing.worker()
     wait_until(lambda: fresh.wake("fresh", LEASE_S)[0], what="the lease is due")
     assert worker.get(id_).to_job().state is JobState.QUEUED
@@ -167,7 +168,7 @@ def test_a_fresh_worker_on_a_restarted_server_gives_the_others_time_to_renew(cra
     worker = crashing.worker()
     id_ = submit(worker)
     claim(worker, id_, lease_s=0.01)
-    worker.redis.hset(keys.traffic(), "dispatched_at", worker.redis.time()[0] * 1000 - 60_000)
+    poke(worker.redis, dispatched_at=worker.redis.time()[0] * 1000 - 60_000)
     crashing.crash()
     fresh = crashing.worker()
     wait_until(lambda: fresh.wake("fresh", LEASE_S)[0], what="the lease is due")
@@ -191,15 +192,15 @@ def test_whose_turn_came_after_the_crash_cannot_have_been_sent_before_it(crashin
     ids = [submit(worker) for _ in range(3)]
     worker.wake("w", LEASE_S)
     for id_ in ids:
-        worker.redis.hset(keys.traffic(), "arrival", 0)
+        poke(worker.redis, arrival=0)
         worker.apply(claim(worker, id_), Event.WAIT, patch={"step": "send"}, wake="retry", delay_s=3.5)
     crashing.crash()
     other = crashing.worker()
-    doubts = other.redis.hget(keys.traffic(), "doubts")
+    doubts = peek(other.redis, "doubts")
     wait_until(lambda: other.wake("other", LEASE_S)[0] >= 0 and other.redis.zcard(keys.hints(keys.INTERACTIVE)) == 3)
-    other.redis.hset(keys.traffic(), "arrival", 0)
+    poke(other.redis, arrival=0)
     assert claim(other, ids[0]).step == "send"
-    assert other.redis.hget(keys.traffic(), "doubts") == doubts
+    assert peek(other.redis, "doubts") == doubts
 
 
 def test_a_second_crash_that_forgets_the_first_gives_no_fence_twice(crashing: Crashing) -> None:
@@ -209,7 +210,7 @@ def test_a_second_crash_that_forgets_the_first_gives_no_fence_twice(crashing: Cr
     submit(worker)
     crashing.crash()
     first = claim(crashing.worker(), id_)
-    wait_until(lambda: worker.redis.time()[0] > int(str(worker.redis.hget(keys.traffic(), "epoch"))))
+    wait_until(lambda: worker.redis.time()[0] > peek(worker.redis, "epoch"))
     crashing.crash()
     second = claim(crashing.worker(), id_)
     assert second.fence > first.fence

@@ -15,6 +15,7 @@ from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
 from swapworker.delivery import event_of, message_id
+from traffic_state import poke
 
 if TYPE_CHECKING:
     from swapjobs.lifecycle import Event as EventType
@@ -130,10 +131,36 @@ def test_cancel_is_final_at_once_from_everywhere(store: JobStore, client: SwapCl
     if claimed and stage == "waiting":
         store.apply(claimed, Event.WAIT, patch={}, wake="poll", delay_s=60)
     assert client.cancel(id_).state is JobState.CANCELLED
-    assert places(store, id_) == []
     assert store.claim(id_, LEASE_S) == NotClaimed("cancelled")
     assert client.cancel(id_).state is JobState.CANCELLED
-    assert int(str(store.redis.hget(keys.traffic(), "in_flight") or 0)) == 0
+    if claimed and stage == "running":
+        assert store.line().in_flight == 1, "its call is under way"
+        assert store.renew([(id_, claimed.fence, LEASE_S)]) == [False]
+        assert store.apply(claimed, Event.FAIL, patch={"step": "send"}) == "cancelled"
+    assert places(store, id_) == []
+    assert store.line().in_flight == 0
+
+
+def test_the_place_of_a_stopped_call_is_free_when_its_worker_is_dead(store: JobStore) -> None:
+    id_ = submit(store)
+    claim(store, id_, lease_s=2)
+    assert store.cancel(id_) == "ok"
+    store.redis.zadd(keys.wake(), {f"lease:{id_}": 1}, xx=True)
+    store.wake("w", LEASE_S)
+    assert (places(store, id_), store.line().in_flight) == ([], 0)
+    assert state(store, id_) is JobState.CANCELLED
+
+
+def test_a_stopped_call_that_goes_on_keeps_its_place(store: JobStore) -> None:
+    id_ = submit(store)
+    claimed = claim(store, id_, lease_s=2)
+    store.cancel(id_)
+    store.redis.zadd(keys.wake(), {f"lease:{id_}": 1}, xx=True)
+    assert store.renew([(id_, claimed.fence, LEASE_S)]) == [False]
+    store.wake("w", LEASE_S)
+    assert store.line().in_flight == 1
+    assert store.retry([id_]) == ["ok"]
+    assert store.line().in_flight == 0, "the new round counts its own calls"
 
 
 def test_a_success_after_cancel_is_kept_but_the_state_stays(store: JobStore, client: SwapClient) -> None:
@@ -149,13 +176,16 @@ def test_a_success_after_cancel_is_kept_but_the_state_stays(store: JobStore, cli
 def test_expiry_ends_a_queued_job_and_a_running_one(store: JobStore) -> None:
     soon = datetime.now(UTC) + timedelta(milliseconds=80)
     queued, running = submit(store, expires_at=soon), submit(store, expires_at=soon)
-    claim(store, running)
+    claimed = claim(store, running)
     wait_until(lambda: (store.wake("w", LEASE_S), state(store, queued) is JobState.EXPIRED)[1])
     wait_until(lambda: (store.wake("w", LEASE_S), state(store, running) is JobState.EXPIRED)[1])
     job = store.get(queued).to_job()
     assert job.error is not None
     assert job.error.code == "expired"
-    assert places(store, queued) == places(store, running) == []
+    assert places(store, queued) == []
+    assert places(store, running) == ["lease"], "its call is under way"
+    assert store.apply(claimed, Event.FAIL, patch={"step": "send"}) == "expired"
+    assert places(store, running) == []
 
 
 def test_hints_that_vanished_are_published_again(store: JobStore) -> None:
@@ -179,7 +209,7 @@ def test_only_one_dispatcher_works_at_a_time(store: JobStore) -> None:
 def test_after_a_gap_every_lease_gets_one_more(store: JobStore) -> None:
     id_ = submit(store)
     claim(store, id_, lease_s=0.01)
-    store.redis.hset(keys.traffic(), "dispatched_at", int(time.time() * 1000) - 60_000)
+    poke(store.redis, dispatched_at=int(time.time() * 1000) - 60_000)
     wait_until(lambda: store.wake("w", LEASE_S, stayed=True)[0] >= 1, what="something due")
     assert state(store, id_) is JobState.RUNNING
     score = store.redis.zscore(keys.wake(), f"lease:{id_}")
@@ -337,4 +367,4 @@ def test_a_registered_hint_without_a_record_does_not_hold_its_place_for_ever(sto
 
 def test_calls_that_may_be_paid_twice_are_counted(store: JobStore) -> None:
     store.apply(claim(store, submit(store)), Event.WAIT, patch={"maybe_paid_twice": 1})
-    assert store.redis.hget(keys.traffic(), "count:maybe_paid_twice") == "1"
+    assert store.look().counts["maybe_paid_twice"] == 1

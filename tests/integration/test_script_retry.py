@@ -25,6 +25,7 @@ from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
 from swapworker.attempt import vendor_id_of
 from swapworker.delivery import event_of, message_id
+from traffic_state import poke
 
 if TYPE_CHECKING:
     from swapjobs import Job, SwapClient
@@ -309,7 +310,7 @@ def test_a_full_redis_refuses_a_retry_and_changes_nothing(store: JobStore, clien
             client.retry(id_)
     finally:
         store.redis.config_set("maxmemory", 0)
-    store.redis.hset(keys.traffic(), "full", 1)  # as the dispatcher notes shortly before
+    poke(store.redis, full=1)  # as the dispatcher notes shortly before
     with pytest.raises(QueueFull):
         next(client.retry_many(tenant="default"))
     assert store.get(id_) == before

@@ -1,4 +1,4 @@
-"""What the traffic hash means to a person: the state of the line, in fields and in words."""
+"""What the traffic state means to a person: the state of the line, in fields and in words."""
 
 from __future__ import annotations
 
@@ -7,33 +7,32 @@ from typing import Any, get_args
 import pytest
 
 from swapjobs import Line
-from swapjobs.cli.line import TO_DO, print_line, told
+from swapjobs.cli.line import TO_DO, print_line, rate_text, told
 from swapjobs.line import Look, Why
 from swapjobs.scripts import MAX_PAUSE_MS
+from swapjobs.traffic import FIELDS, OUTAGES
 
 NOW_MS = 1_800_000_000_000  # 2027-01-15, 08:00:00 UTC
 NOBODY = {"interactive": 0, "bulk": 0, "webhooks": 0}
 
 
-def line(*, probing: bool = False, **fields: float | str) -> Line:
-    """Return the line for these fields of the traffic hash."""
-    return Look({name: str(value) for name, value in fields.items()}, NOW_MS, NOBODY, probing=probing).line
+def line(*, probing: bool = False, **fields: float) -> Line:
+    """Return the line for these numbers of the traffic state."""
+    return Look({"rate": 5, **FIELDS, **fields}, {}, NOW_MS, NOBODY, probing=probing).line
 
 
 def tripped(why: str = "vendor_outage", seconds: float = 240, probe_in_s: float = 3, **fields: Any) -> Line:
     times = {"tripped_at": NOW_MS - seconds * 1000, "probe_at": NOW_MS + probe_in_s * 1000}
-    return line(tripped=why, **{**times, **fields})
+    return line(tripped=OUTAGES.index(why), **{**times, **fields})
 
 
 def test_before_the_first_worker_it_is_open() -> None:
-    assert line() == Line(as_of=line().as_of, state="open", in_flight=0, in_line=NOBODY)
+    assert line() == Line(as_of=line().as_of, state="open", in_flight=0, in_line=NOBODY, rate=5, rate_limit=5)
     assert told(line()) == "open"
 
 
 def test_after_a_reset_it_is_open_as_before() -> None:
-    assert (
-        line(tripped="", probe="", tripped_at=NOW_MS - 9, probe_at=NOW_MS, reset_at=NOW_MS - 5000, ramp=5000) == line()
-    )
+    assert line(tripped=0, tripped_at=NOW_MS - 9, probe_at=NOW_MS, reset_at=NOW_MS - 5000, ramp=5000) == line()
 
 
 @pytest.mark.parametrize(
@@ -72,10 +71,27 @@ def test_a_pause_is_never_told_longer_than_it_can_be() -> None:
 
 @pytest.mark.parametrize("reason", get_args(Why))
 def test_for_every_reason_there_is_a_word_on_what_to_do(reason: Why, capsys: pytest.CaptureFixture[str]) -> None:
-    closed = Line(as_of=line().as_of, state="closed", reason=reason, in_flight=2, in_line={**NOBODY, "bulk": 7})
-    print_line(closed, as_json=False)
+    known: dict[str, Any] = {"rate": 5, "rate_limit": 5, "in_flight": 2, "in_line": {**NOBODY, "bulk": 7}}
+    print_line(Line(as_of=line().as_of, state="closed", reason=reason, **known), as_json=False)
     shown = capsys.readouterr().out.splitlines()
-    assert [text.split("  ")[0] for text in shown] == ["line", "to do", "calls", "interactive", "bulk", "webhooks"]
+    names = ["line", "to do", "rate", "calls", "interactive", "bulk", "webhooks"]
+    assert [text.split("  ")[0] for text in shown] == names
     assert shown[1] == f"to do        {TO_DO[reason]}"
     assert max(len(text) for text in shown) <= 80
-    assert shown[2:5] == ["calls        2 in flight", "interactive  0 in line", "bulk         7 in line"]
+    assert shown[2:4] == ["rate         5/s", "calls        2 in flight"]
+    assert shown[4:6] == ["interactive  0 in line", "bulk         7 in line"]
+
+
+@pytest.mark.parametrize(
+    ("interval", "rate", "text"),
+    [
+        (200, 5, "5/s"),
+        (200, 2.514, "2.51/s now, of 5/s"),
+        (1000 / 333, 333, "333/s"),
+        (2000, 0.5, "30/min"),
+        (2000, 0.25, "15/min now, of 30/min"),
+        (90_000, 0.01, "36/h now, of 40/h"),
+    ],
+)
+def test_the_rate_is_told_in_the_unit_that_says_it_best(interval: float, rate: float, text: str) -> None:
+    assert rate_text(line(interval=interval, rate=rate)) == text

@@ -12,19 +12,26 @@ from prometheus_client.parser import text_string_to_metric_families
 import swapjobs
 from swapjobs.line import COUNTS, Look
 from swapjobs.metrics import LineCollector, exposition
+from swapjobs.traffic import FIELDS, OUTAGES
 
 NOW_MS = 1_800_000_000_000
 IN_LINE = {"interactive": 2, "bulk": 100_000, "webhooks": 3}
 TRIPPED = {
-    "interval": "200.0",
-    "tripped": "vendor_outage",
-    "tripped_at": str(NOW_MS - 5500),
-    "probe_at": str(NOW_MS + 250),
-    "in_flight": "4",
-    "count:outages": "2",
-    "count:fenced": "1",
+    **FIELDS,
+    "limits": 1,
+    "rate": 4.5,
+    "tripped": OUTAGES.index("vendor_outage"),
+    "tripped_at": NOW_MS - 5500,
+    "probe_at": NOW_MS + 250,
+    "in_flight": 4,
 }
+COUNTED = {"outages": "2", "fenced": "1"}
 LUA = Path(swapjobs.__file__).parent / "lua"
+
+
+def seen(**traffic: float) -> Look:
+    """Return a look at a line that no worker has seen yet, but for `traffic`."""
+    return Look({**FIELDS, "rate": 5, **traffic}, {}, NOW_MS, IN_LINE)
 
 
 def read(look: Look) -> dict[str, Any]:
@@ -39,7 +46,7 @@ def samples(look: Look) -> dict[str, float]:
 
 
 def test_the_metrics_of_a_closed_line() -> None:
-    assert samples(Look(TRIPPED, NOW_MS, IN_LINE)) == {
+    assert samples(Look(TRIPPED, COUNTED, NOW_MS, IN_LINE)) == {
         "swapjobs_line_open": 0,
         "swapjobs_line_closed:paused": 0,
         "swapjobs_line_closed:rate_limit": 0,
@@ -53,6 +60,7 @@ def test_the_metrics_of_a_closed_line() -> None:
         "swapjobs_jobs_in_line:webhooks": 3,
         "swapjobs_calls_in_flight": 4,
         "swapjobs_rate_limit_calls_per_second": 5,
+        "swapjobs_rate_calls_per_second": 4.5,
         "swapjobs_rescued_total": 0,
         "swapjobs_maybe_paid_twice_total": 0,
         "swapjobs_late_success_total": 0,
@@ -63,16 +71,16 @@ def test_the_metrics_of_a_closed_line() -> None:
 
 def test_what_does_not_apply_has_no_sample() -> None:
     """So that `time() - swapjobs_line_closed_since_timestamp_seconds` is silent while the line is open."""
-    found = samples(Look({}, NOW_MS, IN_LINE))
+    found = samples(seen())
     assert found["swapjobs_line_open"] == 1
-    assert not any("timestamp" in name or "rate_limit_" in name for name in found)
-    paused = samples(Look({"paused_until": str(NOW_MS + 30_000)}, NOW_MS, IN_LINE))
+    assert not any("timestamp" in name or "_per_second" in name for name in found)
+    paused = samples(seen(paused_until=NOW_MS + 30_000))
     assert paused["swapjobs_line_opens_timestamp_seconds"] == NOW_MS / 1000 + 30
     assert paused["swapjobs_line_closed:rate_limit"] == 1
 
 
 def test_names_and_types_follow_prometheus_conventions_and_each_has_its_help() -> None:
-    for name, family in read(Look(TRIPPED, NOW_MS, IN_LINE)).items():
+    for name, family in read(Look(TRIPPED, COUNTED, NOW_MS, IN_LINE)).items():
         assert re.fullmatch(r"swapjobs_[a-z_]+", name)
         assert family.documentation.endswith(tuple("abcdefghijklmnopqrstuvwxyz0"))
         assert family.type == ("counter" if name.removeprefix("swapjobs_") in COUNTS else "gauge"), name
@@ -82,7 +90,7 @@ def test_names_and_types_follow_prometheus_conventions_and_each_has_its_help() -
 
 def test_a_server_may_collect_again_and_again() -> None:
     """As the gateway's /metrics will: one look for each time it is asked, none before."""
-    looks = [Look({"in_flight": "1"}, NOW_MS, IN_LINE), Look({"in_flight": "2"}, NOW_MS, IN_LINE)]
+    looks = [seen(in_flight=1), seen(in_flight=2)]
     registry = CollectorRegistry()
     registry.register(LineCollector(lambda: looks.pop(0)))
     assert len(looks) == 2
@@ -95,4 +103,4 @@ def test_every_count_of_the_scripts_is_among_the_metrics() -> None:
     assert counted == set(COUNTS)
     unread = [text for path in LUA.glob("*.lua") for text in re.findall(r"\bcount\([^')]*\)", path.read_text())]
     assert unread == ["count(what)"], "a count whose name the pattern above cannot read"
-    assert {f"swapjobs_{name}_total" for name in COUNTS} <= set(samples(Look({}, NOW_MS, IN_LINE)))
+    assert {f"swapjobs_{name}_total" for name in COUNTS} <= set(samples(seen()))

@@ -109,6 +109,14 @@ def test_a_throttled_call_pauses_the_fleet_and_charges_nothing() -> None:
     assert decision.patch["reason"] == "rate_limit"
 
 
+def test_a_throttled_call_that_is_not_told_for_how_long_lets_the_fleet_go_on() -> None:
+    """Only slower, see `learn.lua`; the job itself comes again a little later."""
+    decision = decided(Throttled("too fast"))
+    assert decision.pause_s == 0
+    assert 0.5 <= decision.delay_s <= 1.5
+    assert decision.says == "too_fast"
+
+
 def test_polls_pause_longer_and_longer_up_to_the_cap() -> None:
     pauses = [decided(Pending(), claimed(polls=polls)).delay_s for polls in (0, 1, 5, 50)]
     assert pauses == sorted(pauses)
@@ -202,7 +210,7 @@ def test_refused_credentials_are_charged_to_the_job_and_told_to_the_breaker() ->
         (Failed(ErrorCode.NO_FACE, "none"), "answer"),
         (Pending(), "answer"),
         (NotKnown(), ""),
-        (Throttled("429"), "answer"),
+        (Throttled("429"), "too_fast"),
         (Throttled("503", retry_after_s=9, vendor_wide=True), "outage"),
         (TryAgain(ErrorCode.VENDOR_UNREACHABLE, "refused", vendor_wide=True), "outage"),
         (Unseen(ErrorCode.VENDOR_ERROR, "500"), "failure"),

@@ -156,6 +156,7 @@ class Attempts:
                 delay_s=decision.delay_s,
                 pause_s=decision.pause_s,
                 says=decision.says,
+                made_at_ms=claim.now_ms + int(claim.wait_s * 1000),
                 step_if_spared=decision.step_if_spared,
             )
         )

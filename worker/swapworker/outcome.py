@@ -10,7 +10,7 @@ from typing import Literal
 
 from swapjobs.errors import ErrorCode
 
-Says = Literal["answer", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
+Says = Literal["answer", "too_fast", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,5 +98,7 @@ def says_of_vendor(outcome: Outcome) -> Says:  # noqa: PLR0911 - one case for ea
             return "outage"
         case NotKnown():
             return ""  # where calls fail, look-ups of them are answered so, and would hide it
+        case Throttled():
+            return "too_fast"
         case _:
             return "answer"

@@ -75,8 +75,8 @@ def _choose(  # noqa: PLR0911 - one case for each outcome, that is the point
         case Unseen(code, message):
             return _charge(code, message, claim, settings, random, step="query")
         case Throttled(message, retry_after_s):
-            pause_s = retry_after_s if retry_after_s is not None else _THROTTLED_PAUSE_S * (0.5 + random())
-            return _hold(message, claim, pause_s)
+            # Without a word of how long, the fleet goes on, only slower (lua/learn.lua).
+            return _hold(message, claim, retry_after_s or 0, retry_after_s or _THROTTLED_PAUSE_S * (0.5 + random()))
         case AccountRefused(code, message):
             # Perhaps this job's own fault (a forbidden picture): it is charged, and fails as such. The breaker judges.
             last = ErrorCode.REJECTED_BY_VENDOR
@@ -110,13 +110,13 @@ def _charge(
     )
 
 
-def _hold(message: str, claim: Claim, pause_s: float) -> Decision:
-    """Pause the whole fleet; the job waits with it, does then what it was to do now, and is not charged."""
+def _hold(message: str, claim: Claim, pause_s: float, delay_s: float) -> Decision:
+    """Pause the whole fleet for `pause_s`; the job does later what it was to do now, and is not charged."""
     return Decision(
         Event.WAIT,
         patch={"reason": Reason.RATE_LIMIT, "step": claim.step},
         wake="retry",
-        delay_s=pause_s,
+        delay_s=delay_s,
         pause_s=pause_s,
         code=ErrorCode.RATE_LIMITED,
         message=message,

@@ -10,20 +10,21 @@ import redis
 import typer
 
 from swapjobs import health, keys
-from swapjobs.cli.line import TO_DO, told
+from swapjobs.cli.line import TO_DO, rate_text, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.errors import SettingsError
-from swapjobs.line import COUNTS, look
+from swapjobs.line import COUNTS
 from swapjobs.settings import WorkerSettings
-from swapjobs.store import connect
+from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.line import Line
+    from swapjobs.line import Line, Look
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = len("webhook secret")
+_MUCH_LOWER = 0.85  # of the limit: more than the rate falls at a chance refusal
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         try:
             facts = health.server_facts(client)
             problems = health.server_problems(client, fsync=settings.submit_durability == "fsync")
-            seen = look(client)
+            seen = JobStore(client, settings).look()
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
@@ -89,7 +90,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
     if not any("append-only" in problem.what for problem in problems):
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
     yield _line(seen.line)
-    yield _workers(settings, seen.interval_ms, waiting)
+    yield _rate(settings, seen, waiting)
     for name, meaning in COUNTS.items():
         yield Check("so far", "ok", f"{seen.counts[name]} {meaning}")
 
@@ -100,14 +101,18 @@ def _line(line: Line) -> Check:
     return Check("line", "warning", told(line), TO_DO[line.reason])
 
 
-def _workers(settings: WorkerSettings, theirs: float | None, waiting: int) -> Check:
+def _rate(settings: WorkerSettings, seen: Look, waiting: int) -> Check:
+    theirs, mine = seen.rate_limit, 1 / settings.rate_limit.interval_s
     if theirs is None:
         return Check("workers", "warning", "no worker has been here yet", "swapjobs worker")
-    mine = settings.rate_limit.interval_s * 1000
-    same = abs(mine - theirs) < 1e-6 * mine
-    found = f"the fleet makes a call every {theirs:g} ms; {waiting} hints on the runways"
-    remedy = "" if same else f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
-    return Check("rate", "ok" if same else "warning", found, remedy)
+    found = f"{rate_text(seen.line)}; {waiting} hints on the runways"
+    if abs(mine - theirs) > 1e-6 * mine:
+        remedy = f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
+        return Check("rate", "warning", found, remedy)
+    if seen.traffic["learned"] < _MUCH_LOWER:
+        remedy = "the vendor refuses calls as too fast: set SWAPJOBS_RATE_LIMIT to what it allows, or ask it for more"
+        return Check("rate", "warning", found, remedy)
+    return Check("rate", "ok", found)
 
 
 def _vendor(settings: WorkerSettings) -> Iterator[Check]:

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.services import need
-from swapjobs.client import SwapClient, queue_errors
-from swapjobs.line import Line, Why, look
+from swapjobs.client import SwapClient
+from swapjobs.connection import queue_errors
 from swapjobs.settings import CoreSettings
-from swapjobs.store import connect
+from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     import typer
+
+    from swapjobs.line import Line, Why
 
 # What a person has to do while the line is closed.
 TO_DO: Final[dict[Why, str]] = {
@@ -56,8 +58,9 @@ def metrics() -> None:
     need("prometheus_client", "worker")
     from swapjobs.metrics import exposition  # noqa: PLC0415 - needs a package of the worker's extra
 
-    with connect(CoreSettings.load()) as client, queue_errors():
-        seen = look(client)
+    settings = CoreSettings.load()
+    with connect(settings) as client, queue_errors():
+        seen = JobStore(client, settings).look()
     out.file.write(exposition(seen))
 
 
@@ -67,12 +70,26 @@ def print_line(line: Line, *, as_json: bool) -> None:
         print_json(line.model_dump(mode="json"))
         return
     to_do = TO_DO[line.reason] if line.reason else ""
-    rows = {"line": told(line), "to do": to_do, "calls": f"{line.in_flight} in flight"}
+    rows = {"line": told(line), "to do": to_do, "rate": rate_text(line), "calls": f"{line.in_flight} in flight"}
     rows |= {lane: f"{waiting} in line" for lane, waiting in line.in_line.items()}
     for name, text in rows.items():
         style = ("yellow" if line.reason else "green") if name == "line" else ""
         if text:
             print_fields(out, (name, _WIDTH, "dim"), (text, 0, style))
+
+
+def rate_text(line: Line) -> str:
+    """Return how fast calls may be made, in plain words."""
+    limit = _per_time(line.rate_limit)
+    return limit if line.rate >= line.rate_limit * 0.9999 else f"{_per_time(line.rate)} now, of {limit}"
+
+
+def _per_time(per_s: float) -> str:
+    """Return a rate with two or three digits, in the unit that says it best."""
+    for unit, seconds in _SECONDS.items():
+        if per_s * seconds >= 1 or unit == "h":
+            return f"{float(f'{per_s * seconds:.3g}'):g}/{unit}"
+    raise AssertionError
 
 
 def told(line: Line) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from swapjobs import health, keys
-from swapjobs.client import queue_errors
+from swapjobs.connection import queue_errors
 from swapjobs.errors import QueueUnavailable, SettingsError
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import connect

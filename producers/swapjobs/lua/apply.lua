@@ -1,15 +1,15 @@
 -- The one write of an attempt: event, patch, history, what happens next, and what it tells of the vendor.
--- include: clock, line, traffic, rate, refill, finish, epoch, window, probe, breaker
 -- flags: allow-oom
 -- ARGV: id, fence, event, history line or "", wake kind (retry, poll, verdict, or "" for the head of the line), delay in
---   ms, fleet pause in ms, what the call says of the vendor (see `hear`), the next step where the failure is forgiven,
---   then the patch as field, value pairs
+--   ms, fleet pause in ms, what the call says of the vendor (see `hear`), when it was made, the next step where the
+--   failure is forgiven, then the patch as field, value pairs
 -- Returns ok (also when the same was told before); spared (an outage: back in line, nothing charged); failed (a verdict
 --   that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the
 --   state that refused the event.
 local id, fence, event, entry, wake = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local PATCH = 11
 local function patched(name)
-  for i = 10, #ARGV, 2 do
+  for i = PATCH, #ARGV, 2 do
     if ARGV[i] == name then return ARGV[i + 1] end
   end
 end
@@ -23,26 +23,30 @@ end
 if job.claims < fence then remember(id, job, fence) end
 if not MOVES[event][job.state] then
   local stopped = job.state == STATE.cancelled or job.state == STATE.expired
+  if stopped then end_lease(id, job) end
   -- what a retry begins with: a look-up, unless the outcome is known now
   if stopped and event == 'fail' then redis.call('HSET', K.job .. id, 'step', patched('step')) end
-  if not (stopped and event == 'succeed') then return job.state == TARGET[event] and 'ok' or job.state end  -- ok: told twice
+  if not (stopped and event == 'succeed') then
+    refill_swaps()
+    return job.state == TARGET[event] and 'ok' or job.state  -- ok: told twice
+  end
   -- paid for all the same; a retry will ask for it, and get it for nothing
   if entry ~= '' then add_to_history(id, entry) end
   count('late_success')
   return 'late'
 end
-if hear(ARGV[8], id, member_of(id, fence, patched('attempts')), event == 'succeed') then
+if hear(ARGV[8], id, fence, patched('attempts'), event == 'succeed', tonumber(ARGV[9])) then
   leave_place(id, job)
-  redis.call('HSET', K.job .. id, 'step', ARGV[9])
+  redis.call('HSET', K.job .. id, 'step', ARGV[10])
   spare(id, job)
   refill_swaps()
   return 'spared'
 end
-if T.tripped ~= '' then end_probe(id, ARGV[8] ~= '') end
+if T.tripped > 0 then end_probe(id, ARGV[8] ~= '') end
 local condemned = wake == 'verdict' and (ARGV[8] == 'answer' or vendor_works())
 if condemned then event = 'fail' end
 local state = TARGET[event]
-if #ARGV > 9 then redis.call('HSET', K.job .. id, unpack(ARGV, 10)) end
+if #ARGV >= PATCH then redis.call('HSET', K.job .. id, unpack(ARGV, PATCH)) end
 if patched('maybe_paid_twice') then count('maybe_paid_twice') end
 if entry ~= '' then add_to_history(id, entry) end
 if event ~= 'wait' then

@@ -1,5 +1,4 @@
 -- Cancel a job: final at once, also while it runs.
--- include: clock, line, traffic, rate, refill, finish
 -- flags: allow-oom
 -- ARGV: id
 -- Returns ok, the final state that it already had, or gone.

@@ -1,10 +1,9 @@
 -- Decide whether a hint leads to a delivery; claimed, leased and fenced like an attempt.
--- include: clock, line, traffic, rate, refill
 -- flags: allow-oom
 -- ARGV: id, lease in ms
 -- Returns {'drop'} or {'go', fence, now in ms, history, fields...}.
 local id = ARGV[1]
-if redis.call('ZREM', K.hints .. 'webhooks', id) == 0 or redis.call('HGET', K.job .. id, 'hook') ~= 'pending' then
+if not take_hint('webhooks', '', id) or redis.call('HGET', K.job .. id, 'hook') ~= 'pending' then
   return {'drop'}
 end
 local fence = redis.call('HINCRBY', K.job .. id, 'hook_claims', 1)

@@ -3,5 +3,3 @@ local function clock()
   local time = redis.call('TIME')
   return time[1] * 1000 + time[2] / 1000
 end
-local now = clock()
-local now_ms = math.floor(now)

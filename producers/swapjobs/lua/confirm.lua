@@ -1,5 +1,4 @@
 -- Asked after waiting for a slot, before sending: is the claim still ours, and was the line not closed meanwhile?
--- include: clock, traffic
 -- flags: no-writes
 -- ARGV: id, fence
 -- Returns ok, lost (claimed by another, or final), held, paused or outage.

@@ -1,5 +1,5 @@
 -- Part: what a restarted Redis may have forgotten.
--- needs: clock, traffic, finish
+-- needs: traffic, place
 
 -- The claims of an epoch (a server process, see meet.lua) are numbered from a height of their own.
 local EPOCH_CLAIMS = 1000000
@@ -12,16 +12,17 @@ local function may_be_forgotten(id, job)
 end
 
 -- If it was, then at the latest when the new server was met.
-local function believe_sent(id)
-  redis.call('HSET', K.job .. id, 'sent_at', T.epoch_at)
-  redis.call('HINCRBY', K.traffic, 'doubts', -1)
+local function believed_sent()
+  T.doubts = T.doubts - 1
+  return T.epoch_at
 end
 
 -- A restarted Redis may have forgotten a claim: its fence is above the record's. The attempt is taken as what it is.
 local function remember(id, job, fence)
   if not (MOVES.start[job.state] or MOVES.rescue[job.state]) then return end
   leave_place(id, job)
-  count_in_flight(1)
+  count_in_flight(job, 1)
+  redis.call('ZADD', K.wake, now_ms, 'lease:' .. id)  -- the caller renews it, or ends it
   redis.call('HSET', K.job .. id, 'state', TARGET.start, 'claims', string.format('%.0f', fence), 'step', 'query',
              'sent_at', now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
   job.state, job.claims = TARGET.start, fence

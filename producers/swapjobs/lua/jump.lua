@@ -1,5 +1,5 @@
 -- Part: the clock was put back. What was to happen in a minute is to happen in a minute, not in an hour and a minute.
--- needs: clock, traffic
+-- needs: traffic
 local function move_times(change)
   for _, member in ipairs(redis.call('ZRANGE', K.wake, 0, -1)) do
     -- expires_at is the user's own time
@@ -8,9 +8,8 @@ local function move_times(change)
   for lane in pairs(RUNWAY) do
     for _, id in ipairs(redis.call('ZRANGE', K.hints .. lane, 0, -1)) do redis.call('ZADD', K.hints .. lane, now_ms, id) end
   end
-  for _, field in ipairs({'paused_until', 'probe_at', 'tripped_at', 'reset_at', 'epoch_at', 'known_until'}) do
+  for _, field in ipairs({'paused_until', 'probe_at', 'cut_at', 'tripped_at', 'reset_at', 'epoch_at', 'known_until'}) do
     T[field] = math.max(T[field] + change, 0)
-    redis.call('HSET', K.traffic, field, string.format('%.0f', T[field]))
   end
   redis.call('DEL', K.failures)  -- with times that mean nothing now
 end

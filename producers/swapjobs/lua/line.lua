@@ -1,35 +1,69 @@
--- Part: the lines of a lane, served in turn. `who` is a tenant, or an endpoint host in the webhooks lane.
+-- Part: the lines of a lane, served in turn by weight. `who` is a tenant, or an endpoint host in the webhooks lane.
+-- needs: traffic, tenant
 local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among themselves in order
 
-local function stand_in_line(lane, who, id, at_head)
-  local place = redis.call('HINCRBY', K.traffic, 'sequence', 1)
-  if at_head then place = place - HEAD end
-  redis.call('ZADD', K.line .. lane .. ':' .. who, place, id)
+-- A newcomer has had as much as the one now served: no more claim than the others, and no less.
+local function take_turn(lane, who)
   if not redis.call('ZSCORE', K.turns .. lane, who) then
-    -- a newcomer has had as much as the one now served: no more claim than the others, and no less
-    redis.call('ZADD', K.turns .. lane, redis.call('HGET', K.traffic, 'turn:' .. lane) or 0, who)
+    redis.call('ZADD', K.turns .. lane, T['turn_' .. lane], who)
+    if T.tenants > 0 then redis.call('SREM', K.aside .. lane, who) end
   end
+end
+
+local function lose_turn(lane, who)
+  if redis.call('ZREM', K.turns .. lane, who) == 0 then redis.call('SREM', K.aside .. lane, who) end
+end
+
+local function stand_in_line(lane, who, id, at_head)
+  T.sequence = T.sequence + 1
+  redis.call('ZADD', K.line .. lane .. ':' .. who, at_head and T.sequence - HEAD or T.sequence, id)
+  take_turn(lane, who)
 end
 
 local function leave_line(lane, who, id)
   local line = K.line .. lane .. ':' .. who
-  if redis.call('ZREM', line, id) == 1 and redis.call('EXISTS', line) == 0 then
-    redis.call('ZREM', K.turns .. lane, who)
+  if redis.call('ZREM', line, id) == 1 and redis.call('EXISTS', line) == 0 then lose_turn(lane, who) end
+end
+
+-- Something of its limits is free again.
+local function return_turn(tenant)
+  for _, lane in ipairs(SWAPS) do
+    if redis.call('EXISTS', K.line .. lane .. ':' .. tenant) == 1 then take_turn(lane, tenant) end
   end
 end
 
--- The first of the line whose turn it is, or nil when nobody stands in the lane.
-local function next_in_turn(lane)
-  local turn = redis.call('ZRANGE', K.turns .. lane, 0, 0, 'WITHSCORES')
-  local who = turn[1]
-  if not who then return nil end
-  local line = K.line .. lane .. ':' .. who
-  local id = redis.call('ZPOPMIN', line)[1]
-  if redis.call('EXISTS', line) == 0 then
-    redis.call('ZREM', K.turns .. lane, who)
-  else
-    redis.call('ZINCRBY', K.turns .. lane, 1, who)
+-- It can do nothing now: out of the others' way until it may be otherwise (return_turn, and the wake-up).
+local function skip_turn(lane, who, limits)
+  redis.call('ZREM', K.turns .. lane, who)
+  redis.call('SADD', K.aside .. lane, who)
+  if limits.paused == 0 and limits.interval > 0 then
+    local due = math.max(limits.arrival - now - limits.interval, 0)
+    redis.call('ZADD', K.wake, math.ceil(now + math.max(due, math.min(limits.interval, CATCH_UP_MS))), 'turn:' .. who)
   end
-  redis.call('HSET', K.traffic, 'turn:' .. lane, turn[2])
-  return id
+end
+
+-- The next jobs of a lane, `most` of them at most: one for each turn, more where nobody else stands there.
+local function next_in_turn(lane, most)
+  while true do
+    local turns = redis.call('ZRANGE', K.turns .. lane, 0, 1, 'WITHSCORES')
+    local who = turns[1]
+    if not who then return {} end
+    local limits = lane ~= 'webhooks' and limits_of(who) or nil
+    local number = turns[3] and 1 or most
+    if limits then number = math.min(number, tenant_room(limits)) end
+    if number > 0 then
+      local line = K.line .. lane .. ':' .. who
+      local popped, ids = redis.call('ZPOPMIN', line, number), {}
+      for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+      if redis.call('EXISTS', line) == 0 then
+        redis.call('ZREM', K.turns .. lane, who)
+      else
+        redis.call('ZINCRBY', K.turns .. lane, #ids / (limits and limits.weight or 1), who)
+      end
+      T['turn_' .. lane] = tonumber(turns[2])
+      if limits then change_tenant(who, 'hints', #ids) end
+      return ids
+    end
+    skip_turn(lane, who, limits)
+  end
 end

@@ -5,6 +5,5 @@ local FULL = 0.9
 local function look_at_memory()
   local memory = redis.call('INFO', 'memory')
   local used, most = string.match(memory, 'used_memory:(%d+)'), tonumber(string.match(memory, 'maxmemory:(%d+)'))
-  local full = most > 0 and tonumber(used) > FULL * most and 1 or 0
-  if full ~= T.full then redis.call('HSET', K.traffic, 'full', full) end
+  T.full = most > 0 and tonumber(used) > FULL * most and 1 or 0
 end

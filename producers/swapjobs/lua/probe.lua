@@ -1,18 +1,17 @@
 -- Part: the breaker's probes, one at a time, each with another job, with growing pauses in between; and where jobs wait.
--- needs: clock, line, traffic
+-- needs: traffic, line
 local FIRST_PROBE_MS, PARKED_MS = 1000, 600000
 local ACCOUNT = {credentials_rejected = true, quota_exhausted = true}
 
 -- Where the account is refused a person has to act: no need to ask so often.
 local function patience()
-  return ACCOUNT[T.tripped] and 6 or 1
+  return ACCOUNT[OUTAGES[T.tripped]] and 6 or 1
 end
 
 -- It may be out for as long as the longest pause; then the next one goes, whatever became of it.
 local function begin_probe(id)
   T.probe_at = now_ms + math.max(T.probe_gap, T.probe_most * patience())
   redis.call('SADD', K.probes, id)
-  redis.call('HSET', K.traffic, 'probe', id, 'probe_at', T.probe_at)
 end
 
 -- `told`: it failed. Else it told nothing, and another may ask at once.
@@ -20,8 +19,6 @@ local function end_probe(id, told)
   if redis.call('SREM', K.probes, id) == 0 then return false end
   if told then T.probe_gap = math.min(T.probe_gap * 2, T.probe_most * patience()) end
   T.probe_at = now_ms + (told and T.probe_gap or 0)
-  redis.call('HSET', K.traffic, 'probe_gap', T.probe_gap, 'probe_at', T.probe_at)
-  if T.probe == id then redis.call('HSET', K.traffic, 'probe', '') end
   return true
 end
 

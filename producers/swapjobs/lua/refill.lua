@@ -1,34 +1,43 @@
 -- Part: moves jobs from the lines to the runways, as far as the traffic state allows; registers every hint it sends.
--- needs: clock, line, traffic, rate
-local FEWEST, MOST, AHEAD_MS = 8, 512, 2000
+-- needs: traffic, tenant, line, rate
+local FEWEST, AHEAD_MS = 8, 2000
 
 -- As many hints as were taken in the last 2 s or so: enough for every worker, not so many that they grow old.
 local function runway_length(kind)
-  local pace = T['pace:' .. kind]
-  if not pace or pace <= 0 then return FEWEST end
-  return math.min(math.max(math.ceil(AHEAD_MS / pace), FEWEST), MOST)
+  return math.min(math.max(math.ceil(AHEAD_MS / T['pace_' .. kind]), FEWEST), MOST)
 end
 
 -- Told at every claim: the mean gap between two of them, in ms.
 local function keep_pace(kind)
-  local last, pace = T['claim:' .. kind] or now, T['pace:' .. kind] or 1000
-  pace = math.max(pace + (math.min(math.max(now - last, 0), 10000) - pace) / 16, 0.1)
-  T['pace:' .. kind] = pace
-  redis.call('HSET', K.traffic, 'claim:' .. kind, string.format('%.3f', now), 'pace:' .. kind,
-             string.format('%.3f', pace))
+  local last, pace = T['claimed_' .. kind], T['pace_' .. kind]
+  if last == 0 then last = now end
+  T['pace_' .. kind] = math.max(pace + (math.min(math.max(now - last, 0), 10000) - pace) / 16, 0.1)
+  T['claimed_' .. kind] = now
 end
 
-local function send_hint(lane, id)
-  redis.call('ZADD', K.hints .. lane, now_ms, id)
-  redis.call('LPUSH', RUNWAY[lane], (string.gsub(HINT[lane], '%%id%%', id)))
+local function send_hints(lane, ids)
+  local register, messages = {}, {}
+  for i, id in ipairs(ids) do
+    register[2 * i - 1], register[2 * i] = now_ms, id
+    messages[i] = string.gsub(HINT[lane], '%%id%%', id)
+  end
+  redis.call('ZADD', K.hints .. lane, unpack(register))
+  redis.call('LPUSH', RUNWAY[lane], unpack(messages))
+end
+
+-- Whether there was a hint of this job; it is none any more.
+local function take_hint(lane, who, id)
+  if redis.call('ZREM', K.hints .. lane, id) == 0 then return false end
+  if lane ~= 'webhooks' and change_tenant(who, 'hints', -1) then return_turn(who) end
+  return true
 end
 
 local function refill_lane(lane, room)
   while room > 0 do
-    local id = next_in_turn(lane)
-    if not id then return room end
-    send_hint(lane, id)
-    room = room - 1
+    local ids = next_in_turn(lane, room)
+    if #ids == 0 then break end
+    send_hints(lane, ids)
+    room = room - #ids
   end
   return room
 end
@@ -37,20 +46,30 @@ end
 local function send_parked()
   local id = redis.call('ZPOPMIN', K.parked)[1]
   if id and redis.call('ZREM', K.wake, 'retry:' .. id) == 1 then
-    send_hint(redis.call('HGET', K.job .. id, 'priority'), id)
+    send_hints(redis.call('HGET', K.job .. id, 'priority'), {id})
   end
 end
 
+-- Not at every claim but in blocks of a quarter of the runway: to look at the lines costs the same for one and for many.
+local function is_long_enough(length, out)
+  return out > 0.75 * length
+end
+
 local function refill_swaps()
-  local length, calls = runway_length('swaps'), bookable()
+  local length, calls, bulk_calls = runway_length('swaps'), bookable()
   local interactive_out, bulk_out = redis.call('ZCARD', K.hints .. 'interactive'), redis.call('ZCARD', K.hints .. 'bulk')
-  local room = math.min(length, calls) - interactive_out
   -- bulk hints that are out do not keep interactive jobs off the runway: theirs is popped first
-  room = refill_lane('interactive', room)
-  room = refill_lane('bulk', room - bulk_out)
-  if room > 0 and T.tripped ~= '' then send_parked() end
+  local room = math.min(length, calls) - interactive_out
+  if not is_long_enough(length, interactive_out) then room = refill_lane('interactive', room) end
+  room = room - bulk_out
+  if room > 0 and not is_long_enough(length, bulk_out) then
+    local bulk_room = math.min(room, bulk_calls - bulk_out)
+    room = room - bulk_room + refill_lane('bulk', bulk_room)
+  end
+  if room > 0 and T.tripped > 0 then send_parked() end
 end
 
 local function refill_webhooks()
-  refill_lane('webhooks', runway_length('webhooks') - redis.call('ZCARD', K.hints .. 'webhooks'))
+  local length, out = runway_length('webhooks'), redis.call('ZCARD', K.hints .. 'webhooks')
+  if not is_long_enough(length, out) then refill_lane('webhooks', length - out) end
 end

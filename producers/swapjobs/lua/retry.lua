@@ -1,5 +1,4 @@
 -- Put finished jobs back in line because their user asks: a new round with new attempts, the old ones kept as history.
--- include: clock, line, traffic, rate, refill, finish, epoch
 -- No allow-oom: what was about to expire is kept again, and makes new work. A full Redis refuses that like new jobs.
 -- ARGV: history line as a format for time and round, then ids
 -- Returns for each job: ok, the state from which there is no retry, gone, or full (Redis is nearly at its limit).
@@ -50,6 +49,7 @@ for i = 2, #ARGV do
     answers[#answers + 1] = 'full'
   else
     local round = (redis.call('HGET', key, 'round') or 1) + 1
+    end_lease(id, job)  -- of a call from before it was stopped
     redis.call('HSET', key, 'state', TARGET.retry, 'round', round)
     -- what the old round still brings is fenced off
     redis.call('HSET', key, 'claims', string.format('%.0f', math.max(job.claims, T.epoch * EPOCH_CLAIMS) + 1))

@@ -1,4 +1,7 @@
 -- Write the fleet's limits; every worker does it at start, the last one wins.
 -- flags: allow-oom
--- ARGV: field, value pairs
-return redis.call('HSET', K.traffic, unpack(ARGV))
+-- ARGV: name, value pairs of the traffic state
+local before = T.interval
+for i = 1, #ARGV, 2 do T[ARGV[i]] = tonumber(ARGV[i + 1]) end
+if T.interval ~= before then T.learned, T.learned_safe, T.cut_at = 1, 1, 0 end  -- that was learned about another rate
+T.learned = math.max(T.learned, T.rate_floor)

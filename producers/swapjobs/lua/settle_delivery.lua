@@ -1,5 +1,4 @@
 -- Write down one try of a delivery, and what follows: nothing, or another try later.
--- include: clock, line, traffic, rate, refill, finish
 -- flags: allow-oom
 -- ARGV: id, fence, new state (delivered, undelivered or pending), delay in ms, HTTP status or "", history line
 -- Returns ok, fenced or gone.

@@ -1,5 +1,4 @@
 -- Accept jobs: idempotency check, record, line, refill, in one step. Refused as a whole when Redis is full.
--- include: clock, line, traffic, rate, refill
 -- ARGV, seven for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
 --   `expires_at hook_host`, either of them "-" where there is none
 -- Returns for each job: created, existing, conflict, or full (Redis is nearly at its memory limit).

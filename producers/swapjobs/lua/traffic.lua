@@ -1,20 +1,45 @@
--- Part: the fleet's traffic state: pauses, the breaker's, calls in flight. The limits are those the workers wrote at start.
+-- Part: the fleet's traffic state (traffic.py), the time, and what holds for every call: pauses, the breaker.
 -- needs: clock
-local T = {interval = 200, burst = 1, horizon = 1000, query_interval = 0, max_in_flight = 0, max_attempts = 6,
-           window = 30000, failures = 5, share = 0.5, probe_most = 5000, ramp = 5000,
-           arrival = 0, query_arrival = 0, paused_until = 0, held = 0, in_flight = 0, full = 0,
-           epoch = 0, epoch_at = 0, known_until = 0, doubts = 0, streak = 0, remembered = 600000, tripped = '', tripped_at = 0, reset_at = 0, probe = '', probe_at = 0,
-           probe_gap = 0, bucket = 0, answers = 0, answers_before = 0, sequence = 0}
-do
-  local fields = redis.call('HGETALL', K.traffic)  -- one small hash: cheaper than asking for most of it by name
-  for i = 1, #fields, 2 do
-    local name, value = fields[i], fields[i + 1]
-    T[name] = name ~= 'probe' and tonumber(value) or value
-  end
-  -- After an outage the rate grows to its full height, so that the vendor is not hit by everything at once.
-  T.full_interval = T.interval
+local T = {}  -- the numbers by name: read before every script, written after it where it changed them
+local now, now_ms, interval  -- the time in ms; ms from one call to the next as of now
+local stored, of_newer_versions
+
+local function read_traffic()
+  stored = redis.call('GET', K.traffic) or ''
+  local known = math.min(math.floor(#stored / 8), #FIELDS)
+  local format = known == #FIELDS and FORMAT or '<' .. string.rep('d', known)
+  local numbers = {struct.unpack(format, stored)}
+  for i, name in ipairs(FIELDS) do T[name] = i <= known and numbers[i] or DEFAULTS[i] end
+  of_newer_versions = string.sub(stored, 8 * #FIELDS + 1)
+end
+
+local function write_traffic()
+  local numbers = {}
+  for i, name in ipairs(FIELDS) do numbers[i] = T[name] end
+  local packed = struct.pack(FORMAT, unpack(numbers)) .. of_newer_versions
+  if packed ~= stored then redis.call('SET', K.traffic, packed) end
+end
+
+-- After an outage the rate grows to its full height, so that the vendor is not hit by everything at once.
+local function ramp()
   local ramped = (now - T.reset_at) / math.max(T.ramp, 1)
-  if ramped >= 0 and ramped < 1 then T.interval = T.interval / math.max(ramped, 0.1) end
+  return ramped >= 0 and ramped < 1 and math.max(ramped, 0.1) or 1
+end
+
+local function begin()
+  now = clock()
+  now_ms = math.floor(now)
+  read_traffic()
+  interval = T.interval / T.learned / ramp()
+end
+
+local function register(name, flags, body)
+  redis.register_function{function_name = PREFIX .. name, flags = flags, callback = function(_, arguments)
+    begin()
+    local answer = body(arguments)
+    write_traffic()
+    return answer
+  end}
 end
 
 -- By the vendor's Retry-After; a pause by the user's hand, `held`, has no end of its own.
@@ -26,7 +51,7 @@ end
 local function closed_by()
   if T.held > 0 then return 'held' end
   if paused_for() > 0 then return 'paused' end
-  if T.tripped ~= '' then return 'outage' end
+  if T.tripped > 0 then return 'outage' end
 end
 
 -- One probe at a time; but one that hangs, or whose worker died, is not waited for (see begin_probe).
@@ -34,16 +59,10 @@ local function may_probe()
   return now >= T.probe_at
 end
 
-local function count_in_flight(change)
-  T.in_flight = math.max(T.in_flight + change, 0)
-  redis.call('HSET', K.traffic, 'in_flight', T.in_flight)
-end
-
 local function pause_until(time)
   T.paused_until = math.max(T.paused_until, math.min(time, now + MAX_PAUSE_MS))
-  redis.call('HSET', K.traffic, 'paused_until', string.format('%.0f', T.paused_until))
 end
 
 local function count(what)
-  redis.call('HINCRBY', K.traffic, 'count:' .. what, 1)
+  redis.call('HINCRBY', K.counts, what, 1)
 end

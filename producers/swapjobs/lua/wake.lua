@@ -1,25 +1,21 @@
 -- The dispatcher's step: handle what is due, publish lost hints again, refill. One worker at a time does it.
--- include: clock, line, traffic, rate, refill, finish, jump, memory
 -- flags: allow-oom
 -- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried to
 --   before (stayed, or new)
 -- Returns {members handled, ms until the next look}; {-1, 0} where another worker's dispatcher is at work.
 local LEADER_MS, GAP_MS, JUMP_MS, STALE_HINT_MS, TICK_MS = 2000, 5000, 1000, 5000, 250
 local leader = redis.call('GET', K.dispatcher)
-local last = T.dispatched_at or now
+local last = T.dispatched_at > 0 and T.dispatched_at or now
 -- by the time as well: where the clock was put back, the key would outlive its holder for as long
 if leader and leader ~= ARGV[1] and now >= last and now - last < LEADER_MS then return {-1, 0} end
 redis.call('SET', K.dispatcher, ARGV[1], 'PX', LEADER_MS)
-redis.call('HSET', K.traffic, 'dispatched_at', now_ms)
+T.dispatched_at = now_ms
 
 -- After a gap in which workers could not renew (Redis was down or frozen, the clock moved) every lease gets one more. A
 -- gap in which there was no worker at all needs none: who comes new to a server that ran through it sees that.
 local gap = now - last > math.min(GAP_MS, ARGV[2] / 2) and (ARGV[4] == 'stayed' or T.epoch_at > last)
-if gap or last - now > JUMP_MS then
-  T.grace_until = math.floor(now + ARGV[2])
-  redis.call('HSET', K.traffic, 'grace_until', T.grace_until)
-end
-local grace_until = math.min(T.grace_until or 0, now + ARGV[2])
+if gap or last - now > JUMP_MS then T.grace_until = math.floor(now + ARGV[2]) end
+local grace_until = math.min(T.grace_until, now + ARGV[2])
 
 if last - now > JUMP_MS then move_times(now - last) end
 
@@ -39,8 +35,8 @@ local handle = {
   end,
   lease = function(id, job)
     if now < grace_until then return redis.call('ZADD', K.wake, grace_until, 'lease:' .. id) end
-    if not MOVES.rescue[job.state] then return end
-    count_in_flight(-1)
+    count_in_flight(job, -1)
+    if not MOVES.rescue[job.state] then return end  -- stopped while its call was under way
     count('rescued')
     redis.call('HSET', K.job .. id, 'state', TARGET.rescue)
     stand_in_line(job.priority, job.tenant, id, true)
@@ -50,11 +46,15 @@ local due = redis.call('ZRANGE', K.wake, '-inf', now_ms, 'BYSCORE', 'LIMIT', 0, 
 for _, member in ipairs(due) do
   local kind, id = string.match(member, '^(%l+):(.+)$')
   redis.call('ZREM', K.wake, member)
-  local job = read(id)
-  if not handle[kind] then
+  local job = kind ~= 'turn' and read(id)
+  if kind == 'turn' then
+    return_turn(id)
+  elseif not handle[kind] then
     redis.call('ZADD', K.wake, now_ms + 60000, member)  -- of a newer version: its workers will look at it
   elseif job then
     handle[kind](id, job)
+  elseif kind == 'lease' then
+    count_in_flight({}, -1)  -- its record has expired, its place in the count has not
   end
 end
 
@@ -67,7 +67,7 @@ for lane, runway in pairs(RUNWAY) do
       if redis.call('EXISTS', K.job .. id) == 0 then
         redis.call('ZREM', K.hints .. lane, id)  -- else it would hold a place of the lane for ever
       elseif not string.find(waiting, id, 1, true) then
-        send_hint(lane, id)
+        send_hints(lane, {id})
       end
     end
   end

@@ -1,5 +1,5 @@
 -- Part: the calls of the last time, as far as the breaker wants to know them.
--- needs: clock, traffic
+-- needs: traffic
 local MOST_FAILURES = 1000
 local DIFFERENT_JOBS = 3  -- so many can't all have a fault of their own
 
@@ -10,7 +10,6 @@ local function count_answer()
     T.answers_before, T.answers, T.bucket = bucket == T.bucket + 1 and T.answers or 0, 0, bucket
   end
   T.answers, T.streak = T.answers + 1, 0
-  redis.call('HSET', K.traffic, 'bucket', bucket, 'answers', T.answers, 'answers_before', T.answers_before, 'streak', 0)
 end
 
 local function answers_in_window()
@@ -40,7 +39,7 @@ end
 
 -- Ten intervals of a slow rate, else there would never be failures enough in it.
 local function window_ms()
-  return math.ceil(math.max(T.window, 10 * T.full_interval))
+  return math.ceil(math.max(T.window, 10 * T.interval))
 end
 
 local function failed_in_window()
@@ -49,7 +48,7 @@ end
 
 -- Whether an outage is out of the question: nothing but answers, for all that matters.
 local function vendor_works()
-  return T.tripped == '' and answers_in_window() >= math.max(T.failures, 2 * failed_in_window() / T.share)
+  return T.tripped == 0 and answers_in_window() >= math.max(T.failures, 2 * failed_in_window() / T.share)
 end
 
 -- Too many failed, and it can't be one job's own fault: what certainly is the vendor's (`sure`), or different jobs. Either a

@@ -1,0 +1,71 @@
+"""The commands tenants and tenant: limits of single tenants."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
+from swapjobs.client import SwapClient
+from swapjobs.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from swapjobs.tenants import TenantLimits
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command()(tenants)
+    app.command()(tenant)
+
+
+def tenants(*, as_json: JsonFlag = False) -> None:
+    """List the tenants that have limits of their own."""
+    with SwapClient() as client:
+        found = client.tenants()
+    if as_json:
+        print_json({"tenants": [each.model_dump(mode="json") for each in found]})
+    elif not found:
+        print_fields(out, ("no tenant has limits of its own; swapjobs tenant NAME --help", 0, ""))
+    width = max((len(each.tenant) for each in found), default=0)
+    for each in [] if as_json else found:
+        print_fields(out, (each.tenant, width, "bold"), (told(each), 0, ""))
+
+
+def tenant(
+    name: str,
+    rate: Annotated[str | None, typer.Option(help="vendor calls like 5/s, 300/m or 1000/h; none: no own limit")] = None,
+    max_in_flight: Annotated[int | None, typer.Option(help="vendor calls at a time; 0: no own limit")] = None,
+    weight: Annotated[float | None, typer.Option(help="2: two turns where other tenants have one")] = None,
+    paused: Annotated[bool | None, typer.Option("--pause/--resume", help="its jobs are accepted and wait")] = None,
+    *,
+    clear: Annotated[bool, typer.Option("--clear", help="take all its own limits away")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Change a tenant's own limits, or show them; what is not given stays as it is."""
+    given: dict[str, Any] = {"rate": rate, "max_in_flight": max_in_flight, "weight": weight, "paused": paused}
+    changes = {field: value for field, value in given.items() if value is not None}
+    if clear and changes:
+        raise InvalidRequest("--clear: takes all limits away and goes with no other option")
+    if clear:
+        changes = {"rate": None, "max_in_flight": 0, "weight": 1, "paused": False}
+    if changes.get("rate") == "none":
+        changes["rate"] = None
+    with SwapClient() as client:
+        limits = client.set_tenant(name, **changes)
+    if as_json:
+        print_json(limits.model_dump(mode="json"))
+    else:
+        print_fields(out, (limits.tenant, 0, "bold"), (told(limits), 0, ""))
+
+
+def told(limits: TenantLimits) -> str:
+    """Return a tenant's own limits in plain words."""
+    parts = [
+        "paused" if limits.paused else "",
+        f"{limits.rate}" if limits.rate else "",
+        f"{limits.max_in_flight} calls at a time" if limits.max_in_flight else "",
+        f"weight {limits.weight:g}" if limits.weight != 1 else "",
+    ]
+    return ", ".join(filter(None, parts)) or "no limits of its own"

@@ -1,0 +1,50 @@
+-- Part: a job's record and the one place where it stands: its line, the runway, its lease, or a time in the wake-up set.
+-- needs: traffic, tenant, line, refill
+local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'step',
+                      'hook', 'hook_host', 'attempts'}
+local function read(id)
+  local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
+  if not values[1] then return nil end
+  for i, name in ipairs(PLACE_FIELDS) do job[name] = values[i] or nil end
+  job.claims = tonumber(job.claims or 0)
+  return job
+end
+
+-- The same of a whole record, as HGETALL gives it.
+local function as_job(fields)
+  if not fields[1] then return nil end
+  local job = {}
+  for i = 1, #fields, 2 do job[fields[i]] = fields[i + 1] end
+  job.claims = tonumber(job.claims or 0)
+  return job
+end
+
+-- Of the call that a lease stands for.
+local function count_in_flight(job, change)
+  T.in_flight = math.max(T.in_flight + change, 0)
+  if job.priority == 'bulk' then T.bulk_in_flight = math.max(T.bulk_in_flight + change, 0) end
+  if T.in_flight == 0 then T.bulk_in_flight = 0 end
+  if job.tenant and change_tenant(job.tenant, 'in_flight', change) and change < 0 then return_turn(job.tenant) end
+end
+
+-- The call is over, or nobody knows of it any more.
+local function end_lease(id, job)
+  if redis.call('ZREM', K.wake, 'lease:' .. id) == 1 then count_in_flight(job, -1) end
+end
+
+-- Take the job out of the one place where it stands for its next attempt.
+local function leave_place(id, job)
+  if job.state == STATE.running then
+    end_lease(id, job)
+  elseif not take_hint(job.priority, job.tenant, id)
+      and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id, 'verdict:' .. id) == 0 then
+    leave_line(job.priority, job.tenant, id)
+  end
+end
+
+-- The same for its webhook.
+local function leave_hook_place(id, host)
+  if redis.call('ZREM', K.wake, 'delivery:' .. id) == 0 and not take_hint('webhooks', host, id) then
+    leave_line('webhooks', host, id)
+  end
+end

@@ -1,0 +1,108 @@
+"""The traffic state: the fleet's limits and what has been used of them, as one string of numbers in Redis.
+
+Every script reads all of it at its beginning and writes it back once at its end, so it is packed as IEEE 754 doubles in
+the order of `FIELDS`: a fifth of what a hash costs. Scripts know the numbers by name, as `T.name` (`lua/traffic.lua`);
+for people there are `swapjobs status`, `swapjobs doctor` and `swapjobs metrics`.
+
+A newer version may append fields and must not do anything else: an older one that runs beside it keeps what it does not
+know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swapjobs.settings import WorkerSettings
+
+# Why the breaker closed the line: `T.tripped` is the place in this list; 0: it did not.
+OUTAGES: Final = ("", "vendor_outage", "credentials_rejected", "quota_exhausted")
+
+# Name and value before anybody wrote one. Times and spans are milliseconds; what is either so or not is 1 or 0.
+FIELDS: Final[Mapping[str, float]] = {
+    # The limits, which workers write at start (`JobStore.set_limits`).
+    "limits": 0,  # whether any worker has been here
+    "interval": 200,  # from one call to the next, at the full rate
+    "burst": 1,
+    "horizon": 1000,
+    "query_interval": 0,  # 0: queries share the rate
+    "max_in_flight": 0,  # 0: no limit
+    "bulk_share": 1,
+    "rate_floor": 0.05,
+    "max_attempts": 6,
+    "window": 30_000,
+    "failures": 5,
+    "share": 0.5,
+    "remembered": 600_000,
+    "probe_most": 5000,
+    "ramp": 5000,
+    # The rate: theoretical arrival times (GCRA).
+    "arrival": 0,
+    "query_arrival": 0,
+    "bulk_arrival": 0,
+    # What the rate has learned from refusals: this share of it is used; up to `learned_safe` it grows fast.
+    "learned": 1,
+    "learned_safe": 1,
+    "cut_at": 0,
+    "passed": 0,
+    # Calls in flight: booked or made, and not answered yet.
+    "in_flight": 0,
+    "bulk_in_flight": 0,
+    # Why no call may be made.
+    "paused_until": 0,
+    "held": 0,
+    "tripped": 0,
+    "tripped_at": 0,
+    "reset_at": 0,
+    "probe_at": 0,
+    "probe_gap": 0,
+    # What the breaker has seen.
+    "bucket": 0,
+    "answers": 0,
+    "answers_before": 0,
+    "streak": 0,
+    "refusals": 0,
+    # Lines and runways.
+    "sequence": 0,
+    "turn_interactive": 0,
+    "turn_bulk": 0,
+    "turn_webhooks": 0,
+    "claimed_swaps": 0,
+    "claimed_webhooks": 0,
+    "pace_swaps": 1000,
+    "pace_webhooks": 1000,
+    "tenants": 0,  # how many have limits of their own
+    # The server and its memory.
+    "full": 0,
+    "epoch": 0,
+    "epoch_at": 0,
+    "known_until": 0,
+    "doubts": 0,
+    "dispatched_at": 0,
+    "grace_until": 0,
+}
+
+
+def limits_of(settings: WorkerSettings) -> dict[str, float]:
+    """Return the limits as the settings have them, under their names in `FIELDS`."""
+    query = settings.query_rate_limit
+    return {
+        "limits": 1,
+        "interval": settings.rate_limit.interval_s * 1000,
+        "burst": settings.rate_burst,
+        "horizon": 1000,
+        "query_interval": query.interval_s * 1000 if query else 0,
+        "max_in_flight": settings.max_in_flight,
+        "bulk_share": settings.bulk_share,
+        "rate_floor": settings.rate_floor,
+        "max_attempts": settings.max_attempts,
+        "window": settings.breaker_window_s * 1000,
+        "failures": settings.breaker_failures,
+        "share": settings.breaker_share,
+        # long enough for so many calls that hang, one after the other
+        "remembered": int(2000 * settings.breaker_failures * max(settings.call_timeout_s, 30)),
+        "probe_most": settings.breaker_probe_s * 1000,
+        "ramp": settings.breaker_ramp_s * 1000,
+    }
