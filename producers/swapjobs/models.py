@@ -27,7 +27,7 @@ from pydantic import (
 
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.lifecycle import JobState, Reason
-from swapjobs.tools import TOOLS, ToolFields, Url
+from swapjobs.tools import BLANK, TOOLS, ToolFields, Url
 
 MAX_METADATA_BYTES: Final = 4096
 
@@ -43,6 +43,7 @@ _SIGNATURE_PARAMETER = re.compile(
     r"|policy|key-pair-id|sig|se|sp|sv|sr|st|spr|skoid|sktid|skt|ske|sks|skv)$",
     re.IGNORECASE,
 )
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: bulk submits call it a lot
 
 
 class _Model(BaseModel):
@@ -106,7 +107,7 @@ class SwapRequest(_Model):
     @property
     def tool_fields(self) -> ToolFields:
         """The tool's own fields, typed."""
-        return TOOLS[self.tool].model_validate(self.model_extra or {})
+        return TOOLS[self.tool].model_validate(self.model_extra) if self.model_extra else BLANK[self.tool]
 
     @classmethod
     def parse(cls, data: Any) -> SwapRequest:
@@ -126,8 +127,8 @@ class SwapRequest(_Model):
         """Return 16 characters that differ between requests that ask the vendor for different things."""
         fields = self.tool_fields
         urls = {name: _unsigned(url) for name, url in fields if name.endswith("_url") and url}
-        body = fields.model_copy(update=urls).body(_unsigned(self.source_url), _unsigned(self.target_url))
-        canonical = json.dumps([self.tool, body], sort_keys=True, separators=(",", ":"))
+        fields = fields.model_copy(update=urls) if urls else fields
+        canonical = _canonical([self.tool, fields.body(_unsigned(self.source_url), _unsigned(self.target_url))])
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 

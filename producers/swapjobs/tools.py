@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 MAX_URL_LENGTH: Final = 2048
 # White space, both ranges of control characters, and halves of surrogate pairs, which no encoding can carry.
 _UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\xa0\ud800-\udfff]")
+# What nearly all URLs look like: taken at once, as urlsplit was half of what a bulk submit cost. It lets nothing pass
+# that the slow way would refuse.
+_PLAIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?(?:[/?#][!-~]*)?")
 
 
 def check_url(value: str) -> str:
@@ -28,6 +31,8 @@ def check_url(value: str) -> str:
     """
     if len(value) > MAX_URL_LENGTH:
         raise ValueError(f"is {len(value)} characters long; at most {MAX_URL_LENGTH} are allowed")
+    if _PLAIN.fullmatch(value):
+        return value
     if _UNPRINTABLE.search(value):
         raise ValueError("holds white space or control characters; percent-encode them")
     try:
@@ -96,3 +101,6 @@ TOOLS: Final[Mapping[str, type[ToolFields]]] = {
     "v2/roop": RoopV2Fields,
     "face/fusion": FusionFields,
 }
+
+# Each tool with nothing but the two pictures: most requests, so it is not made again for each.
+BLANK: Final[Mapping[str, ToolFields]] = {name: tool() for name, tool in TOOLS.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 from factories import make_request
 from swapjobs import InvalidRequest, SwapRequest
 from swapjobs.models import job_id
-from swapjobs.tools import TOOLS
+from swapjobs.tools import TOOLS, check_url
 
 GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg"}
 
@@ -134,6 +135,47 @@ def test_tool_and_its_fields_are_part_of_what_is_asked_for() -> None:
     }
     assert len(prints) == 4
     assert make_request(**same, metadata={"a": 1}, priority="bulk").fingerprint() in prints
+
+
+@pytest.mark.parametrize(
+    ("fields", "fingerprint"),
+    [
+        ({}, "075363e78c12e732"),
+        ({"tool": "v2/roop"}, "04f2018916c735d3"),
+        ({"tool": "v2/roop", "fidelity_weight": 0.5}, "cb2a852b77a1031a"),
+        ({"tool": "face/fusion", "second_source_url": "https://a.example/2?sig=1", "face_idx": 2}, "55cfd780c6526f88"),
+    ],
+)
+def test_a_fingerprint_never_changes(fields: dict[str, Any], fingerprint: str) -> None:
+    """Else a job that an older version accepted would be a conflict when it is submitted again."""
+    urls = {"source_url": "https://a.example/s.jpg?v=1&X-Amz-Signature=aa", "target_url": "https://a.example/ä.jpg"}
+    assert SwapRequest.parse({**urls, **fields}).fingerprint() == fingerprint
+
+
+def is_allowed(url: str) -> bool:
+    """Return what `check_url` must find, by the standard library alone."""
+    try:
+        parts = urlsplit(url)
+        port_is_right = parts.port is None or parts.port < 2**16
+    except ValueError:
+        return False
+    named = parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    return named and port_is_right and not any(char <= " " or "\x7f" <= char <= "\xa0" for char in url)
+
+
+@given(
+    st.sampled_from(["http://", "https://", "HTTP://", "http:/", "//", ""]),
+    st.text("aZ0.-_@:[]/?#%\\ é\x00\xa0\n", max_size=12),
+    st.sampled_from(["", ":80", ":9999", ":99999", ":-1", "/p?q#f", "/ä"]),
+)
+def test_common_urls_are_taken_quickly_but_by_the_same_rules(scheme: str, host: str, rest: str) -> None:
+    url = scheme + host + rest
+    try:
+        check_url(url)
+    except ValueError:
+        assert not is_allowed(url)
+    else:
+        assert is_allowed(url)
 
 
 names = st.text("abc.-", min_size=1, max_size=4)
