@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs import InvalidRequest
-from swapjobs.cli.rows import MAX_LINE_BYTES, Row, read_rows
+from swapjobs.cli.rows import MAX_LINE_BYTES, read_rows
 
 HEADER = b"source_url,target_url,business_task_id,metadata\n"
 GOOD = b'http://a.example/s,http://a.example/t,good-%d,"{""n"": %d}"'
@@ -23,8 +24,8 @@ NASTY = st.lists(
 BYTES = st.binary(max_size=60) | NASTY
 
 
-def rows(data: bytes) -> list[Row]:
-    return list(read_rows(io.BytesIO(data), "the-file"))
+def rows(data: bytes) -> list[tuple[int, Any]]:
+    return [(row.line, row.content) for row in read_rows(io.BytesIO(data), "the-file")]
 
 
 def problems(data: bytes) -> dict[int, str]:
@@ -43,6 +44,14 @@ def test_any_bytes_raise_nothing_but_invalid_request(begin: bytes, data: bytes) 
     except InvalidRequest:
         return
     assert numbers == sorted(set(numbers))
+
+
+@given(st.sampled_from([HEADER, GOOD_JSON % 0 + b"\n"]), st.lists(BYTES | st.just(GOOD % (1, 1)), max_size=8))
+def test_reading_goes_on_behind_any_row_as_if_it_had_not_stopped(begin: bytes, lines: list[bytes]) -> None:
+    data = begin + b"\n".join(lines)
+    whole = list(read_rows(io.BytesIO(data), "the-file"))
+    for number, row in enumerate(whole):
+        assert list(read_rows(io.BytesIO(data), "the-file", row.after)) == whole[number + 1 :]
 
 
 @given(st.lists(BYTES, max_size=8))

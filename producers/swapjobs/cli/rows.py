@@ -6,7 +6,8 @@ import csv
 import json
 from collections import deque
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Final
+from itertools import chain
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 from swapjobs.errors import InvalidRequest
 from swapjobs.models import SwapRequest
@@ -15,8 +16,23 @@ from swapjobs.tools import TOOLS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Row = tuple[int, dict[str, Any] | str]  # line number, and a mapping or what is wrong with the line
 
+class Place(NamedTuple):
+    """How far a stream was read: in bytes and in lines."""
+
+    offset: int
+    line: int
+
+
+class Row(NamedTuple):
+    """One row: the number of its first line, a mapping or what is wrong with the line, and where the row ends."""
+
+    line: int
+    content: dict[str, Any] | str
+    after: Place
+
+
+START: Final = Place(0, 0)
 MAX_LINE_BYTES: Final = 65_536  # far more than the longest valid request
 _OPEN_QUOTE: Final = "is not CSV: a quote is left open"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -27,19 +43,25 @@ _COLUMNS: Final = frozenset(SwapRequest.model_fields).union(*(tool.model_fields 
 class _Line:
     number: int
     text: str
+    end: int  # its offset in the stream
     problem: str = ""
 
+    @property
+    def after(self) -> Place:
+        return Place(self.end, self.number)
 
-def read_rows(stream: IO[bytes], name: str) -> Iterator[Row]:
+
+def read_rows(stream: IO[bytes], name: str, start: Place = START) -> Iterator[Row]:
     """Return the rows of a CSV or JSON lines stream; a line that cannot be read is its error text.
 
     JSON lines when the first character is `{`, else CSV with a header. A CSV record may have line breaks in the
     quoted cell `metadata` and nowhere else, so that a quote left open costs its own line and not the rest of the file.
+    With `start`, the `after` of a row, the rows behind that one; then the stream must be seekable.
 
     Raises:
         InvalidRequest: the first line is neither a CSV header with `source_url` and `target_url` nor a JSON object.
     """
-    lines = _lines(stream)
+    lines = _lines(stream, START)
     first = next(lines, None)
     if first is None:
         raise InvalidRequest(f"{name}: is empty; a CSV header or JSON objects, one on each line, are expected")
@@ -50,33 +72,38 @@ def read_rows(stream: IO[bytes], name: str) -> Iterator[Row]:
         raise InvalidRequest(f"{name}: the first line is empty; a CSV header or a JSON object is expected")
     if begin.startswith("["):
         raise InvalidRequest(f"{name}: is a JSON array; JSON lines are expected: one object on each line")
-    if begin.startswith("{"):
-        return _json_rows(first, lines)
-    return _csv_rows(_header(first.text, name), lines)
+    header = None if begin.startswith("{") else _header(first.text, name)
+    if start != START:
+        stream.seek(start.offset)
+        lines = _lines(stream, start)
+    elif header is None:
+        lines = chain([first], lines)
+    return _json_rows(lines) if header is None else _csv_rows(header, lines)
 
 
-def _lines(stream: IO[bytes]) -> Iterator[_Line]:
-    number = 0
+def _lines(stream: IO[bytes], start: Place) -> Iterator[_Line]:
+    end, number = start
     while raw := stream.readline(MAX_LINE_BYTES + 1):
         number += 1
+        end += len(raw)
         if len(raw) > MAX_LINE_BYTES:
             while raw and not raw.endswith(b"\n"):
                 raw = stream.readline(MAX_LINE_BYTES)
-            yield _Line(number, "", f"is longer than {MAX_LINE_BYTES} bytes")
+                end += len(raw)
+            yield _Line(number, "", end, f"is longer than {MAX_LINE_BYTES} bytes")
             continue
         try:
-            yield _Line(number, (raw.removeprefix(_BOM) if number == 1 else raw).decode("utf-8"))
+            yield _Line(number, (raw.removeprefix(_BOM) if number == 1 else raw).decode("utf-8"), end)
         except UnicodeDecodeError:
-            yield _Line(number, "", "is not UTF-8")
+            yield _Line(number, "", end, "is not UTF-8")
 
 
-def _json_rows(first: _Line, rest: Iterator[_Line]) -> Iterator[Row]:
-    yield first.number, _json_row(first.text)
-    for line in rest:
+def _json_rows(lines: Iterator[_Line]) -> Iterator[Row]:
+    for line in lines:
         if line.problem:
-            yield line.number, line.problem
+            yield Row(line.number, line.problem, line.after)
         elif line.text.strip():
-            yield line.number, _json_row(line.text)
+            yield Row(line.number, _json_row(line.text), line.after)
 
 
 def _json_row(text: str) -> dict[str, Any] | str:
@@ -128,11 +155,12 @@ def _csv_rows(header: list[str], lines: Iterator[_Line]) -> Iterator[Row]:
             row = _OPEN_QUOTE if taken[1:] else _csv_problem(error)
         if not taken:
             return
-        first = taken[0]
+        first, last = taken[0], taken[-1]
         if isinstance(row, str):
             ahead.extendleft(reversed(taken[1:]))
+            last = first
         if row or first.problem:
-            yield first.number, first.problem or row
+            yield Row(first.number, first.problem or row, last.after)
 
 
 def _record(ahead: deque[_Line], lines: Iterator[_Line], taken: list[_Line]) -> Iterator[str]:
