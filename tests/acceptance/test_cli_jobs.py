@@ -231,7 +231,9 @@ def test_a_terminal_shows_progress_and_ctrl_c_tells_what_is_kept(environment: di
     assert status == 130
     assert b"submitting" in shown
     assert b"stopped after about line " in shown
-    assert b"0 invalid; what was accepted is kept" in shown
+    assert b"0 invalid; what was accepted is kept; the same command goes on there" in shown
+    assert b"/s" in shown
+    assert b" in line" in shown
     assert b"Traceback" not in shown
 
 

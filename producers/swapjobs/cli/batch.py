@@ -96,6 +96,7 @@ class _Run:
         self._name = progress.state.run if progress else new_run()
         self._last_id: str | None = None
         self._place = START
+        self._outages = 0
         self.began = False
         self.counts: Counter[Outcome] = Counter()
 
@@ -137,14 +138,17 @@ class _Run:
             text = f"Redis does not know job {last_id}, the last one up to {line}: all lines are submitted again"
             print_error("", f"{text}; no job that it has is made twice", what="warning", style="yellow")
             return
-        err.print(f"goes on after {line}, where {self._progress and self._progress.path} says", soft_wrap=True)
+        err.print(
+            f"goes on after {line}, where {self._progress and self._progress.path} says", markup=False, soft_wrap=True
+        )
         self._place, self._last_id, self.counts = state.place, last_id, Counter(state.counts)
 
     def _submit(self, block: Sequence[Row]) -> list[Told]:
-        outages, self.began = self._patience.outages, True
+        self.began = True
         told = self._patience(lambda: submit_block(self._client, block, self._defaults, self._name))
         last_id = self._last_id
-        if self._patience.outages > outages and last_id and not self._patience(lambda: knows(self._client, last_id)):
+        outages, self._outages = self._outages, self._patience.outages
+        if self._outages > outages and last_id and not self._patience(lambda: knows(self._client, last_id)):
             raise QueueUnavailable(
                 f"Redis came back without job {last_id}, which it had accepted before: submit all lines again; none"
                 " with a business_task_id is made twice" + (", and no other of this file" if self._progress else "")

@@ -56,7 +56,7 @@ class Display:
 
     def held(self, depth: int) -> None:
         """Show that it waits for the queue to become shorter."""
-        self._progress.update(self._task, description="held back", depth=depth)
+        self._progress.update(self._task, description="held back ", depth=depth)
 
     def __enter__(self) -> Self:
         self._progress.start()
