@@ -94,7 +94,7 @@ def test_killed_at_any_moment_and_started_again_every_line_is_accepted_once(
     progress = tmp_path / "jobs.csv.progress"
     told: Counter[int] = Counter()
     for kill_at in [*sorted(chance.sample(range(rows), 4)), 2 * rows]:
-        running = program(*BATCH, "--json")
+        running = program(*BATCH, "--json", PYTHONUNBUFFERED="")  # as a user's: what was printed may be lost
         wait_until(lambda: running.process.poll() is not None or line_of(progress) > kill_at, what="time to kill")  # noqa: B023 - at once
         status = running.end(signal.SIGKILL)
         told.update(json.loads(line)["line"] for line in running.lines if line.startswith("{") and line.endswith("}\n"))
