@@ -19,7 +19,7 @@ class TenantLimits(BaseModel):
     """What holds for one tenant besides what holds for all.
 
     The limits count vendor calls, look-ups and polls too. What a tenant could not use of its rate it may catch up for
-    a quarter of a second or two calls: in any window of T seconds it gets at most rate x T + max(2, rate / 4) calls.
+    two seconds or two calls: in any window of T seconds it gets at most rate x T + max(2, rate x 2 s) calls.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

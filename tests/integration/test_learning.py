@@ -1,4 +1,4 @@
-"""The rate learns from refusals: the real scripts on a fake clock, against a vendor that allows less than is configured."""
+"""The rate learns from refusals: the real scripts on a fake clock, and a vendor that allows less than is configured."""
 
 from __future__ import annotations
 

@@ -8,7 +8,10 @@ local function move_times(change)
   for lane in pairs(RUNWAY) do
     for _, id in ipairs(redis.call('ZRANGE', K.hints .. lane, 0, -1)) do redis.call('ZADD', K.hints .. lane, now_ms, id) end
   end
-  for _, field in ipairs({'paused_until', 'probe_at', 'cut_at', 'tripped_at', 'reset_at', 'epoch_at', 'known_until'}) do
+  for _, tenant in ipairs(redis.call('SMEMBERS', K.tenants)) do
+    redis.call('HINCRBYFLOAT', K.tenant .. tenant, 'arrival', change)
+  end
+  for _, field in ipairs({'bulk_arrival', 'paused_until', 'probe_at', 'cut_at', 'tripped_at', 'reset_at', 'epoch_at', 'known_until'}) do
     T[field] = math.max(T[field] + change, 0)
   end
   redis.call('DEL', K.failures)  -- with times that mean nothing now

@@ -1,11 +1,13 @@
 -- Part: the lines of a lane, served in turn by weight. `who` is a tenant, or an endpoint host in the webhooks lane.
 -- needs: traffic, tenant
+local LOOK_AGAIN_MS = 250
 local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among themselves in order
 
--- A newcomer has had as much as the one now served: no more claim than the others, and no less.
-local function take_turn(lane, who)
+-- Who was not there is as far as the one now served; who is really new comes before those that are: a first job waits for
+-- nobody's round.
+local function take_turn(lane, who, is_new)
   if not redis.call('ZSCORE', K.turns .. lane, who) then
-    redis.call('ZADD', K.turns .. lane, T['turn_' .. lane], who)
+    redis.call('ZADD', K.turns .. lane, T['turn_' .. lane] - (is_new and 0.5 or 0), who)
     if T.tenants > 0 then redis.call('SREM', K.aside .. lane, who) end
   end
 end
@@ -17,7 +19,7 @@ end
 local function stand_in_line(lane, who, id, at_head)
   T.sequence = T.sequence + 1
   redis.call('ZADD', K.line .. lane .. ':' .. who, at_head and T.sequence - HEAD or T.sequence, id)
-  take_turn(lane, who)
+  take_turn(lane, who, true)
 end
 
 local function leave_line(lane, who, id)
@@ -37,8 +39,8 @@ local function skip_turn(lane, who, limits)
   redis.call('ZREM', K.turns .. lane, who)
   redis.call('SADD', K.aside .. lane, who)
   if limits.paused == 0 and limits.interval > 0 then
-    local due = math.max(limits.arrival - now - limits.interval, 0)
-    redis.call('ZADD', K.wake, math.ceil(now + math.max(due, math.min(limits.interval, CATCH_UP_MS))), 'turn:' .. who)
+    local due = limits.arrival - now - math.max(2, AHEAD_MS / limits.interval) * limits.interval + limits.interval
+    redis.call('ZADD', K.wake, math.ceil(now + math.max(due, math.min(limits.interval, LOOK_AGAIN_MS))), 'turn:' .. who)
   end
 end
 
@@ -55,15 +57,16 @@ local function next_in_turn(lane, most)
       local line = K.line .. lane .. ':' .. who
       local popped, ids = redis.call('ZPOPMIN', line, number), {}
       for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
-      if redis.call('EXISTS', line) == 0 then
-        redis.call('ZREM', K.turns .. lane, who)
-      else
+      if #ids > 0 then
         redis.call('ZINCRBY', K.turns .. lane, #ids / (limits and limits.weight or 1), who)
+        T['turn_' .. lane] = math.max(T['turn_' .. lane], tonumber(turns[2]))
+        if limits then change_tenant(who, 'hints', #ids) end
+        return ids
       end
-      T['turn_' .. lane] = tonumber(turns[2])
-      if limits then change_tenant(who, 'hints', #ids) end
-      return ids
+      -- Only now, and not when the line became empty: who comes back at once has had its turn of this round.
+      redis.call('ZREM', K.turns .. lane, who)
+    else
+      skip_turn(lane, who, limits)
     end
-    skip_turn(lane, who, limits)
   end
 end

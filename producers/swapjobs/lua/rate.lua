@@ -15,6 +15,11 @@ local function arrival_of(field, gap)
   return math.max(T[field], now)
 end
 
+-- Bulk is held to its share by looks at the line, not by the millisecond.
+local function share_allows(time)
+  return allowed(T.bulk_arrival, interval / T.bulk_share, time, 250)
+end
+
 -- How many more calls could be booked now, and how many of bulk jobs.
 local function bookable()
   local obstacle = closed_by()
@@ -27,7 +32,7 @@ local function bookable()
   if T.max_in_flight > 0 then calls = math.min(calls, T.max_in_flight - T.in_flight) end
   local bulk = calls
   if T.bulk_share < 1 then
-    bulk = math.min(bulk, allowed(T.bulk_arrival, interval / T.bulk_share, now))
+    bulk = math.min(bulk, share_allows(now))
     if T.max_in_flight > 0 then bulk = math.min(bulk, math.ceil(T.bulk_share * T.max_in_flight) - T.bulk_in_flight) end
   end
   return math.max(calls, 0), math.max(bulk, 0)
@@ -37,8 +42,8 @@ end
 local function within_share(time)
   if T.bulk_share >= 1 then return true end
   if T.max_in_flight > 0 and T.bulk_in_flight >= math.ceil(T.bulk_share * T.max_in_flight) then return false end
+  if share_allows(time) == 0 then return false end
   local gap = interval / T.bulk_share
-  if allowed(T.bulk_arrival, gap, time) == 0 then return false end
   T.bulk_arrival = math.max(math.min(T.bulk_arrival, time + T.horizon + gap), time) + gap
   return true
 end

@@ -1,6 +1,6 @@
 -- Part: moves jobs from the lines to the runways, as far as the traffic state allows; registers every hint it sends.
 -- needs: traffic, tenant, line, rate
-local FEWEST, AHEAD_MS = 8, 2000
+local FEWEST = 8
 
 -- As many hints as were taken in the last 2 s or so: enough for every worker, not so many that they grow old.
 local function runway_length(kind)
@@ -46,7 +46,9 @@ end
 local function send_parked()
   local id = redis.call('ZPOPMIN', K.parked)[1]
   if id and redis.call('ZREM', K.wake, 'retry:' .. id) == 1 then
-    send_hints(redis.call('HGET', K.job .. id, 'priority'), {id})
+    local place = redis.call('HMGET', K.job .. id, 'priority', 'tenant')
+    send_hints(place[1], {id})
+    change_tenant(place[2], 'hints', 1)
   end
 end
 

@@ -1,10 +1,7 @@
 -- Part: the limits of single tenants: rate, calls in flight, weight, pause. Most have none, and cost nothing.
 -- needs: traffic
-local MOST = 512  -- hints of a lane that may be out
+local MOST, AHEAD_MS = 512, 2000  -- hints of a lane that may be out, and how long they should last
 local LIMITS = {'interval', 'max_in_flight', 'weight', 'paused', 'arrival', 'in_flight', 'hints'}
--- Held to the rate only so far: within this time a tenant may catch up what it could not use.
-local CATCH_UP_MS = 250
-
 local function limits_of(tenant)
   if T.tenants == 0 then return nil end
   local values, limits = redis.call('HMGET', K.tenant .. tenant, unpack(LIMITS)), {}
@@ -13,17 +10,22 @@ local function limits_of(tenant)
   return limits
 end
 
--- How many calls a rate that is held to only so far allows at a time; `arrival` is its theoretical arrival time.
-local function allowed(arrival, gap, time)
-  local most = math.max(2, CATCH_UP_MS / gap)
+-- How many calls a rate allows at a time, where what was not used may be caught up for so many ms, or two calls;
+-- `arrival` is its theoretical arrival time.
+local function allowed(arrival, gap, time, catch_up_ms)
+  local most = math.max(2, catch_up_ms / gap)
   return math.max(math.floor(most - math.max(arrival - time, 0) / gap + 1e-6), 0)
+end
+
+-- For as long as hints lie on the runway, where they are not spaced: else a tenant could not use its rate.
+local function allowed_by_rate(limits, time)
+  return limits.interval == 0 and MOST or allowed(limits.arrival, limits.interval, time, AHEAD_MS)
 end
 
 -- How many more hints of this tenant may be out.
 local function tenant_room(limits)
   if limits.paused > 0 then return 0 end
-  local room = MOST
-  if limits.interval > 0 then room = allowed(limits.arrival, limits.interval, now) end
+  local room = allowed_by_rate(limits, now)
   if limits.max_in_flight > 0 then room = math.min(room, limits.max_in_flight - limits.in_flight) end
   return room - limits.hints
 end
@@ -31,7 +33,7 @@ end
 -- At the claim, whose call will be made at `time`.
 local function tenant_may(limits, time)
   return limits.paused == 0 and (limits.max_in_flight == 0 or limits.in_flight < limits.max_in_flight)
-    and (limits.interval == 0 or allowed(limits.arrival, limits.interval, time) > 0)
+    and allowed_by_rate(limits, time) > 0
 end
 
 -- What tenant_may allowed.
