@@ -1,56 +1,188 @@
-"""A vendor that answers at once (or after a fixed time) and costs little: only for benchmarks.
+"""A vendor that costs little and remembers when each call arrived: only for benchmarks and the tests of the rate.
 
-    python stub.py PORT LATENCY_MS
+    python stub.py PORT [LATENCY_MS]
 
-Every POST gets the same success; the process prints nothing. Its own cost must stay far below the worker's.
+Every POST gets the same success. Arrival is stamped by the kernel (SO_TIMESTAMPNS) where it can, so that a stub that
+gets no CPU for a while is not taken for a fleet that calls in a bunch. One connection for the operator's side:
+
+    GET    /_stub/calls   [[seconds since the epoch, status, businessTaskId], ...] by arrival
+    GET    /_stub/count   how many
+    DELETE /_stub/calls   forget them
+    PUT    /_stub/mode    {"latency_ms": 0, "status": 200, "rate": null, "burst": 1}: what is left out stays as it is
+
+With `rate`, calls per second, it holds a limit of its own (GCRA) and answers 429 without Retry-After above it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+import socket
+import struct
 import sys
+import time
+from dataclasses import dataclass, field
+from typing import Any
 
+OK, TOO_MANY = 200, 429
 _BODY = (
     b'{"code":"200","msg":"success","data":{"taskId":"1116","toolTask":"roop","status":1,'
     b'"outputImageUrl":"https://pictures.example/results/2026/11/22/5f0c2a8e6d0b4d579f6a3f5f8d1c7b21.png"}}'
 )
-_REPLY = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
+_ID = re.compile(rb'"businessTaskId": ?"([^"]*)"')
+_SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
+_TIMESPEC = struct.Struct("qq")
 
 
-class Stub(asyncio.Protocol):
+def http(status: int, body: bytes) -> bytes:
+    """Return a whole reply."""
+    return b"HTTP/1.1 %d -\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (
+        status,
+        len(body),
+        body,
+    )
+
+
+@dataclass
+class Vendor:
+    """How the stub answers, and what it saw."""
+
+    latency_ms: float = 0.0
+    status: int = OK
+    rate: float | None = None
+    burst: int = 1
+    calls: list[tuple[float, int, str]] = field(default_factory=list)
+    _arrival: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._replies = {OK: http(OK, _BODY)}
+
+    def call(self, at: float, body: bytes) -> bytes:
+        """Answer a call that arrived at this time."""
+        status = self.status
+        if status == OK and self.rate and not self._admits(at):
+            status = TOO_MANY
+        found = _ID.search(body)
+        self.calls.append((at, status, found[1].decode() if found else ""))
+        if status not in self._replies:
+            self._replies[status] = http(status, b'{"code":"%d","msg":"no"}' % status)
+        return self._replies[status]
+
+    def _admits(self, at: float) -> bool:
+        assert self.rate
+        start = max(self._arrival, at)
+        if start - (self.burst - 1) / self.rate > at + 1e-6:
+            return False
+        self._arrival = start + 1 / self.rate
+        return True
+
+    def operate(self, method: bytes, path: bytes, body: bytes) -> bytes:
+        """Answer the operator."""
+        if path == b"/_stub/calls" and method == b"GET":
+            return http(OK, json.dumps(sorted(self.calls)).encode())
+        if path == b"/_stub/count" and method == b"GET":
+            return http(OK, b"%d" % len(self.calls))
+        if path == b"/_stub/calls" and method == b"DELETE":
+            self.calls.clear()
+        elif path == b"/_stub/mode" and method == b"PUT":
+            mode = json.loads(body)
+            if unknown := set(mode) - {"latency_ms", "status", "rate", "burst"}:
+                return http(400, json.dumps(f"unknown: {sorted(unknown)}").encode())
+            self.__dict__.update(mode)
+        else:
+            return http(404, b"{}")
+        return http(OK, b"{}")
+
+
+class Connection:
     """Counts out requests by their Content-Length and answers each."""
 
-    def __init__(self, latency_s: float) -> None:
-        self._latency_s = latency_s
-        self._buffer = b""
+    def __init__(self, sock: socket.socket, vendor: Vendor, loop: asyncio.AbstractEventLoop) -> None:
+        self._sock, self._vendor, self._loop = sock, vendor, loop
+        self._buffer, self._began = b"", 0.0
+        self._out = bytearray()
+        loop.add_reader(sock, self._read)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every whole request in the buffer."""
+    def _read(self) -> None:
+        try:
+            data, extra, _, _ = self._sock.recvmsg(262_144, 64)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, extra = b"", []
+        if not data:
+            self._close()
+            return
+        if not self._buffer:
+            self._began = _stamp(extra)
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
-            head = self._buffer[:end].lower()
-            _, found, rest = head.partition(b"content-length:")
+            head = self._buffer[:end]
+            _, found, rest = head.lower().partition(b"content-length:")
             length = int(rest.partition(b"\r\n")[0]) if found else 0
             if len(self._buffer) < end + 4 + length:
                 return
-            self._buffer = self._buffer[end + 4 + length :]
-            if self._latency_s:
-                asyncio.get_running_loop().call_later(self._latency_s, self._transport.write, _REPLY)
-            else:
-                self._transport.write(_REPLY)
+            body, self._buffer = self._buffer[end + 4 : end + 4 + length], self._buffer[end + 4 + length :]
+            self._answer(head, body)
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        method, path, _ = head.split(b" ", 2)
+        if method != b"POST":
+            self._write(self._vendor.operate(method, path, body))
+            return
+        reply = self._vendor.call(self._began, body)
+        if self._vendor.latency_ms:
+            self._loop.call_later(self._vendor.latency_ms / 1000, self._write, reply)
+        else:
+            self._write(reply)
+
+    def _write(self, reply: bytes) -> None:
+        if self._sock.fileno() < 0:
+            return
+        self._out += reply
+        try:
+            del self._out[: self._sock.send(self._out)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._close()
+            return
+        if self._out:
+            self._loop.add_writer(self._sock, self._write, b"")
+        else:
+            self._loop.remove_writer(self._sock)
+
+    def _close(self) -> None:
+        if self._sock.fileno() >= 0:
+            self._loop.remove_reader(self._sock)
+            self._loop.remove_writer(self._sock)
+            self._sock.close()
 
 
-async def main(port: int, latency_ms: float) -> None:
+def _stamp(extra: list[tuple[int, int, bytes]]) -> float:
+    for level, kind, data in extra:
+        if level == socket.SOL_SOCKET and kind == _SO_TIMESTAMPNS:
+            seconds, nanoseconds = _TIMESPEC.unpack(data[: _TIMESPEC.size])
+            return float(seconds + nanoseconds / 1e9)
+    return time.time()
+
+
+async def main(port: int, latency_ms: float = 0.0) -> None:
     """Serve on loopback until killed."""
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Stub(latency_ms / 1000), "127.0.0.1", port, backlog=1024)
-    await server.serve_forever()
+    loop, vendor = asyncio.get_running_loop(), Vendor(latency_ms)
+    with socket.create_server(("127.0.0.1", port), backlog=1024) as server:
+        server.setblocking(False)
+        stamps: Any = sys.platform == "linux"
+        if stamps:
+            server.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+        while True:
+            sock, _ = await loop.sock_accept(server)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if stamps:
+                sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            Connection(sock, vendor, loop)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]), float(sys.argv[2])))
+    asyncio.run(main(int(sys.argv[1]), *map(float, sys.argv[2:3])))
