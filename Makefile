@@ -36,8 +36,8 @@ format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(STAMP) ## measure CPU, round trips and bytes per job beside plain Celery
-	$(BIN)/python ops/bench/worker_cost.py
+bench: $(STAMP) ## measure everything beside plain Celery, for about 20 minutes; BENCH=name: only that
+	$(BIN)/python ops/bench/all.py $(BENCH)
 
 clean: ## remove what make and the demo made
 	rm -rf .venv demo-output bench-output .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -22,8 +22,14 @@ app.conf.update(
     worker_prefetch_multiplier=1,
     result_backend_thread_safe=True,
     broker_connection_retry_on_startup=True,
-    broker_transport_options={"priority_steps": [0], "max_connections": 200},
-    redis_max_connections=200,
+    broker_transport_options={
+        "priority_steps": [0],
+        "max_connections": 1000,
+        "visibility_timeout": int(os.environ.get("BENCH_VISIBILITY_TIMEOUT_S", "3600")),  # noqa: TID251
+    },
+    redis_max_connections=1000,
+    task_reject_on_worker_lost=True,
+    task_annotations={"swap": {"rate_limit": os.environ.get("BENCH_RATE_LIMIT") or None}},  # noqa: TID251
 )
 _tls = httpx.create_ssl_context()
 _free: deque[httpx.Client] = deque()
@@ -49,3 +55,14 @@ def swap(source_url: str, target_url: str, business_task_id: str) -> Any:
 def swap_with_retry(source_url: str, target_url: str, business_task_id: str) -> Any:
     """Do the same with Celery's own retries: six calls at most, full jitter, as swapjobs' default."""
     return swap(source_url, target_url, business_task_id)
+
+
+def fill(first: int, jobs: int) -> None:
+    """Send jobs, a thousand in a pipeline: the same messages as `apply_async`, sooner there."""
+    from common import request  # noqa: PLC0415 - a worker does not need it
+
+    with app.producer_pool.acquire(block=True) as producer:
+        for start in range(first, first + jobs, 1000):
+            with producer.batch(1000):
+                for number in range(start, min(start + 1000, first + jobs)):
+                    swap.apply_async(kwargs=request(number), producer=producer)

@@ -1,0 +1,75 @@
+"""Memory: the worker's with an empty and with a very long queue, and Redis' per job, queued and finished.
+
+    python ops/bench/memory.py [--jobs 1000000] [--celery-jobs 100000] [--finished 5000]
+
+The worker's resident memory is read after 500 jobs with nothing queued ("idle"), and again after 1,000 jobs more with
+all of them queued. Redis' bytes are `used_memory` of a fresh server, per job, before and after; finished ones when the
+worker is gone, so that its connections' buffers are not the jobs'. Plain Celery gets fewer jobs: it takes too long.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from common import KINDS, OURS, Bench, rss_mb, wait
+from report import finish, parser, say, versus
+
+WARM_UP, MORE = 500, 1_000
+
+
+def worker_mb(bench: Bench, kind: str, jobs: int) -> dict[str, float]:
+    """Return the worker's memory with and without a queue, and Redis' bytes per queued job."""
+    worker = bench.workers(kind)[0].handle
+    bench.fill(kind, WARM_UP)
+    wait(lambda: bench.done(kind) >= WARM_UP, "the first jobs are done")
+    idle, empty, done = rss_mb(worker), bench.used_memory(), bench.count()
+    bench.vendor(latency_ms=10_000)  # so that hardly any of them is done while they are submitted
+    bench.fill(kind, jobs, first=WARM_UP)
+    queued_bytes = (bench.used_memory() - empty) / (jobs - (bench.count() - done))
+    bench.vendor(latency_ms=0)
+    start = bench.count()
+    wait(lambda: bench.count() >= start + MORE, "more jobs are done")
+    return {"idle_mb": idle, "loaded_mb": rss_mb(worker), "queued_bytes": queued_bytes}
+
+
+def finished_bytes(kind: str, jobs: int) -> float:
+    """Return Redis' bytes per finished job."""
+    with Bench() as bench:
+        empty = bench.used_memory()
+        bench.fill(kind, jobs)
+        worker = bench.workers(kind)[0]
+        wait(lambda: bench.done(kind) >= jobs, "all jobs are done")
+        worker.end()
+        return (bench.used_memory() - empty) / jobs
+
+
+def main() -> None:
+    """Run it for both and print the table."""
+    options = parser(__doc__)
+    options.add_argument("--jobs", type=int, default=1_000_000)
+    options.add_argument("--celery-jobs", type=int, default=100_000)
+    options.add_argument("--finished", type=int, default=5_000)
+    chosen = options.parse_args()
+    samples: dict[str, Any] = {}
+    for kind in KINDS:
+        jobs = chosen.jobs if kind == OURS else chosen.celery_jobs
+        say(f"memory: {kind}, {jobs} jobs")
+        with Bench() as bench:
+            samples[kind] = worker_mb(bench, kind, jobs)
+        samples[kind]["growth_percent"] = 100 * (samples[kind]["loaded_mb"] / samples[kind]["idle_mb"] - 1)
+        samples[kind]["finished_bytes"] = finished_bytes(kind, chosen.finished)
+    table = versus(f"Memory: {chosen.jobs:,} jobs queued (plain Celery: {chosen.celery_jobs:,})")
+    for figure, what in (
+        ("idle_mb", "worker, nothing queued, MB"),
+        ("loaded_mb", "worker at work, all queued, MB"),
+        ("growth_percent", "growth, %"),
+        ("queued_bytes", "Redis, bytes per queued job"),
+        ("finished_bytes", "Redis, bytes per finished job"),
+    ):
+        table.compare(what, *(samples[kind][figure] for kind in KINDS))
+    table.note = "Finished: ours keeps the whole record, plain Celery the result only."
+    finish("memory", chosen, [table], **samples)
+
+
+if __name__ == "__main__":
+    main()
