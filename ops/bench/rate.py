@@ -74,8 +74,8 @@ def row(name: str, values: dict[str, float]) -> list[Cell]:
 
 def run(bench: Bench, rate: Rate, seconds: float, first: int) -> list[float]:
     """Let a running fleet work at this rate for about so long and return when its calls came."""
-    # slow rates get at least ten calls
-    jobs = max(int(seconds / rate.interval_s), 10)
+    # slow rates get at least seven calls
+    jobs = max(int(seconds / rate.interval_s), 7)
     bench.set_rate(rate)
     bench.forget_calls()
     bench.fill(OURS, jobs, first=first)
@@ -94,7 +94,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--workers", default="1,2,4,8")
     options.add_argument("--rates", default="30/m,1800/h,5/s,50/s,500/s")
-    options.add_argument("--seconds", type=float, default=12)
+    options.add_argument("--seconds", type=float, default=10)
     options.add_argument("--celery-rate", default="50/s", help="the one at which plain Celery stands beside")
     options.add_argument("--slots", type=int, default=50)
     chosen = options.parse_args()

@@ -106,7 +106,18 @@ def plot(path: Path, calls: Calls, begins: Sequence[float], rate: Rate) -> None:
     axes.plot(begins[1:3], [limit / 2] * 2, color="#222222", lw=1.2, ls=":", label="the vendor's real limit")
     axes.set(xlim=(0, int(end)), ylim=(0, limit * 1.4), xlabel="seconds", ylabel="calls per second")
     place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "ncols": 5}
-    axes.legend(**place, frameon=False, fontsize=9.5, handlelength=1.6, columnspacing=1.4)
+    handles, names = axes.get_legend_handles_labels()
+    order = [names.index(name) for name, _ in KINDS.values()]
+    order += [n for n in range(len(names)) if n not in order]
+    axes.legend(
+        [handles[n] for n in order],
+        [names[n] for n in order],
+        **place,
+        frameon=False,
+        fontsize=9.5,
+        handlelength=1.6,
+        columnspacing=1.4,
+    )
     figure.savefig(path, facecolor="white")
     plt.close(figure)
 
