@@ -11,6 +11,7 @@ Plain Celery has no limit of a fleet: beside it `rate_limit` of rate / N for eac
 from __future__ import annotations
 
 import math
+import time
 from typing import TYPE_CHECKING
 
 from common import KINDS, OURS, PLAIN, Bench, wait
@@ -83,6 +84,19 @@ def run(bench: Bench, rate: Rate, seconds: float, first: int) -> list[float]:
     return [at for at, *_ in bench.calls()]
 
 
+def run_plain(count: int, rate: Rate, seconds: float, slots: int) -> list[float]:
+    """Let plain Celery work for so long from its first call on, and return when its calls came.
+
+    Not until all is done: jobs that one worker has reserved wait there while the others have nothing to do.
+    """
+    with Bench(latency_ms=LATENCY_MS) as bench:
+        bench.workers(PLAIN, count, slots=slots, BENCH_RATE_LIMIT=f"{rate.calls / rate.period_s / count}/s")
+        bench.fill(PLAIN, int(2 * seconds / rate.interval_s))
+        wait(lambda: bench.count() > 1, "the workers work", 60)
+        time.sleep(seconds)
+        return [at for at, *_ in bench.calls()]
+
+
 def by_rate(item: tuple[str, object]) -> tuple[float, str]:
     """Order rows by rate."""
     rate = Rate(item[0].split(", ")[0])
@@ -115,16 +129,9 @@ def main() -> None:
     for count in fleets:
         rate = Rate(chosen.celery_rate)
         say(f"rate: plain Celery, {count} workers at {rate}")
-        with Bench(latency_ms=LATENCY_MS) as bench:
-            jobs = int(chosen.seconds / rate.interval_s)
-            bench.workers(PLAIN, count, slots=chosen.slots, BENCH_RATE_LIMIT=f"{rate.calls / rate.period_s / count}/s")
-            bench.fill(PLAIN, jobs)
-            wait(lambda: bench.count() >= jobs, f"{jobs} calls", 120, look_every_s=0.5)  # noqa: B023 - used here
-            samples[PLAIN][f"{rate}, {count}"] = figures([at for at, *_ in bench.calls()], rate)
+        samples[PLAIN][f"{rate}, {count}"] = figures(run_plain(count, rate, chosen.seconds, chosen.slots), rate)
     for kind, table in tables.items():
-        table.rows = [
-            row(name, values) for name, values in sorted(samples[kind].items(), key=lambda it: it[0].split(", ")[0])
-        ]
+        table.rows = [row(name, values) for name, values in sorted(samples[kind].items(), key=by_rate)]
     finish("rate", chosen, list(tables.values()), **samples)
 
 
