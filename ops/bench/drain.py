@@ -1,6 +1,6 @@
 """How fast one worker process empties a queue: jobs/s, share of the ideal (slots / latency), CPU per job.
 
-    python ops/bench/drain.py [--cases 0:50,250:50,250:100,2000:400] [--seconds 12] [--free]
+    python ops/bench/drain.py [--cases 0:50,250:50,250:100,2000:400] [--seconds 10] [--free]
 
 A case is LATENCY_MS:SLOTS. The worker is pinned to one core, Redis and the stub share the other, unless --free. The
 pace is that of the calls' arrivals, from 10 % to 90 % of them; CPU is user + system time of the worker's process tree
@@ -48,7 +48,7 @@ def main() -> None:
     """Run all cases, ours and plain Celery in turn."""
     options = parser(__doc__)
     options.add_argument("--cases", default="0:50,250:50,250:100,2000:400")
-    options.add_argument("--seconds", type=float, default=12)
+    options.add_argument("--seconds", type=float, default=10)
     options.add_argument("--free", action="store_true", help="pin nothing")
     chosen = options.parse_args()
     table = versus("Drain: one worker process", note=f"Pinned: {not chosen.free}. Ratio below 1 is good for CPU only.")

@@ -1,6 +1,6 @@
 """Rate adherence: whether the limit is held in every window and used up, by 1 to 8 worker processes.
 
-    python ops/bench/rate.py [--workers 1,2,4,8] [--rates 30/m,1800/h,5/s,50/s,500/s] [--seconds 12]
+    python ops/bench/rate.py [--workers 1,2,4,8] [--rates 30/m,1800/h,5/s,50/s,500/s] [--seconds 8]
 
 A stub notes (by the kernel's clock) when each call arrives. For windows of several lengths T: the largest
 `calls - (rate x T + burst)`, burst 1, above 0 where the limit is broken; over all lengths together the same in time: by
@@ -108,7 +108,7 @@ def main() -> None:
     options = parser(__doc__)
     options.add_argument("--workers", default="1,2,4,8")
     options.add_argument("--rates", default="30/m,1800/h,5/s,50/s,500/s")
-    options.add_argument("--seconds", type=float, default=10)
+    options.add_argument("--seconds", type=float, default=8)
     options.add_argument("--celery-rate", default="50/s", help="the one at which plain Celery stands beside")
     options.add_argument("--slots", type=int, default=50)
     chosen = options.parse_args()
