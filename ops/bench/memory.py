@@ -2,9 +2,10 @@
 
     python ops/bench/memory.py [--jobs 1000000] [--celery-jobs 100000] [--finished 5000]
 
-The worker's resident memory is read after 500 jobs with nothing queued ("idle"), and again after 1,000 jobs more with
-all of them queued. Redis' bytes are `used_memory` of a fresh server, per job, before and after; finished ones when the
-worker is gone, so that its connections' buffers are not the jobs'. Plain Celery gets fewer jobs: it takes too long.
+The worker's resident memory is read after 500 jobs in all slots, with nothing queued ("idle"), and again after 1,000
+jobs more with all of them queued. Redis' bytes are `used_memory` of a fresh server, per job, before and
+after; finished ones when the worker is gone, so that its connections' buffers are not the jobs'. Plain Celery gets
+fewer jobs: it takes too long.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ WARM_UP, MORE = 500, 1_000
 def worker_mb(bench: Bench, kind: str, jobs: int) -> dict[str, float]:
     """Return the worker's memory with and without a queue, and Redis' bytes per queued job."""
     worker = bench.workers(kind)[0].handle
+    bench.vendor(latency_ms=500)  # so that every slot is in use once: threads and connections are not the queue's
     bench.fill(kind, WARM_UP)
     wait(lambda: bench.done(kind) >= WARM_UP, "the first jobs are done")
     idle, empty, done = rss_mb(worker), bench.used_memory(), bench.count()
