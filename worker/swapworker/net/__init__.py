@@ -1,6 +1,6 @@
 """Outgoing HTTP: one POST under one total deadline, with errors that say whether the request got out.
 
-Built on httpx's transport layer, over a network of our own: httpx knows timeouts per read only, and can't tell a
+Built on httpx's engine, httpcore, over a network of our own: httpx knows timeouts per read only, and can't tell a
 request that never left from one whose reply was lost. There is no proxy, no redirect, no cookie, no decompression and
 nothing read from the environment: a reply is what the peer sent.
 
