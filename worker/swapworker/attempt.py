@@ -11,18 +11,19 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.claims import NotClaimed
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
+from swapjobs.tools import TOOLS
 from swapworker.decision import Decision
 from swapworker.in_hand import REDIS_AWAY, written
 from swapworker.outcome import Outcome, Unseen
 from swapworker.retry import decide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from swapjobs.claims import Claim
     from swapjobs.settings import WorkerSettings
@@ -122,7 +123,8 @@ class Attempts:
                 return "Redis cannot be reached"
             if answer != "ok":
                 return answer
-        time.sleep(max(due - time.monotonic(), 0))
+        if (early_s := due - time.monotonic()) > 0:
+            time.sleep(early_s)
         return "the slot was missed" if time.monotonic() - due > MAX_LATENESS_S else ""
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
@@ -134,12 +136,11 @@ class Attempts:
             return Unseen(ErrorCode.INTERNAL, what)
 
     def _request(self, claim: Claim) -> Outcome:
-        request = claim.job.to_request()
+        tool = claim.job.request.get("tool", "roop")
         vendor_id = vendor_id_of(claim, self._settings)
         if claim.step == "query":
-            return self._vendor.query(request.tool, vendor_id)
-        body = request.tool_fields.body(request.source_url, request.target_url)
-        return self._vendor.swap(request.tool, {**body, "businessTaskId": vendor_id})
+            return self._vendor.query(tool, vendor_id)
+        return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
 
     def _write(self, claim: Claim, decision: Decision) -> Report:
         """Write the decision, it may be paid for; while Redis is away it is kept in hand.
@@ -161,6 +162,13 @@ class Attempts:
             )
         )
         return Report(claim.job.id, decision, answer)
+
+
+def body_of(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the vendor's body for a request as recorded, without the business id; it was checked at its submit."""
+    fields = TOOLS[request.get("tool", "roop")]
+    own = {name: request[name] for name in fields.model_fields if name in request}
+    return fields.model_validate(own).body(request["source_url"], request["target_url"])
 
 
 def vendor_id_of(claim: Claim, settings: WorkerSettings) -> str:
