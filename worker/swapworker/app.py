@@ -19,6 +19,7 @@ from swapjobs.settings import WorkerSettings
 from swapworker.alive import AliveStep
 from swapworker.broker import Broker, broker_options, broker_url
 from swapworker.dispatcher import DispatcherStep
+from swapworker.events import BundlingEvents, FlushStep
 from swapworker.progress import ProgressStep
 from swapworker.quiet import be_quiet
 from swapworker.stopping import Stopping
@@ -49,7 +50,7 @@ def swap_client() -> SwapClient:
     return SwapClient(settings)
 
 
-app = Celery("swapjobs", amqp=Broker, include=["swapworker.tasks", "swapworker.control"])
+app = Celery("swapjobs", amqp=Broker, events=BundlingEvents, include=["swapworker.tasks", "swapworker.control"])
 app.runtime = runtime
 app.swap_client = swap_client
 app.conf.update(
@@ -126,6 +127,7 @@ be_quiet()
 app.steps["worker"].add(DispatcherStep)
 app.steps["worker"].add(ProgressStep)
 app.steps["consumer"].add(AliveStep)
+app.steps["consumer"].add(FlushStep)
 
 if __name__ != "swapworker.app":
     # Celery puts the current folder on the path, so `-A worker.swapworker.app` would make a second app.
