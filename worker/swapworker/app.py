@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from functools import cache
@@ -115,6 +116,14 @@ def handle_signals(**_: Any) -> None:
     signal.signal(signal.SIGQUIT, stopping.end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping.signalled)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def collect_garbage_less(**_: Any) -> None:
+    """Leave what was imported alone, and look less often at what jobs leave: a tenth of a job's CPU went there."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery is untyped
