@@ -130,6 +130,11 @@ def dispatcher() -> str:
     return f"{PREFIX}dispatcher"
 
 
+def fleet() -> str:
+    """Hash: worker -> JSON of its slots and how busy they are, see fleet.py. TTL: 1 h; stale fields do not count."""
+    return f"{PREFIX}fleet"
+
+
 def disk() -> str:
     """String: written before a wait for the disk, which waits only for its own connection's writes. TTL: 1 min."""
     return f"{PREFIX}disk"

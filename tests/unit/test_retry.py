@@ -14,7 +14,6 @@ from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event
 from swapjobs.record import Record
 from swapjobs.settings import WorkerSettings
-from swapworker.attempt import vendor_id_of
 from swapworker.decision import Decision, backoff
 from swapworker.outcome import (
     AccountRefused,
@@ -28,6 +27,7 @@ from swapworker.outcome import (
     Unseen,
 )
 from swapworker.retry import decide
+from swapworker.vendor.request import vendor_id_of
 
 SETTINGS = WorkerSettings(max_attempts=3, retry_base_s=1, retry_cap_s=20, call_timeout_s=10)
 NOW_MS = 1_800_000_000_000

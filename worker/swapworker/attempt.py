@@ -11,24 +11,25 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from swapjobs.claims import NotClaimed
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
-from swapjobs.tools import TOOLS
 from swapworker.decision import Decision
 from swapworker.in_hand import REDIS_AWAY, written
 from swapworker.outcome import Outcome, Unseen
 from swapworker.retry import decide
+from swapworker.vendor.request import body_of, vendor_id_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from swapjobs.claims import Claim
     from swapjobs.settings import WorkerSettings
     from swapjobs.store import JobStore
     from swapworker.leases import Leases
+    from swapworker.usage import Meter
     from swapworker.vendor.client import VendorClient
 
 logger = logging.getLogger(__name__)
@@ -58,12 +59,14 @@ class Attempts:
         leases: Leases,
         settings: WorkerSettings,
         *,
+        meter: Meter,
         random: Callable[[], float],
     ) -> None:
         self._store = store
         self._vendor = vendor
         self._leases = leases
         self._settings = settings
+        self._meter = meter
         self._random = random
         self._stopping = threading.Event()
         self._leaving = False
@@ -129,7 +132,8 @@ class Attempts:
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
         try:
-            return self._request(claim)
+            with self._meter.call():
+                return self._request(claim)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
             what = f"{type(error).__name__} in {_place(error)}"
             logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
@@ -162,29 +166,6 @@ class Attempts:
             )
         )
         return Report(claim.job.id, decision, answer)
-
-
-def body_of(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the vendor's body for a request as recorded, without the business id; it was checked at its submit."""
-    fields = TOOLS[request.get("tool", "roop")]
-    own = {name: request[name] for name in fields.model_fields if name in request}
-    return fields.model_validate(own).body(request["source_url"], request["target_url"])
-
-
-def vendor_id_of(claim: Claim, settings: WorkerSettings) -> str:
-    """Return what the vendor gets as business id: `[prefix][tenant~]id[~generation]`, different for different jobs.
-
-    Plain for the default tenant's first use of an id. A later use names the tenant too, else `x~2` could be both the
-    second use of x and the id 2 of tenant x.
-    """
-    tenant, business_id = claim.job.fields["tenant"], claim.job.fields["business_id"]
-    generation = claim.job.number("generation", 1) if settings.vendor_id_suffix else 1
-    parts = [business_id]
-    if tenant != "default" or generation > 1:
-        parts.insert(0, tenant)
-    if generation > 1:
-        parts.append(str(generation))
-    return settings.vendor_id_prefix + "~".join(parts)
 
 
 def _place(error: BaseException) -> str:

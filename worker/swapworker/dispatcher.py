@@ -1,5 +1,7 @@
 """The dispatcher: looks at what is due, publishes lost hints again, refills the runways. A Celery bootstep.
 
+Its thread also tells the fleet how busy this worker is.
+
 Every worker has one; the script lets only one of them work at a time, the others stand by for its 2 s lease.
 """
 
@@ -7,14 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
 from celery import bootsteps
 
+from swapjobs import fleet, keys
 from swapjobs.health import server_problems
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapjobs.fleet import Usage
     from swapjobs.store import JobStore
     from swapworker.progress import Progress
     from swapworker.runtime import Runtime
@@ -23,13 +31,17 @@ _STAND_BY_S: Final = 0.5
 
 
 class Dispatcher:
-    """One worker's dispatcher thread."""
+    """One worker's dispatcher thread; `usage` is read for the fleet now and then, of a worker that has swap slots."""
 
-    def __init__(self, store: JobStore, name: str, lease_s: float, progress: Progress) -> None:
+    def __init__(
+        self, store: JobStore, name: str, lease_s: float, progress: Progress, usage: Callable[[], Usage] | None = None
+    ) -> None:
         self._store = store
         self._progress = progress
         self._name = name
         self._lease_s = lease_s
+        self._usage = usage
+        self._told_at = -fleet.EVERY_S
         self._stayed = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -44,12 +56,17 @@ class Dispatcher:
         self._thread.join(5)
         with contextlib.suppress(redis.RedisError):
             self._store.step_down(self._name)
+            fleet.leave(self._store.redis, self._name)
 
     def step(self) -> float:
         """Dispatch once and return the seconds until the next look."""
         stayed, self._stayed = self._stayed, True
         handled, pause_s = self._store.wake(self._name, self._lease_s, stayed=stayed)
         self._progress.made("dispatcher")
+        if self._usage and time.monotonic() - self._told_at >= fleet.EVERY_S:
+            self._told_at = time.monotonic()
+            with contextlib.suppress(redis.RedisError):  # a full one, say: nothing hangs on it
+                fleet.tell(self._store.redis, self._name, self._usage())
         return pause_s if handled >= 0 else _STAND_BY_S
 
     def _run(self) -> None:
@@ -80,7 +97,9 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
         if problems:
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.set_limits(runtime.settings)
-        self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s, runtime.progress)
+        swaps = keys.SWAPS_QUEUE in worker.app.amqp.queues.consume_from
+        usage = partial(runtime.meter.read, worker.concurrency) if swaps else None
+        self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s, runtime.progress, usage)
         runtime.progress.watch("dispatcher")
         self._dispatcher.start()
 

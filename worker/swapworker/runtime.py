@@ -12,6 +12,7 @@ from swapworker.attempt import Attempts
 from swapworker.delivery import Deliveries
 from swapworker.leases import Leases
 from swapworker.progress import Progress
+from swapworker.usage import Meter
 from swapworker.vendor.client import VendorClient
 from swapworker.webhooks.sender import WebhookSender
 
@@ -29,6 +30,7 @@ class Runtime:
     deliveries: Deliveries
     leases: Leases
     progress: Progress
+    meter: Meter
 
 
 def build(settings: WorkerSettings) -> Runtime:
@@ -36,6 +38,7 @@ def build(settings: WorkerSettings) -> Runtime:
     store = JobStore(connect(settings, patience_s=30, meets=True), settings)
     progress = Progress(settings.stall_exit_s, time.monotonic)
     leases = Leases(store, settings.lease_s, progress)
-    attempts = Attempts(store, VendorClient(settings), leases, settings, random=random.random)
+    meter = Meter()
+    attempts = Attempts(store, VendorClient(settings), leases, settings, meter=meter, random=random.random)
     deliveries = Deliveries(store, WebhookSender(settings), settings, random=random.random)
-    return Runtime(settings, store, attempts, deliveries, leases, progress)
+    return Runtime(settings, store, attempts, deliveries, leases, progress, meter)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import redis
 import typer
 
-from swapjobs import health, keys
+from swapjobs import fleet, health, keys
 from swapjobs.cli.line import TO_DO, rate_text, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.errors import SettingsError
@@ -80,6 +80,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
             problems = health.server_problems(client, fsync=settings.submit_durability == "fsync")
             seen = JobStore(client, settings).look()
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
+            workers = fleet.look(client)
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
             yield Check("redis", "problem", found, "start Redis, or correct SWAPJOBS_REDIS_URL", 4)
@@ -91,6 +92,9 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
     yield _line(seen.line)
     yield _rate(settings, seen, waiting)
+    if seen.rate_limit and workers.processes:
+        advice = fleet.advise(workers, seen.rate_limit, settings.max_in_flight)
+        yield Check("slots", "ok" if advice.fits else "warning", advice.found, advice.to_do)
     for name, meaning in COUNTS.items():
         yield Check("so far", "ok", f"{seen.counts[name]} {meaning}")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swapjobs import SwapRequest, record
-from swapworker.attempt import body_of
+from swapworker.vendor.request import body_of
 
 A, B, C = (f"https://pictures.example/{name}.jpg" for name in "abc")
 
