@@ -59,13 +59,13 @@ class SwapClient:
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
-            submission = self._store.submit([request], durably=self._durably)[0]
-        if submission.outcome == "conflict":
+            outcome, job = self._store.submit_one(request, durably=self._durably)
+        if outcome == "conflict":
             raise IdempotencyConflict(
                 f"business_task_id {request.business_task_id!r} was already used for a different request"
                 f" by tenant {request.tenant!r}"
             )
-        return self.get(str(submission.id))
+        return job.to_job()
 
     def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
         """Accept many jobs, lazily and in order: one `Submission` for each request.
@@ -102,17 +102,18 @@ class SwapClient:
             JobNotFound: there is no such job.
         """
         deadline = time.monotonic() + timeout_s
-        job = self.get(job_id)
-        if job.state in FINAL:
-            return job
         pubsub: Any = self._store.redis.pubsub  # untyped in redis-py
         with queue_errors(), pubsub(ignore_subscribe_messages=True) as channel:
-            channel.subscribe(keys.finished(job.id))
+            channel.subscribe(keys.finished(job_id))
             while True:
-                # asked again after subscribing: what was published before would be missed
-                job = self._store.get(job.id).to_job()
+                # asked only after subscribing: what was published before would be missed
+                job = self._store.get(job_id).to_job()
                 if job.state in FINAL:
                     return job
+                if job.id != job_id:  # a Celery task's id was given
+                    job_id = job.id
+                    channel.subscribe(keys.finished(job_id))
+                    continue
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise WaitTimeout(f"job {job_id} is {job.state} after {timeout_s:g} s")

@@ -8,6 +8,7 @@ first the request, then `attempt` (a charged failure), `error` (why it failed fo
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
@@ -15,10 +16,10 @@ from urllib.parse import urlsplit
 
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import JobState, Reason
-from swapjobs.models import Job, JobError, SwapRequest, SwapResult, WebhookStatus
+from swapjobs.models import Job, JobError, SwapRequest, SwapResult, WebhookStatus, job_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_LINE: Final = '{"kind": "retry", "at": %d, "round": %d}'  # a format that retry.lua fills in
@@ -59,12 +60,6 @@ class Record:
             return JobError(code=ErrorCode.EXPIRED, message="expires_at passed before the job was done")
         line = self.last("error") if self.fields["state"] == JobState.FAILED else None
         return JobError.model_validate(_body(line)) if line else None
-
-    def to_request(self) -> SwapRequest:
-        """Return the request, typed."""
-        return SwapRequest.model_validate(
-            {**self.request, **{name: self.fields[name] for name in ("tenant", "priority")}}
-        )
 
     def to_job(self) -> Job:
         """Return the job as producers see it."""
@@ -112,6 +107,25 @@ def entry(kind: Kind, **values: Any) -> str:
 def pack(request: SwapRequest) -> str:
     """Return the first line of history."""
     return request.model_dump_json(exclude=set(_KEPT_IN_HASH), exclude_defaults=True)
+
+
+def packed(requests: Iterable[SwapRequest]) -> tuple[list[str], list[str]]:
+    """Return the ids, and the arguments of submit.lua: seven for each job."""
+    args: list[str] = []
+    ids: list[str] = []
+    for request in requests:
+        business_id = request.business_task_id or secrets.token_hex(12)
+        ids.append(job_id(request.tenant, business_id))
+        args += [
+            ids[-1],
+            request.fingerprint(),
+            request.tenant,
+            request.priority,
+            business_id,
+            pack(request),
+            times_and_host(request),
+        ]
+    return ids, args
 
 
 def times_and_host(request: SwapRequest) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
+
+import redis
 
 from swapjobs import keys, record, tenants
 from swapjobs.claims import Claim, NotClaimed, Step
@@ -13,14 +14,12 @@ from swapjobs.delivery_store import DeliveryStore
 from swapjobs.durability import on_disk
 from swapjobs.errors import JobGone, JobNotFound, QueueFull
 from swapjobs.line import Look, in_line
-from swapjobs.models import Submission, SwapRequest, job_id
+from swapjobs.models import Submission, SwapRequest
 from swapjobs.scripts import Scripts, library
 from swapjobs.traffic import limits_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    import redis
 
     from swapjobs.lifecycle import Event
     from swapjobs.line import Line
@@ -64,20 +63,7 @@ class JobStore(DeliveryStore):
             QueueFull: Redis is at its memory limit; none was accepted.
             QueueUnavailable: `durably`, and they were accepted but are not known to be on disk.
         """
-        args: list[str] = []
-        ids = []
-        for request in requests:
-            business_id = request.business_task_id or secrets.token_hex(12)
-            ids.append(job_id(request.tenant, business_id))
-            args += [
-                ids[-1],
-                request.fingerprint(),
-                request.tenant,
-                request.priority,
-                business_id,
-                record.pack(request),
-                record.times_and_host(request),
-            ]
+        ids, args = record.packed(requests)
         if not ids:
             return []
         if durably:
@@ -89,6 +75,34 @@ class JobStore(DeliveryStore):
         if "full" in outcomes:
             raise QueueFull
         return [Submission(id=id_, outcome=outcome) for id_, outcome in zip(ids, outcomes, strict=True)]
+
+    def submit_one(self, request: SwapRequest, *, durably: bool = False) -> tuple[str, Record]:
+        """Accept one job; return the outcome and the job that now has its id, in one round trip unless `durably`.
+
+        Raises:
+            As `submit` and `get`.
+        """
+        if durably:
+            (submission,) = self.submit([request], durably=True)
+            return submission.outcome, self.get(str(submission.id))
+        (id_,), args = record.packed([request])
+
+        def call() -> list[Any]:
+            with self.redis.pipeline(transaction=False) as pipe:
+                self._scripts.queue(pipe, "submit", args)
+                pipe.hgetall(keys.job(id_))
+                pipe.get(keys.history(id_))
+                # Not raised by redis-py, which would put the arguments into the error's text: URLs, with signatures.
+                answers = pipe.execute(raise_on_error=False)
+            for answer in answers:
+                if isinstance(answer, redis.RedisError):
+                    raise answer
+            return answers
+
+        (outcome,), fields, history = self._scripts.with_library(call)
+        if outcome == "full":
+            raise QueueFull
+        return outcome, record.unpack(id_, fields, history)
 
     def get(self, id_: str) -> Record:
         """Return the record.

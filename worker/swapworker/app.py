@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import redis
 from celery import Celery, signals
 from celery.concurrency import get_implementation
 from kombu import Queue
@@ -27,6 +29,8 @@ from swapworker.stopping import Stopping
 
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
+
+_CONNECT_MOST = 100  # more come with the jobs
 
 try:
     settings = WorkerSettings.load()
@@ -124,6 +128,16 @@ def collect_garbage_less(**_: Any) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
+
+
+@signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def connect_beforehand(sender: Any, **_: Any) -> None:
+    """Connect every slot to Redis before the first hint: calls would leave late while hundreds connect at once."""
+    pool = runtime().store.redis.connection_pool
+    with suppress(redis.RedisError):
+        connections = [pool.get_connection() for _ in range(min(sender.controller.concurrency, _CONNECT_MOST))]
+        for connection in connections:
+            pool.release(connection)
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery is untyped

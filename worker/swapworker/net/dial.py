@@ -6,6 +6,7 @@ there is no second lookup that a hostile name server could answer differently.
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - at the first call it would take 10 ms, and the call would be late
 import functools
 import ipaddress
 import queue
