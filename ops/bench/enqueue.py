@@ -1,6 +1,6 @@
 """What it costs to enqueue one job: the producer's CPU, Redis' CPU, bytes; beside plain Celery in the same run.
 
-    python ops/bench/enqueue.py [--jobs 10000] [--rounds 3] [--json FILE]
+    python ops/bench/enqueue.py [--jobs 10000] [--rounds 3]
 
     swapjobs    SwapClient.submit_many with mappings: checked, fingerprint, idempotent, an outcome for each
     loop        plain Celery, a loop of apply_async, as everybody does
@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -27,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import redis
+from common import request
+from report import Table, finish, parser, say
 
 from swapsandbox.redis_server import EmbeddedRedis
 
@@ -35,15 +36,6 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 WARM_UP = 500
-
-
-def request(number: int) -> dict[str, str]:
-    """Return a job with two URLs of 120 characters and a business id."""
-    return {
-        "source_url": f"https://img.example.invalid/source/{number:08d}/".ljust(120, "x"),
-        "target_url": f"https://img.example.invalid/target/{number:08d}/".ljust(120, "x"),
-        "business_task_id": f"biz-{number:016d}",
-    }
 
 
 def swapjobs(redis_url: str) -> Callable[[range], None]:
@@ -134,39 +126,29 @@ def measure(kind: str, jobs: int) -> dict[str, float]:
         return figures
 
 
-def show(samples: dict[str, list[dict[str, float]]]) -> None:
-    """Print medians, and for the producer's CPU the lowest and the highest."""
-    print(f"{'':18}{'swapjobs':>10}{'loop':>10}{'batch':>10}{'loop : ours':>13}{'batch : ours':>14}")
-    for figure in samples["swapjobs"][0]:
-        ours, plain, best = (statistics.median(each[figure] for each in taken) for taken in samples.values())
-        print(f"{figure:18}{ours:10.1f}{plain:10.1f}{best:10.1f}{plain / ours:13.2f}{best / ours:14.2f}")
-    for kind, taken in samples.items():
-        cpu = sorted(each["producer_cpu_us"] for each in taken)
-        print(f"{kind}: producer_cpu_us from {cpu[0]:.1f} to {cpu[-1]:.1f}")
-
-
 def main() -> None:
     """Run the three in turn, and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the samples there")
-    parser.add_argument("--only", choices=KINDS, help=argparse.SUPPRESS)  # how it runs itself
-    options = parser.parse_args()
-    if options.only:
+    options = parser(__doc__)
+    options.add_argument("--jobs", type=int, default=10_000)
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--only", choices=KINDS, help=argparse.SUPPRESS)  # how it runs itself
+    chosen = options.parse_args()
+    if chosen.only:
         url = os.environ["BENCH_REDIS_URL"]  # noqa: TID251 - a script of its own
-        print(json.dumps(enqueue_and_count(options.only, url, options.jobs)))
+        print(json.dumps(enqueue_and_count(chosen.only, url, chosen.jobs)))
         return
     samples: dict[str, list[dict[str, float]]] = {kind: [] for kind in KINDS}
-    for _ in range(options.rounds):
+    for _ in range(chosen.rounds):
         for kind, taken in samples.items():
-            taken.append(measure(kind, options.jobs))
-    print(f"{options.jobs} jobs, {options.rounds} rounds, median, each for one job")
-    show(samples)
-    if options.json:
-        facts = {"machine": platform.platform(), "cores": os.cpu_count(), "python": sys.version.split()[0]}
-        told = {name: value for name, value in vars(options).items() if name in {"jobs", "rounds"}}
-        options.json.write_text(json.dumps({**facts, "options": told, "samples": samples}))
+            say(f"enqueue: {kind}")
+            taken.append(measure(kind, chosen.jobs))
+    title = f"Enqueue, {chosen.jobs} jobs, median of {chosen.rounds} rounds, for each job"
+    note = "loop: apply_async for each; batch: no result backend, Producer.batch(1000)"
+    table = Table(title, ["what", "swapjobs", "loop", "batch", "loop / swapjobs", "batch / swapjobs"], note=note)
+    for figure in samples["swapjobs"][0]:
+        ours, plain, best = (statistics.median(each[figure] for each in taken) for taken in samples.values())
+        table.add(figure, ours, plain, best, plain / ours, best / ours)
+    finish("enqueue", chosen, [table], **samples)
 
 
 if __name__ == "__main__":
