@@ -70,7 +70,10 @@ class Scripts:
 
     def run(self, name: str, *args: str | float) -> Any:
         """Run `lua/<name>.lua` atomically and return its answer."""
-        return self.with_library(lambda: self._client.fcall(self._library.function(name), 0, *args))
+        try:
+            return self.with_library(lambda: self._client.fcall(self._library.function(name), 0, *args))
+        except _NoRoom:
+            return self._client.eval(self._library.script(name), 0, *args)
 
     def queue(self, pipe: Pipeline, name: str, args: Sequence[str | float]) -> None:
         """Put the call into a pipeline, which is to be executed within `with_library`."""
@@ -91,6 +94,8 @@ class Scripts:
     def _load(self) -> None:
         try:
             self._client.function_load(self._library.text)
+        except redis.exceptions.OutOfMemoryError as error:
+            raise _NoRoom(*error.args) from None
         except redis.ResponseError as error:
             if not _is_loaded(error):
                 raise
@@ -106,19 +111,33 @@ class Library:
     """
 
     name: str
-    text: str
+    body: str
+
+    @property
+    def text(self) -> str:
+        """The library as Redis loads it."""
+        load = "for i = 1, #scripts do redis.register_function(scripts[i]) end"
+        return f"#!lua name={self.name}\n{self.body}\n{load}"
 
     def function(self, script: str) -> str:
         """Return the name by which Redis knows a script."""
         return f"{self.name}_{script}"
 
+    def script(self, name: str) -> str:
+        """Return one of the scripts to be sent as such: a Redis that is full takes no library, but goes on working."""
+        flags = re.search(r"^-- flags: (.+)$", _read(name), re.MULTILINE)
+        shebang = "#!lua" + (f" flags={flags[1]}" if flags else "")
+        return f"{shebang}\n{self.body}\nreturn scripts['{name}'].callback(KEYS, ARGV)"
+
     def greet(self, connection: Any, script: str) -> None:
         """Run a script without arguments on a connection that is just being made."""
         call = ("FCALL", self.function(script), 0)
-        for command in (call, ("FUNCTION", "LOAD", self.text), call):
+        for command in (call, ("FUNCTION", "LOAD", self.text), call, ("EVAL", self.script(script), 0)):
             connection.send_command(*command)
             try:
                 connection.read_response()
+            except redis.exceptions.OutOfMemoryError:
+                continue
             except redis.ResponseError as error:
                 if not (_is_missing(error) or _is_loaded(error)):
                     raise
@@ -133,13 +152,17 @@ def library(result_ttl_s: int, clock: str = "") -> Library:
     parts = [clock or _read("clock"), *(_read(part) for part in _PARTS)]
     text = "\n".join([_preamble(result_ttl_s * 1000), *parts, *(_function(name) for name in _SCRIPTS)])
     name = "swapjobs_" + hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Library(name, f"#!lua name={name}\nlocal PREFIX = '{name}_'\n{text}")
+    return Library(name, f"local PREFIX = '{name}_'\n{text}")
 
 
 def _function(name: str) -> str:
     body = _read(name)
     flags = re.search(r"^-- flags: (.+)$", body, re.MULTILINE)
-    return f"register('{name}', {{{_quote(flags[1]) if flags else ''}}}, function(ARGV)\n{body}end)"
+    return f"script('{name}', {{{_quote(flags[1]) if flags else ''}}}, function(ARGV)\n{body}end)"
+
+
+class _NoRoom(redis.exceptions.OutOfMemoryError):
+    """Redis is full and takes no library now."""
 
 
 def _is_missing(error: redis.ResponseError) -> bool:

@@ -67,7 +67,13 @@ def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[],
     for _ in range(3):
         submit(store, priority="bulk")
     status, told = swapjobs_cli("status")
-    rows = ["line         open", "calls        0 in flight", "interactive  0 in line", "bulk         3 in line"]
+    rows = [
+        "line         open",
+        "rate         1000/s",
+        "calls        0 in flight",
+        "interactive  0 in line",
+        "bulk         3 in line",
+    ]
     assert (status, told.splitlines()) == (0, [*rows, "webhooks     0 in line"])
     status, told = swapjobs_cli("pause", COLUMNS="20")
     assert status == 0
@@ -126,7 +132,8 @@ def test_a_pause_outlives_a_killed_redis_and_a_new_worker(
         assert told.startswith("error (queue_unavailable) Redis cannot be reached: ")
         server.start()
         program("celery", "-A", "swapworker.app", "worker", "-l", "info").wait_for("ready.")
-        assert seen() | {"as_of": paused["as_of"]} == paused
+        now = seen()  # and the rate is the worker's
+        assert now | {name: paused[name] for name in ("as_of", "rate", "rate_limit")} == paused
         with SwapClient(WorkerSettings(redis_url=server.url)) as client:
             job = client.submit(make_request())
             let_the_dispatcher_look(client)

@@ -165,6 +165,55 @@ def test_a_tenants_own_rate_is_used_and_holds(
     assert got["free"] > 900
 
 
+@pytest.mark.parametrize(("rate", "most"), [("1/s", 12), ("5/s", 62), ("50/s", 610)])
+def test_a_tenants_own_rate_holds_where_every_hint_is_taken_at_once(
+    store: JobStore, clock: FakeClock, client: SwapClient, rate: str, most: int
+) -> None:
+    """In 10 s: so many, and those of two seconds that may be caught up."""
+    client.set_tenant("slow", rate=rate)
+    fill(store, "slow", 1000, "interactive")
+    got = 0
+    for _ in range(1000):
+        clock.move(0.01)
+        store.wake("w", LEASE_S)
+        for id_ in store.redis.zrange(keys.hints(keys.INTERACTIVE), 0, -1):
+            answer = store.claim(str(id_), LEASE_S)
+            if isinstance(answer, Claim):
+                got += 1
+                store.apply(answer, Event.SUCCEED, patch={}, says="answer")
+    assert 0.8 * most <= got <= most
+
+
+def test_a_cap_that_is_set_while_calls_are_out_counts_them(
+    store: JobStore, clock: FakeClock, client: SwapClient
+) -> None:
+    """Too loud now, cap it: what is under way goes on, and nothing is begun until there are fewer."""
+    fill(store, "loud", 40, "interactive")
+    clock.move(1)
+    calls = [store.claim(str(id_), LEASE_S) for id_ in store.redis.zrange(keys.hints(keys.INTERACTIVE), 0, 5)]
+    client.set_tenant("loud", max_in_flight=2)
+    for left in range(len(calls) - 1, -1, -1):
+        claimed = calls[left]
+        assert isinstance(claimed, Claim)
+        store.apply(claimed, Event.SUCCEED, patch={}, says="answer")
+        for id_ in store.redis.zrange(keys.hints(keys.INTERACTIVE), 0, -1):
+            store.claim(str(id_), LEASE_S)
+        clock.move(0.1)
+        store.wake("w", LEASE_S)
+        assert store.line().in_flight <= max(left, 2)
+    assert store.line().in_flight == 2
+
+
+def test_a_change_of_another_limit_gives_no_call_away(store: JobStore, clock: FakeClock, client: SwapClient) -> None:
+    client.set_tenant("t", rate="1/h")
+    fill(store, "t", 10, "interactive")
+    serve(store, clock, 2)
+    client.set_tenant("t", weight=2)
+    clock.move(1)
+    store.wake("w", LEASE_S)
+    assert not store.redis.zcard(keys.hints(keys.INTERACTIVE))
+
+
 def test_a_limit_that_was_hours_ahead_is_forgotten_when_it_is_raised(
     store: JobStore, clock: FakeClock, client: SwapClient
 ) -> None:

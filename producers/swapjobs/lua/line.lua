@@ -1,6 +1,5 @@
 -- Part: the lines of a lane, served in turn by weight. `who` is a tenant, or an endpoint host in the webhooks lane.
 -- needs: traffic, tenant
-local LOOK_AGAIN_MS = 250
 local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among themselves in order
 
 -- Who was not there is as far as the one now served; who is really new comes before those that are: a first job waits for
@@ -38,9 +37,11 @@ end
 local function skip_turn(lane, who, limits)
   redis.call('ZREM', K.turns .. lane, who)
   redis.call('SADD', K.aside .. lane, who)
-  if limits.paused == 0 and limits.interval > 0 then
-    local due = limits.arrival - now - math.max(2, AHEAD_MS / limits.interval) * limits.interval + limits.interval
-    redis.call('ZADD', K.wake, math.ceil(now + math.max(due, math.min(limits.interval, LOOK_AGAIN_MS))), 'turn:' .. who)
+  if limits.paused > 0 or limits.interval == 0 then return end
+  if limits.max_in_flight > 0 and limits.in_flight + limits.hints >= limits.max_in_flight then return end  -- a call's end will
+  local more = math.max(2, AHEAD_MS / limits.interval) - limits.hints - 1
+  if more >= 0 then  -- when its rate allows one more than are out; else the next of those brings it back
+    redis.call('ZADD', K.wake, math.ceil(math.max(limits.arrival - more * limits.interval, now + 1)), 'turn:' .. who)
   end
 end
 

@@ -17,7 +17,10 @@ end
 
 -- Bulk is held to its share by looks at the line, not by the millisecond.
 local function share_allows(time)
-  return allowed(T.bulk_arrival, interval / T.bulk_share, time, 250)
+  local gap = interval / T.bulk_share
+  -- as far ahead as the rate of now can have put it: after an outage it grows
+  T.bulk_arrival = math.min(T.bulk_arrival, now + T.horizon + math.max(2 * gap, 250))
+  return allowed(T.bulk_arrival, gap, time, 250)
 end
 
 -- How many more calls could be booked now, and how many of bulk jobs.
@@ -43,8 +46,7 @@ local function within_share(time)
   if T.bulk_share >= 1 then return true end
   if T.max_in_flight > 0 and T.bulk_in_flight >= math.ceil(T.bulk_share * T.max_in_flight) then return false end
   if share_allows(time) == 0 then return false end
-  local gap = interval / T.bulk_share
-  T.bulk_arrival = math.max(math.min(T.bulk_arrival, time + T.horizon + gap), time) + gap
+  T.bulk_arrival = math.max(T.bulk_arrival, time) + interval / T.bulk_share
   return true
 end
 
@@ -58,6 +60,7 @@ local function book(step, job, limits)
   local arrival = arrival_of(field, gap) + gap
   local wait = math.max(arrival - T.burst * gap - now, 0)
   if wait > math.max(T.horizon, gap) + 0.01 then return nil, 'busy' end
+  if limits and limits.paused > 0 then return nil, 'busy' end
   if not obstacle then
     if limits and not tenant_may(limits, now + wait) then return nil, 'busy' end
     if job.priority == 'bulk' and not within_share(now + wait) then return nil, 'busy' end

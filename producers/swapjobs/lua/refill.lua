@@ -47,6 +47,8 @@ local function send_parked()
   local id = redis.call('ZPOPMIN', K.parked)[1]
   if id and redis.call('ZREM', K.wake, 'retry:' .. id) == 1 then
     local place = redis.call('HMGET', K.job .. id, 'priority', 'tenant')
+    local limits = limits_of(place[2])
+    if limits and limits.paused > 0 then return stand_in_line(place[1], place[2], id, true) end
     send_hints(place[1], {id})
     change_tenant(place[2], 'hints', 1)
   end

@@ -39,8 +39,8 @@ end
 -- What tenant_may allowed.
 local function book_tenant(tenant, limits, time)
   if limits.interval == 0 then return end
-  local arrival = math.max(math.min(limits.arrival, time + T.horizon + limits.interval), time) + limits.interval
-  redis.call('HSET', K.tenant .. tenant, 'arrival', string.format('%.3f', arrival))
+  local arrival = math.max(math.min(limits.arrival, time + math.max(AHEAD_MS, 2 * limits.interval)), time)
+  redis.call('HSET', K.tenant .. tenant, 'arrival', string.format('%.3f', arrival + limits.interval))
 end
 
 local function change_tenant(tenant, field, change)

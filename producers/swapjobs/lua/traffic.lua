@@ -36,13 +36,15 @@ local function begin()
   interval = T.interval * RESERVE / T.learned / ramp()
 end
 
-local function register(name, flags, body)
-  redis.register_function{function_name = PREFIX .. name, flags = flags, callback = function(_, arguments)
+local scripts = {}
+local function script(name, flags, body)
+  scripts[#scripts + 1] = {function_name = PREFIX .. name, flags = flags, callback = function(_, arguments)
     begin()
     local answer = body(arguments)
-    write_traffic()
+    if flags[1] ~= 'no-writes' then write_traffic() end
     return answer
   end}
+  scripts[name] = scripts[#scripts]
 end
 
 -- By the vendor's Retry-After; a pause by the user's hand, `held`, has no end of its own.
