@@ -12,6 +12,7 @@ import typer
 from swapjobs import fleet, health, keys
 from swapjobs.cli.line import TO_DO, rate_text, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
+from swapjobs.cli.plan import PlanOption, print_plan
 from swapjobs.errors import SettingsError
 from swapjobs.line import COUNTS
 from swapjobs.settings import WorkerSettings
@@ -43,11 +44,14 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(*, as_json: JsonFlag = False) -> None:
+def doctor(*, plan: PlanOption = None, as_json: JsonFlag = False) -> None:
     """Check settings, Redis, the line, the vendor and the webhook secret, and say what to do.
 
     Exit status 0 without problems (warnings are none), else that of the first: 2 settings, 4 Redis, 1 another.
     """
+    if plan is not None:
+        print_plan(plan, as_json=as_json)
+        return
     checks = list(run_checks())
     if as_json:
         print_json({"checks": [asdict(check) for check in checks]})
