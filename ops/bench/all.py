@@ -16,7 +16,18 @@ from typing import Any, Final
 from report import Table, parser, say
 
 HERE: Final = Path(__file__).parent
-ALL: Final = ("worker_cost", "enqueue", "drain", "latency", "rate", "fairness", "memory", "recovery", "storm")
+ALL: Final = (
+    "worker_cost",
+    "enqueue",
+    "drain",
+    "latency",
+    "rate",
+    "fairness",
+    "memory",
+    "recovery",
+    "storm",
+    "capacity",
+)
 
 
 def available() -> list[str]:
