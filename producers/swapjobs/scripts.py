@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import struct
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -51,7 +52,7 @@ _KEYS: Final = {
 
 # Every part once, each after those that it needs.
 _PARTS: Final = (
-    "traffic", "tenant", "line", "rate", "refill", "place", "finish", "epoch", "learn", "window", "probe", "breaker",
+    "traffic", "tenant", "line", "rate", "runway", "refill", "place", "finish", "epoch", "learn", "window", "probe", "breaker",
     "hear", "jump", "memory",
 )  # fmt: skip
 _SCRIPTS: Final = (
@@ -191,14 +192,25 @@ def _preamble(result_ttl_ms: int) -> str:
             f"local RUNWAY = {_table(keys.RUNWAYS)}",
             f"local HINT = {_table({lane: hints.template(lane) for lane in keys.LANES})}",
             f"local FIELDS = {{{', '.join(map(_quote, FIELDS))}}}",
-            f"local FORMAT = '<{'d' * len(FIELDS)}'",
-            f"local DEFAULTS = {{{', '.join(f'{value:.17g}' for value in FIELDS.values())}}}",
+            _traffic_numbers(),
             f"local OUTAGES = {{{', '.join(map(_quote, OUTAGES[1:]))}}}",
             f"local OUTAGE = {{{', '.join(f'{name} = {code}' for code, name in enumerate(OUTAGES) if name)}}}",
             f"local SWAPS = {{'{keys.INTERACTIVE}', '{keys.BULK}'}}",
             f"local RESULT_TTL_MS, MAX_PAUSE_MS = {result_ttl_ms}, {MAX_PAUSE_MS}",
         ]
     )
+
+
+def _traffic_numbers() -> str:
+    # Spelled out, since loops over names would cost more than all else that most scripts do.
+    names = ", ".join(f"T.{name}" for name in FIELDS)
+    packed = struct.pack(f"<{len(FIELDS)}d", *FIELDS.values())
+    return f"""
+local T = {{}}
+local DEFAULTS = {_quote(packed.decode("latin-1"))}
+local function read_numbers(text) {names} = struct.unpack('<{"d" * len(FIELDS)}', text) end
+local function packed_numbers() return struct.pack('<{"d" * len(FIELDS)}', {names}) end
+"""
 
 
 def _table(values: Mapping[str, str | bool]) -> str:

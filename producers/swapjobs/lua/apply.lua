@@ -31,7 +31,7 @@ if not MOVES[event][job.state] then
     return job.state == TARGET[event] and 'ok' or job.state  -- ok: told twice
   end
   -- paid for all the same; a retry will ask for it, and get it for nothing
-  if entry ~= '' then add_to_history(id, entry) end
+  add_to_history(id, entry)
   count('late_success')
   return 'late'
 end
@@ -48,10 +48,11 @@ if condemned then event = 'fail' end
 local state = TARGET[event]
 if #ARGV >= PATCH then redis.call('HSET', K.job .. id, unpack(ARGV, PATCH)) end
 if patched('maybe_paid_twice') then count('maybe_paid_twice') end
-if entry ~= '' then add_to_history(id, entry) end
 if event ~= 'wait' then
-  finish(id, job, state)
+  finish(id, job, state, entry)
+  if may_go_on_without_refill() then return condemned and 'failed' or 'ok' end
 else
+  add_to_history(id, entry)
   leave_place(id, job)
   local at = math.floor(now + (wake == 'verdict' and math.max(ARGV[6], window_ms()) or ARGV[6]))
   redis.call('HSET', K.job .. id, 'state', state, 'next_attempt_at', at)

@@ -51,5 +51,5 @@ keep_pace('swaps')
 refill_swaps()
 local answer = {'go', tostring(wait), fence, step, now_ms, redis.call('GET', K.history .. id) or ''}
 for _, value in ipairs(fields) do answer[#answer + 1] = value end
-for _, value in ipairs(news) do answer[#answer + 1] = tostring(value) end
+for i = 7, #news do answer[#answer + 1] = tostring(news[i]) end  -- the worker knows the first three
 return answer

@@ -3,17 +3,24 @@
 local TOMBSTONE_MS = 40 * 86400 * 1000
 
 -- Written anew and not appended: APPEND keeps as much room again in reserve.
-local function add_to_history(id, line)
-  redis.call('SET', K.history .. id, (redis.call('GET', K.history .. id) or '') .. '\n' .. line, 'KEEPTTL')
+local function add_to_history(id, line, ttl_ms)
+  if line == '' then return end
+  local lines = (redis.call('GET', K.history .. id) or '') .. '\n' .. line
+  if ttl_ms then redis.call('SET', K.history .. id, lines, 'PX', ttl_ms) else redis.call('SET', K.history .. id, lines, 'KEEPTTL') end
 end
 
-local function expire(id)
+-- With its last line, if there is one.
+local function expire(id, line)
   redis.call('PEXPIRE', K.job .. id, RESULT_TTL_MS)
-  redis.call('PEXPIRE', K.history .. id, RESULT_TTL_MS)
+  if line and line ~= '' then
+    add_to_history(id, line, RESULT_TTL_MS)
+  else
+    redis.call('PEXPIRE', K.history .. id, RESULT_TTL_MS)
+  end
 end
 
--- `job` as `read` returns it. A call that is under way stays counted: its worker tells when it is over, or its lease ends.
-local function finish(id, job, state)
+-- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells when it is over, or its lease ends.
+local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired
   if not (stopped and job.state == STATE.running) then leave_place(id, job) end
   redis.call('HSET', K.job .. id, 'state', state, 'finished_at', now_ms)
@@ -24,10 +31,11 @@ local function finish(id, job, state)
   redis.call('SET', K.tombstone .. id, job.fingerprint .. ' ' .. (job.generation or 1), 'PX', RESULT_TTL_MS + TOMBSTONE_MS)
   if job.hook_host then
     redis.call('HSET', K.job .. id, 'hook', 'pending')
+    add_to_history(id, line or '')
     stand_in_line('webhooks', job.hook_host, id, false)
     refill_webhooks()
   else
-    expire(id)
+    expire(id, line)
   end
   redis.call('PUBLISH', K.finished .. id, state)
 end

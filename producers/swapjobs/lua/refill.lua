@@ -1,37 +1,5 @@
--- Part: moves jobs from the lines to the runways, as far as the traffic state allows; registers every hint it sends.
--- needs: traffic, tenant, line, rate
-local FEWEST = 8
-
--- As many hints as were taken in the last 2 s or so: enough for every worker, not so many that they grow old.
-local function runway_length(kind)
-  return math.min(math.max(math.ceil(AHEAD_MS / T['pace_' .. kind]), FEWEST), MOST)
-end
-
--- Told at every claim: the mean gap between two of them, in ms.
-local function keep_pace(kind)
-  local last, pace = T['claimed_' .. kind], T['pace_' .. kind]
-  if last == 0 then last = now end
-  T['pace_' .. kind] = math.max(pace + (math.min(math.max(now - last, 0), 10000) - pace) / 16, 0.1)
-  T['claimed_' .. kind] = now
-end
-
-local function send_hints(lane, ids)
-  local register, messages = {}, {}
-  for i, id in ipairs(ids) do
-    register[2 * i - 1], register[2 * i] = now_ms, id
-    messages[i] = string.gsub(HINT[lane], '%%id%%', id)
-  end
-  redis.call('ZADD', K.hints .. lane, unpack(register))
-  redis.call('LPUSH', RUNWAY[lane], unpack(messages))
-end
-
--- Whether there was a hint of this job; it is none any more.
-local function take_hint(lane, who, id)
-  if redis.call('ZREM', K.hints .. lane, id) == 0 then return false end
-  if lane ~= 'webhooks' and change_tenant(who, 'hints', -1) then return_turn(who) end
-  return true
-end
-
+-- Part: moves jobs from the lines to the runways, as far as the traffic state allows.
+-- needs: traffic, tenant, line, rate, runway
 local function refill_lane(lane, room)
   while room > 0 do
     local ids = next_in_turn(lane, room)
@@ -71,6 +39,11 @@ local function refill_swaps()
     room = room - bulk_room + refill_lane('bulk', bulk_room)
   end
   if room > 0 and T.tripped > 0 then send_parked() end
+end
+
+-- The end of a call makes room only where calls in flight are counted, or a probe opened the line; else the claims refill.
+local function may_go_on_without_refill()
+  return T.max_in_flight == 0 and T.tenants == 0 and T.reset_at + 1000 < now
 end
 
 local function refill_webhooks()

@@ -1,6 +1,7 @@
 -- Part: the fleet's traffic state (traffic.py), the time, and what holds for every call: pauses, the breaker.
 -- needs: clock
-local T = {}  -- the numbers by name: read before every script, written after it where it changed them
+-- T: the numbers by name, read before every script and written after it where it changed them (read_numbers and
+-- packed_numbers are made by scripts.py)
 local now, now_ms, interval  -- the time in ms; ms from one call to the next as of now
 local stored, of_newer_versions
 -- Calls leave a little later than booked, some more than others: with this much of the rate left unused, those of a window
@@ -9,17 +10,13 @@ local RESERVE = 1.015
 
 local function read_traffic()
   stored = redis.call('GET', K.traffic) or ''
-  local known = math.min(math.floor(#stored / 8), #FIELDS)
-  local format = known == #FIELDS and FORMAT or '<' .. string.rep('d', known)
-  local numbers = {struct.unpack(format, stored)}
-  for i, name in ipairs(FIELDS) do T[name] = i <= known and numbers[i] or DEFAULTS[i] end
-  of_newer_versions = string.sub(stored, 8 * #FIELDS + 1)
+  local missing = #DEFAULTS - #stored  -- of an older version, or there was nothing yet
+  read_numbers(missing > 0 and stored .. string.sub(DEFAULTS, -missing) or stored)
+  of_newer_versions = string.sub(stored, #DEFAULTS + 1)
 end
 
 local function write_traffic()
-  local numbers = {}
-  for i, name in ipairs(FIELDS) do numbers[i] = T[name] end
-  local packed = struct.pack(FORMAT, unpack(numbers)) .. of_newer_versions
+  local packed = packed_numbers() .. of_newer_versions
   if packed ~= stored then redis.call('SET', K.traffic, packed) end
 end
 
