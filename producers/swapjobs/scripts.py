@@ -52,8 +52,8 @@ _KEYS: Final = {
 
 # Every part once, each after those that it needs.
 _PARTS: Final = (
-    "traffic", "tenant", "line", "rate", "runway", "refill", "place", "finish", "epoch", "learn", "window", "probe", "breaker",
-    "hear", "jump", "memory",
+    "traffic", "tenant", "line", "rate", "runway", "refill", "place", "finish", "epoch", "learn", "window", "probe",
+    "breaker", "hear", "jump", "memory",
 )  # fmt: skip
 _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
