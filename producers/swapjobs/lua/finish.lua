@@ -6,7 +6,11 @@ local TOMBSTONE_MS = 40 * 86400 * 1000
 local function add_to_history(id, line, ttl_ms)
   if line == '' then return end
   local lines = (redis.call('GET', K.history .. id) or '') .. '\n' .. line
-  if ttl_ms then redis.call('SET', K.history .. id, lines, 'PX', ttl_ms) else redis.call('SET', K.history .. id, lines, 'KEEPTTL') end
+  if ttl_ms then
+    redis.call('SET', K.history .. id, lines, 'PX', ttl_ms)
+  else
+    redis.call('SET', K.history .. id, lines, 'KEEPTTL')
+  end
 end
 
 -- With its last line, if there is one.
@@ -19,7 +23,8 @@ local function expire(id, line)
   end
 end
 
--- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells when it is over, or its lease ends.
+-- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells when
+-- it is over, or its lease ends.
 local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired
   if not (stopped and job.state == STATE.running) then leave_place(id, job) end
