@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
+
+
+def job_of(hint: Any) -> str:
+    """Return the id of the job that a hint from a runway leads to."""
+    return str(json.loads(hint)["properties"]["correlation_id"])
 
 
 def make_request(**fields: Any) -> SwapRequest:

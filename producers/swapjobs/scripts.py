@@ -21,7 +21,7 @@ from swapjobs.lifecycle import MOVES, JobState
 from swapjobs.traffic import FIELDS, OUTAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from redis.client import Pipeline
 
@@ -59,6 +59,9 @@ _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
     "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look",
 )  # fmt: skip
+
+
+_Command = tuple[str | int, ...]
 
 
 class Scripts:
@@ -126,14 +129,14 @@ class Library:
 
     def script(self, name: str) -> str:
         """Return one of the scripts to be sent as such: a Redis that is full takes no library, but goes on working."""
-        flags = re.search(r"^-- flags: (.+)$", _read(name), re.MULTILINE)
-        shebang = "#!lua" + (f" flags={flags[1]}" if flags else "")
+        flags = _flags(_read(name))
+        shebang = "#!lua" + (f" flags={flags}" if flags else "")
         return f"{shebang}\n{self.body}\nreturn scripts['{name}'].callback(KEYS, ARGV)"
 
     def greet(self, connection: Any, script: str) -> None:
         """Run a script without arguments on a connection that is just being made."""
         call = ("FCALL", self.function(script), 0)
-        for command in (call, ("FUNCTION", "LOAD", self.text), call, ("EVAL", self.script(script), 0)):
+        for command in self._ways(call, script):
             connection.send_command(*command)
             try:
                 connection.read_response()
@@ -146,6 +149,13 @@ class Library:
                 if command is call:
                     return
 
+    def _ways(self, call: _Command, script: str) -> Iterator[_Command]:
+        # One after another: the long texts are put together only where Redis has no library.
+        yield call
+        yield "FUNCTION", "LOAD", self.text
+        yield call
+        yield "EVAL", self.script(script), 0
+
 
 @cache
 def library(result_ttl_s: int, clock: str = "") -> Library:
@@ -156,10 +166,15 @@ def library(result_ttl_s: int, clock: str = "") -> Library:
     return Library(name, f"local PREFIX = '{name}_'\n{text}")
 
 
+def _flags(body: str) -> str:
+    found = re.search(r"^-- flags: (.+)$", body, re.MULTILINE)
+    return found[1] if found else ""
+
+
 def _function(name: str) -> str:
     body = _read(name)
-    flags = re.search(r"^-- flags: (.+)$", body, re.MULTILINE)
-    return f"script('{name}', {{{_quote(flags[1]) if flags else ''}}}, function(ARGV)\n{body}end)"
+    flags = _flags(body)
+    return f"script('{name}', {{{_quote(flags) if flags else ''}}}, function(ARGV)\n{body}end)"
 
 
 class _NoRoom(redis.exceptions.OutOfMemoryError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import make_request
+from factories import job_of, make_request
 from fake_clock import FakeClock, clocked_store
 from swapjobs import InvalidRequest, SwapClient, keys
 from swapjobs.claims import Claim
@@ -48,7 +48,7 @@ def serve(store: JobStore, clock: FakeClock, calls: int, *, gap_s: float = 0.002
         if hint is None:
             assert store.wake("w", LEASE_S)[0] >= 0
             continue
-        answer = store.claim(str(hint).partition('"correlation_id":"')[2].partition('"')[0], LEASE_S)
+        answer = store.claim(job_of(hint), LEASE_S)
         if isinstance(answer, Claim):
             store.apply(answer, Event.SUCCEED, patch={}, says="answer")
             done.append(answer)
@@ -157,7 +157,7 @@ def test_a_tenants_own_rate_is_used_and_holds(
         store.wake("w", LEASE_S)
         hint = store.redis.rpop(keys.RUNWAYS["interactive"])
         if hint:
-            answer = store.claim(str(hint).partition('"correlation_id":"')[2].partition('"')[0], LEASE_S)
+            answer = store.claim(job_of(hint), LEASE_S)
             if isinstance(answer, Claim):
                 got[answer.job.fields["tenant"]] += 1
                 store.apply(answer, Event.SUCCEED, patch={}, says="answer")

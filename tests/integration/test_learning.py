@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import make_request
+from factories import job_of, make_request
 from fake_clock import FakeClock, clocked_store
 from swapjobs import keys
 from swapjobs.claims import Claim
@@ -71,8 +71,7 @@ class Rehearsal:
 
     def claim_all(self, at: float) -> None:
         while hint := self.store.redis.rpop(keys.SWAPS_QUEUE):
-            id_ = str(hint).partition('"correlation_id":"')[2].partition('"')[0]
-            claim = self.store.claim(id_, 600)
+            claim = self.store.claim(job_of(hint), 600)
             if isinstance(claim, Claim):
                 self.later(at + claim.wait_s, claim)
 

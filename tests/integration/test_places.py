@@ -7,7 +7,6 @@ delivered expires; final stays final but for a retry; and in the end everything 
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from factories import make_request
+from factories import job_of, make_request
 from fake_clock import PART, FakeClock
 from life_model import Life
 from swapjobs import FINAL, JobState, keys, record
@@ -113,7 +112,7 @@ class Fleet(RuleBasedStateMachine):
 
     def pop(self, *lanes: str) -> str | None:
         popped = next((hint for lane in lanes if (hint := self.redis.rpop(keys.RUNWAYS[lane]))), None)
-        return json.loads(popped)["properties"]["correlation_id"] if popped else None
+        return job_of(popped) if popped else None
 
     @rule(lost=st.sampled_from([False, False, False, True]))
     def claim(self, lost: bool) -> None:  # noqa: FBT001 - drawn by name

@@ -1,7 +1,7 @@
 -- Part: a job's record and the one place where it stands: its line, the runway, its lease, or a time in the wake-up set.
 -- needs: traffic, tenant, line, refill
 local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'step',
-                      'hook', 'hook_host', 'attempts'}
+                      'hook', 'hook_host'}
 local function read(id)
   local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
   if not values[1] then return nil end
