@@ -28,6 +28,7 @@ from rich.table import Table
 from swapjobs import FINAL, CoreSettings, Job, SwapClient, SwapRequest
 from swapsandbox import contact_sheet
 from swapsandbox.demo_plan import PLANS, Finished, Plan, failed_checks
+from swapsandbox.interrupts import uninterrupted
 from swapsandbox.process import ServerFailed, receiver, sandbox
 from swapsandbox.redis_server import EmbeddedRedis
 
@@ -168,19 +169,26 @@ def _worker(folder: Path, log: Path, environment: dict[str, str]) -> Iterator[No
     """Run `swapjobs worker`, as a user would, until the block ends."""
     command = [sys.executable, "-m", "swapjobs", "worker"]
     with log.open("wb") as file:
-        # Its own session: at a Ctrl-C it is stopped below, by us, and not twice.
-        process = subprocess.Popen(  # noqa: S603 - our own command
-            command, cwd=folder, env=environment, stdout=file, stderr=file, start_new_session=True
-        )
+        process: subprocess.Popen[bytes] | None = None
         try:
+            with uninterrupted():
+                # Its own session: at a Ctrl-C it is stopped below, by us, and not twice.
+                process = subprocess.Popen(  # noqa: S603 - our own command
+                    command, cwd=folder, env=environment, stdout=file, stderr=file, start_new_session=True
+                )
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            if process is not None:
+                _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _state(job: Job) -> str:

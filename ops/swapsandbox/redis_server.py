@@ -19,6 +19,8 @@ from typing import Self
 
 import redis
 
+from swapsandbox.interrupts import uninterrupted
+
 
 def free_port() -> int:
     """Return a TCP port of the loopback interface that nothing listens on now."""
@@ -94,9 +96,10 @@ class EmbeddedRedis:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         # in a session of its own: at a Ctrl-C it must outlive the workers that use it
-        self.process = subprocess.Popen(  # noqa: S603 - our own fixed command
-            self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
+        with uninterrupted():
+            self.process = subprocess.Popen(  # noqa: S603 - our own fixed command
+                self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
         until = time.monotonic() + deadline_s
         with redis.Redis(port=self.port) as client:
             while True:
