@@ -6,15 +6,15 @@ import re
 from pathlib import Path
 from typing import Final
 
-from swapjobs.settings import PREFIX, CoreSettings, WorkerSettings
+from swapjobs.settings import PREFIX, known_fields
 
 ROOT: Final = Path(__file__).parents[2]
-START, END = "<!-- settings: generated from producers/swapjobs/settings.py -->", "<!-- /settings -->"
+START, END = "<!-- settings: generated from producers/swapjobs/settings -->", "<!-- /settings -->"
 
 
 def default_of(name: str) -> str:
     """Return a field's default as one would write it."""
-    value = WorkerSettings.model_fields[name].default
+    value = known_fields()[name][0].default
     if value is None or value in ("", ()):
         return ""
     if isinstance(value, bool):
@@ -27,9 +27,8 @@ def default_of(name: str) -> str:
 def table() -> str:
     """Return the table in Markdown."""
     lines = ["| variable | default | read by | |", "|---|---|---|---|"]
-    for name, field in WorkerSettings.model_fields.items():
+    for name, (field, reader) in known_fields().items():
         default = f"`{default_of(name)}`" if default_of(name) else "none"
-        reader = "all" if name in CoreSettings.model_fields else "workers"
         lines.append(f"| `{PREFIX}{name.upper()}` | {default} | {reader} | {field.description} |")
     return "\n".join(lines)
 
@@ -37,7 +36,7 @@ def table() -> str:
 def env_example() -> str:
     """Return .env.example: every setting with its meaning, commented out at its default."""
     lines = ["# Copy to .env and uncomment what you change; every line shows the default.", ""]
-    for name, field in WorkerSettings.model_fields.items():
+    for name, (field, _) in known_fields().items():
         lines += [f"# {field.description}", f"#{PREFIX}{name.upper()}={default_of(name)}", ""]
     lines += [
         "# docker-compose only: who may look at the dashboard, user:password",

@@ -1,114 +1,16 @@
-"""All settings, read from the environment and a `.env` file: prefix `SWAPJOBS_`, units in the name or the value.
-
-Two frozen classes: `CoreSettings` is what every producer needs, `WorkerSettings` adds what only workers read.
-Both stand here, so that a producer can tell a worker's setting in a shared `.env` from a misspelt one.
-"""
+"""What a worker needs to know besides."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
-import warnings
-from pathlib import Path
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Self
 
-import redis
-from dotenv import dotenv_values
-from pydantic import Field, GetPydanticSchema, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_core import core_schema
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
-from swapjobs.errors import SettingsError
-from swapjobs.redis_url import SCHEME, sentinel_place
-
-PREFIX: Final = "SWAPJOBS_"
-_PERIOD_S: Final = {"s": 1, "m": 60, "h": 3600}
-
-
-class Rate(str):
-    """So many calls in so many seconds, written `5/s`, `300/m` or `1000/h`.
-
-    Raises:
-        ValueError: it is none of these.
-    """
-
-    __slots__ = ("calls", "period_s")
-    calls: int
-    period_s: int
-
-    def __new__(cls, text: str) -> Self:
-        """Read the text."""
-        match = re.fullmatch(r"\s*([1-9][0-9]{0,6})\s*/\s*([smh])\s*", text)
-        if match is None:
-            raise ValueError("must be a rate like 5/s, 300/m or 1000/h")
-        rate = super().__new__(cls, f"{match[1]}/{match[2]}")
-        rate.calls, rate.period_s = int(match[1]), _PERIOD_S[match[2]]
-        return rate
-
-    @property
-    def interval_s(self) -> float:
-        """Seconds from one call to the next."""
-        return self.period_s / self.calls
-
-
-RateSetting = Annotated[
-    Rate,
-    GetPydanticSchema(lambda _type, _handler: core_schema.no_info_plain_validator_function(lambda v: Rate(str(v)))),
-]
-
-
-class CoreSettings(BaseSettings):
-    """What producers and workers share."""
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        extra="ignore",
-        frozen=True,
-        env_ignore_empty=True,
-    )
-
-    redis_url: str = Field(
-        "redis://127.0.0.1:6379/0",
-        repr=False,
-        description="records, queues, results and traffic; with Sentinel redis+sentinel://host:port,host:port/service",
-    )
-    result_ttl_s: int = Field(
-        604_800, ge=60, description="finished records are kept this long after their deliveries ended"
-    )
-    submit_durability: Literal["memory", "fsync"] = Field(
-        "memory",
-        description="when a submit counts as accepted: `memory`, Redis has it; `fsync`, it is on Redis' disk too",
-    )
-
-    @field_validator("redis_url")
-    @classmethod
-    def _check_redis_url(cls, value: str) -> str:
-        if sentinel_place(value):
-            return value
-        if not value.startswith(("redis://", "rediss://")):
-            raise ValueError(f"must begin with redis://, rediss:// or {SCHEME}")
-        try:
-            redis.ConnectionPool.from_url(value).make_connection()  # connects to nothing yet
-        except (ValueError, TypeError):
-            raise ValueError("is not a Redis URL: redis://[[user]:password@]host[:port]/database") from None
-        return value
-
-    @classmethod
-    def load(cls) -> Self:
-        """Read the environment and `.env`.
-
-        Raises:
-            SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
-        """
-        check_names()
-        try:
-            return cls()
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_input=False)
-            raise SettingsError("; ".join(_explain(problem["loc"], problem["msg"]) for problem in problems)) from None
+from swapjobs.settings.core import CoreSettings, check_secret, split
+from swapjobs.settings.rate import Rate, RateSetting
 
 
 class WorkerSettings(CoreSettings):
@@ -185,9 +87,7 @@ class WorkerSettings(CoreSettings):
     @field_validator("vendor_unknown_codes", "webhook_secrets", "webhook_allowed_networks", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        if isinstance(value, str):
-            return [part.strip() for part in value.split(",") if part.strip()]
-        return value
+        return split(value)
 
     @field_validator("api_url")
     @classmethod
@@ -200,11 +100,7 @@ class WorkerSettings(CoreSettings):
     @classmethod
     def _check_secrets(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         for secret in value:
-            if not re.fullmatch(
-                r"whsec_(?:[A-Za-z0-9+/]{4}){6,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
-                secret.get_secret_value(),
-            ):
-                raise ValueError("each must be whsec_ and the base64 of 24 to 64 random bytes")
+            check_secret(secret)
         return value
 
     @model_validator(mode="after")
@@ -216,33 +112,3 @@ class WorkerSettings(CoreSettings):
         if (self.api_key_id is None) != (self.api_key_secret is None):
             raise ValueError("SWAPJOBS_API_KEY_ID and SWAPJOBS_API_KEY_SECRET go together: one is missing")
         return self
-
-
-def _explain(loc: tuple[int | str, ...], message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return f"{PREFIX}{str(loc[0]).upper()}: {message}" if loc else message
-
-
-def known_names() -> frozenset[str]:
-    """Return every variable that means something here."""
-    return frozenset(PREFIX + name.upper() for name in WorkerSettings.model_fields)
-
-
-def check_names() -> None:
-    """Warn about unknown SWAPJOBS_ names in the environment.
-
-    Raises:
-        SettingsError: `.env` holds one; there it can only be a mistake.
-    """
-    known = known_names()
-    env_file = Path(".env")
-    try:
-        in_file = dotenv_values(env_file, encoding="utf-8") if env_file.is_file() else {}
-    except UnicodeDecodeError:
-        raise SettingsError(".env: is not UTF-8") from None
-    strange = sorted(name for name in in_file if name.startswith(PREFIX) and name not in known)
-    if strange:
-        raise SettingsError(f".env: unknown setting {', '.join(strange)}; known are {', '.join(sorted(known))}")
-    for name in sorted(os.environ):  # noqa: TID251 - the one place that reads the environment
-        if name.startswith(PREFIX) and name not in known:
-            warnings.warn(f"unknown setting {name} in the environment is ignored", stacklevel=3)

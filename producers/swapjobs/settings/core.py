@@ -1,0 +1,105 @@
+"""What every part of the system needs to know, and how settings are read."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Literal, Self
+
+import redis
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from swapjobs.errors import SettingsError
+from swapjobs.redis_url import SCHEME, sentinel_place
+
+PREFIX: Final = "SWAPJOBS_"
+_SECRET: Final = re.compile(
+    r"whsec_(?:[A-Za-z0-9+/]{4}){6,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+)
+
+
+class CoreSettings(BaseSettings):
+    """What producers and workers share."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        extra="ignore",
+        frozen=True,
+        env_ignore_empty=True,
+    )
+
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        repr=False,
+        description="records, queues, results and traffic; with Sentinel redis+sentinel://host:port,host:port/service",
+    )
+    result_ttl_s: int = Field(
+        604_800, ge=60, description="finished records are kept this long after their deliveries ended"
+    )
+    submit_durability: Literal["memory", "fsync"] = Field(
+        "memory",
+        description="when a submit counts as accepted: `memory`, Redis has it; `fsync`, it is on Redis' disk too",
+    )
+
+    webhook_master_secret: SecretStr | None = Field(
+        None,
+        description="whsec_..., from which the secrets of registered webhook endpoints are derived; never changed",
+    )
+
+    @field_validator("webhook_master_secret")
+    @classmethod
+    def _check_master_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_secret(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_redis_url(cls, value: str) -> str:
+        if sentinel_place(value):
+            return value
+        if not value.startswith(("redis://", "rediss://")):
+            raise ValueError(f"must begin with redis://, rediss:// or {SCHEME}")
+        try:
+            redis.ConnectionPool.from_url(value).make_connection()  # connects to nothing yet
+        except (ValueError, TypeError):
+            raise ValueError("is not a Redis URL: redis://[[user]:password@]host[:port]/database") from None
+        return value
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment and `.env`.
+
+        Raises:
+            SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
+        """
+        from swapjobs.settings.names import check_names  # noqa: PLC0415 - which imports all settings, these too
+
+        check_names()
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = error.errors(include_url=False, include_input=False)
+            raise SettingsError("; ".join(_explain(problem["loc"], problem["msg"]) for problem in problems)) from None
+
+
+def _explain(loc: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(loc[0]).upper()}: {message}" if loc else message
+
+
+def check_secret(secret: SecretStr) -> None:
+    """Check that a secret is as Standard Webhooks 1.0 writes it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if not _SECRET.fullmatch(secret.get_secret_value()):
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+
+
+def split(value: object) -> object:
+    """Return the parts of a text that commas separate; anything else as it is."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
