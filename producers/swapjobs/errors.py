@@ -67,6 +67,30 @@ class JobGone(JobNotFound):
     code = "job_gone"
 
 
+class BatchNotFound(JobNotFound):
+    """No batch has this id."""
+
+    code = "batch_not_found"
+
+
+class BatchClosed(SwapjobsError):
+    """The batch is closed: it takes no more jobs."""
+
+    code = "batch_closed"
+
+
+class EndpointNotFound(JobNotFound):
+    """No webhook endpoint has this id."""
+
+    code = "endpoint_not_found"
+
+
+class DeliveryNotFound(JobNotFound):
+    """No delivery has this id."""
+
+    code = "delivery_not_found"
+
+
 class NotRetryable(SwapjobsError):
     """The job is in no state to be retried from: only failed, cancelled and expired jobs can be retried."""
 
@@ -89,6 +113,22 @@ class QueueFull(SwapjobsError):
     """Redis is at its memory limit: no new job can be accepted now."""
 
     code = "queue_full"
+
+
+class AccessDenied(SwapjobsError):
+    """The gateway does not know this key."""
+
+    code = "access_denied"
+
+
+class TooManyRequests(SwapjobsError):
+    """The gateway takes no more requests now; `retry_after_s` says when it will, if it said so."""
+
+    code = "too_many_requests"
+
+    def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class SettingsError(SwapjobsError):
