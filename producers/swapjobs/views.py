@@ -34,7 +34,7 @@ class JobPage(_View):
 class Batch(_View):
     """A group of jobs as it stands now.
 
-    `open` takes jobs; `closed` takes no more; `completed` is closed with all its jobs final. A retry of some of its jobs
+    `open` takes jobs; `closed` takes no more; `completed` is closed with all its jobs final. A retry of some of them
     makes it `closed` again, in a new round.
     """
 
