@@ -8,9 +8,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from swapjobs.settings import WorkerSettings
+from swapjobs.signing import endpoint_secret, endpoint_signers
 from swapworker.webhooks.sender import Delivery, WebhookSender
 from webserver import Peer, Script, Seen, always, answer, certificate, once, serving
 
@@ -182,3 +184,64 @@ def test_an_unreachable_receiver_is_a_failure_with_a_reason() -> None:
 def test_the_secrets_are_not_shown() -> None:
     sender = WebhookSender(settings())
     assert FIRST[6:] not in repr(sender) + repr(vars(sender))
+
+
+def test_an_endpoint_s_own_keys_sign_instead_of_the_common_ones() -> None:
+    """Both versions of its secret while it is being rotated, `v1` and `v1a` of each."""
+    master = SecretStr("whsec_" + "Q0ND" * 8)
+    signers = [*endpoint_signers(master, "ep_1", 2), *endpoint_signers(master, "ep_1", 1)]
+    with serving(always(answer())) as server:
+        sender = WebhookSender(settings())
+        assert sender.send(server.url, "msg_1", EVENT, at=datetime.now(UTC), signers=signers).ok
+    seen = server.requests[0]
+    assert [part.partition(",")[0] for part in seen.headers["webhook-signature"].split(" ")] == ["v1", "v1a"] * 2
+    for version in (1, 2):
+        verify(seen, endpoint_secret(master, "ep_1", version))
+    with pytest.raises(WebhookVerificationError):
+        verify(seen, FIRST)
+
+
+def vendor_way(reply: bytes, **more: Any) -> tuple[Delivery, Seen]:
+    with serving(always(reply)) as server:
+        sender = WebhookSender(settings(**more))
+        delivery = sender.send(server.url, "msg_1", EVENT, at=datetime.now(UTC), style="vendor")
+    return delivery, server.requests[0]
+
+
+@pytest.mark.parametrize("body", ['{"code":"200"}', '{"code": 200, "msg": "ok"}', '\ufeff{"code":"200"}'])
+@pytest.mark.parametrize("status", ["200 OK", "201 Created"])
+def test_the_vendor_s_way_a_reply_counts_that_says_so(body: str, status: str) -> None:
+    delivery, seen = vendor_way(answer(body, status))
+    assert (delivery.ok, delivery.reason) == (True, "")
+    assert seen.body == EVENT.encode()
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (answer(""), "the receiver answered 200, but not with JSON"),
+        (answer("", "204 No Content"), "the receiver answered 204, but not with JSON"),
+        (answer("ok"), "the receiver answered 200, but not with JSON"),
+        (answer(b"\xff\xff\xff"), "the receiver answered 200, but not with JSON"),
+        (answer("[" * 4000), "the receiver answered 200, but not with JSON"),
+        (answer('{"code":' + "2" * 4000), "the receiver answered 200, but not with JSON"),
+        (answer('{"code":"500"}'), "the receiver answered 200, but without the code 200 in its JSON"),
+        (answer('{"code":true}'), "the receiver answered 200, but without the code 200 in its JSON"),
+        (answer('{"code":{"200":[]}}'), "the receiver answered 200, but without the code 200 in its JSON"),
+        (answer('["200"]'), "the receiver answered 200, but without the code 200 in its JSON"),
+        (answer('{"code":"200"}', "500 Oops"), "the receiver answered 500"),
+        (answer('{"code":"200"}' + " " * 5000), "127.0.0.1 sent more than 4096 bytes"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_the_vendor_s_way_any_other_reply_is_a_failure(reply: bytes, reason: str) -> None:
+    delivery, _ = vendor_way(reply)
+    assert (delivery.ok, delivery.reason) == (False, reason)
+
+
+def test_the_vendor_s_way_nothing_need_be_signed() -> None:
+    """A receiver of the vendor's callbacks knows no signatures; a webhook secret is no condition."""
+    delivery, seen = vendor_way(answer('{"code":"200"}'), webhook_secrets="")
+    assert delivery.ok
+    assert "webhook-signature" not in seen.headers
+    assert seen.headers["webhook-id"] == "msg_1"

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from standardwebhooks import Webhook
-
+from swapjobs.signing import SharedSecretSigner, Signer
 from swapworker.net import Connection, Deadline, Headers, NetError, Reply, retry_after_s, split_url
 from swapworker.webhooks import addresses
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Sequence
+    from datetime import datetime
 
     from swapjobs.settings import WorkerSettings
 
 _MAX_REPLY_BYTES: Final = 4096  # only the status counts; reading a little spares the receiver a broken connection
 _GONE: Final = 410
+Style = Literal["standard", "vendor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class WebhookSender:
 
     def __init__(self, settings: WorkerSettings, *, tls: ssl.SSLContext | None = None) -> None:
         secrets = settings.webhook_secrets if settings.webhook_rotating else settings.webhook_secrets[:1]
-        self._signers = [Webhook(secret.get_secret_value()) for secret in secrets]
+        self._signers = tuple(SharedSecretSigner(secret.get_secret_value()) for secret in secrets)
         self._guards = {
             "https": addresses.guard(settings.webhook_allowed_networks, is_encrypted=True),
             "http": addresses.guard(settings.webhook_allowed_networks, is_encrypted=False),
@@ -52,28 +54,44 @@ class WebhookSender:
         self._tls = tls
         self._agent = f"swapjobs/{version('swapjobs')}".encode("ascii")
 
-    def send(self, url: str, message_id: str, event_json: str, *, at: datetime) -> Delivery:
+    def send(
+        self,
+        url: str,
+        message_id: str,
+        event_json: str,
+        *,
+        at: datetime,
+        signers: Sequence[Signer] | None = None,
+        style: Style = "standard",
+    ) -> Delivery:
         """POST the event to `url`, signed as of `at`, the time of this try (aware).
 
-        A 2xx status is success, whatever becomes of the reply's body.
+        `signers`: those of an endpoint, all of which sign; None: those of `SWAPJOBS_WEBHOOK_SECRETS`.
+
+        `style` is what counts as received. "standard": a 2xx status, whatever becomes of the reply's body. "vendor": a
+        2xx status with JSON whose `code` is "200" or 200, as the vendor does it; such an event may go unsigned, for
+        the vendor signs none.
         """
-        if not self._signers:
+        signers = self._signers if signers is None else signers
+        if not signers and style == "standard":
             return Delivery(ok=False, status=None, duration_ms=0, reason="no webhook secret configured")
         began = time.monotonic()
         status, wait_s, trouble = None, None, ""
         try:
-            reply = self._post(url, self._headers(message_id, event_json, at), event_json.encode())
+            reply = self._post(url, self._headers(message_id, event_json, at, signers), event_json.encode())
             status, wait_s = reply.status, retry_after_s(reply.headers, at)
+            trouble = _misunderstood(reply) if style == "vendor" else ""
         except NetError as error:
             status, trouble = error.status, str(error)
         except ValueError as error:
             trouble = str(error)
-        ok = status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP
+        is_2xx = status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP
+        ok = is_2xx and (style == "standard" or not trouble)
         return Delivery(
             ok=ok,
             status=status,
             duration_ms=round((time.monotonic() - began) * 1000),
-            reason="" if ok else trouble if status is None else _explained(status),
+            reason="" if ok else trouble if status is None or is_2xx else _explained(status),
             retry_after_s=None if ok else wait_s,
             gone=status == _GONE,
         )
@@ -87,17 +105,30 @@ class WebhookSender:
         finally:
             connection.close()
 
-    def _headers(self, message_id: str, event_json: str, at: datetime) -> Headers:
-        at = at.astimezone(UTC)  # the library's `sign` relabels a time zone instead of converting it
-        signatures = " ".join(signer.sign(message_id, at, event_json) for signer in self._signers)
-        return [
+    def _headers(self, message_id: str, event_json: str, at: datetime, signers: Sequence[Signer]) -> Headers:
+        headers = [
             (b"Content-Type", b"application/json"),
             (b"User-Agent", self._agent),
             (b"Connection", b"close"),
             (b"webhook-id", message_id.encode()),
             (b"webhook-timestamp", b"%d" % int(at.timestamp())),
-            (b"webhook-signature", signatures.encode("ascii")),
         ]
+        if signers:
+            signatures = " ".join(signer.sign(message_id, at, event_json) for signer in signers)
+            headers.append((b"webhook-signature", signatures.encode("ascii")))
+        return headers
+
+
+def _misunderstood(reply: Reply) -> str:
+    """Return why the vendor would not count this as received; empty if it would."""
+    try:
+        answer = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return f"the receiver answered {reply.status}, but not with JSON"
+    code = answer.get("code") if isinstance(answer, dict) else None
+    if code in ("200", 200):
+        return ""
+    return f"the receiver answered {reply.status}, but without the code 200 in its JSON"
 
 
 def _explained(status: int) -> str:
