@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from swapjobs import SwapClient
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
+
+ACME_KEY, ZETA_KEY = "the-key-of-acme-in-tests", "the-key-of-zeta-in-tests"
 
 
 class Program:
@@ -182,6 +185,45 @@ def program(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
 def worker(program: Callable[..., Program]) -> Program:
     """One Celery worker for both queues."""
     return program("celery", "-A", "swapworker.app", "worker", "-l", "info").wait_for("ready.")
+
+
+class GatewayProcess:
+    """A gateway of a test, and a client for it."""
+
+    def __init__(self, program: Program, url: str, key: str) -> None:
+        self.program, self.url, self.key = program, url, key
+        self.http = httpx.Client(base_url=url, headers=self.headers(), trust_env=False, timeout=70)
+
+    def headers(self, key: str | None = None) -> dict[str, str]:
+        key = self.key if key is None else key
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def logged(self) -> list[dict[str, Any]]:
+        """What the access log has so far."""
+        return [json.loads(line) for line in self.program.lines if line.startswith('{"event": "request"')]
+
+
+@pytest.fixture
+def start_gateway(program: Callable[..., Program]) -> Iterator[Callable[..., GatewayProcess]]:
+    """Start `swapjobs gateway` on a free port with settings of its own; the first key in them is the client's."""
+    started: list[GatewayProcess] = []
+
+    def start(*arguments: str, **settings: str) -> GatewayProcess:
+        given = program("swapjobs", "gateway", "--port", "0", *arguments, **settings).wait_for("gateway ready on ")
+        url = given.output.split("gateway ready on ")[1].split()[0]
+        key = settings.get("SWAPJOBS_GATEWAY_KEYS", "").partition(",")[0].partition(":")[2]
+        started.append(GatewayProcess(given, url, key))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.http.close()
+
+
+@pytest.fixture
+def gateway(start_gateway: Callable[..., GatewayProcess]) -> GatewayProcess:
+    """The HTTP gateway with a key for each of two tenants: `gateway.http` is the client of `acme`."""
+    return start_gateway(SWAPJOBS_GATEWAY_KEYS=f"acme:{ACME_KEY},zeta:{ZETA_KEY}", SWAPJOBS_GATEWAY_KEY_RATE="10000/s")
 
 
 @pytest.fixture

@@ -140,6 +140,11 @@ def disk() -> str:
     return f"{PREFIX}disk"
 
 
+def gateway_keys() -> str:
+    """Hash: key id -> JSON of a gateway key, with the digest of its secret (api_keys.py). No TTL."""
+    return f"{PREFIX}gateway-keys"
+
+
 def finished(job_id: str) -> str:
     """Pub/sub channel, no key: told once when the job is final."""
     return f"{PREFIX}finished:{job_id}"

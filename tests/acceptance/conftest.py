@@ -2,10 +2,12 @@
 
 from conftest_acceptance import (  # noqa: F401 - pytest finds fixtures by name
     environment,
+    gateway,
     hooks,
     program,
     receiver_server,
     sandbox_server,
+    start_gateway,
     swapjobs_cli,
     vendor,
     worker,

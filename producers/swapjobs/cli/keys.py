@@ -1,0 +1,80 @@
+"""The commands of API keys: keys create, list and revoke."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swapjobs.api_keys import ApiKeys
+from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
+from swapjobs.connection import queue_errors
+from swapjobs.settings import CoreSettings
+from swapjobs.store import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.api_keys import ApiKey
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands."""
+    keys = typer.Typer(help="Keys of the HTTP gateway: make, list, revoke.", no_args_is_help=True)
+    keys.command()(create)
+    keys.command(name="list")(list_keys)
+    keys.command()(revoke)
+    app.add_typer(keys, name="keys")
+
+
+def create(
+    *,
+    tenant: Annotated[str, typer.Option(help="whose jobs it may submit and see")] = "default",
+    name: Annotated[str, typer.Option(help="what it is for; shown in the list")] = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """Make a key and print it: this once, only its digest is kept."""
+    with _keys() as keys:
+        made = keys.create(tenant, name=name)
+    if as_json:
+        print_json(made.model_dump(mode="json"))
+    else:
+        print_fields(out, ("key", 6, "dim"), (made.key, 0, "bold"))
+        print_fields(out, ("id", 6, "dim"), (made.id, 0, ""))
+        print_fields(out, ("tenant", 6, "dim"), (made.tenant, 0, ""))
+
+
+def list_keys(*, as_json: JsonFlag = False) -> None:
+    """List the keys, without their secrets."""
+    with _keys() as keys:
+        found = keys.list()
+    if as_json:
+        print_json({"keys": [key.model_dump(mode="json") for key in found]})
+    elif not found:
+        print_fields(out, ("there are no keys; swapjobs keys create --help", 0, ""))
+    for key in [] if as_json else found:
+        _print(key)
+
+
+def revoke(key_id: str, *, as_json: JsonFlag = False) -> None:
+    """Make a key useless, at every gateway within 5 s. KEY_ID stands in the list, and in the key after `sj_`."""
+    with _keys() as keys:
+        key = keys.revoke(key_id)
+    if as_json:
+        print_json(key.model_dump(mode="json"))
+    else:
+        _print(key)
+
+
+def _print(key: ApiKey) -> None:
+    state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else "valid"
+    made = f"made {key.created_at:%Y-%m-%d %H:%M} UTC"
+    style = "" if key.revoked_at else "green"
+    print_fields(out, (key.id, 12, "bold"), (key.tenant, 0, ""), (state, 0, style), (made, 0, "dim"), (key.name, 0, ""))
+
+
+@contextmanager
+def _keys() -> Iterator[ApiKeys]:
+    with connect(CoreSettings.load()) as client, queue_errors():
+        yield ApiKeys(client)

@@ -1,0 +1,1 @@
+"""The HTTP gateway: what `SwapClient` does, for programs in any language. Nothing else in swapjobs imports this."""

@@ -1,0 +1,184 @@
+"""Who asks: API keys, their tenants, and how many requests each may make.
+
+Without any key the gateway serves the tenant `default` to this machine alone. As soon as a key was made, also while the
+gateway runs, every request needs one; that never goes back, since a revoked key stays in the list.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.concurrency import run_in_threadpool
+
+from swapjobs.api_keys import ApiKeys, digest, id_of
+from swapjobs.connection import queue_errors
+from swapjobs.errors import AccessDenied, TooManyRequests
+from swapjobs.gateway.parts import Gateway
+from swapjobs.gateway.problems import HttpProblem
+
+if TYPE_CHECKING:
+    import redis
+
+    from swapjobs.settings import GatewaySettings
+
+_REMEMBERED_S: Final = 3.0  # a revoked key is refused after this
+_REMEMBERED: Final = 10_000  # keys, known and unknown ones
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks. Everything is done for this tenant alone."""
+
+    tenant: str
+    key_id: str
+
+
+NOBODY: Final = Who("default", "")
+
+
+class Access:
+    """Knows keys. What Redis said of one is believed for 3 s, so that a request costs no round trip of its own."""
+
+    def __init__(self, client: redis.Redis, settings: GatewaySettings) -> None:
+        self._keys = ApiKeys(client)
+        self._own = _own_keys(settings)
+        self._remembered: OrderedDict[str, tuple[float, Who | None]] = OrderedDict()
+        self._needed = bool(self._own)
+        self._asked_at = -_REMEMBERED_S
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        rate = settings.gateway_key_rate
+        self._limit = RateLimitItemPerSecond(rate.calls, rate.period_s)
+
+    def find(self, key: str) -> Who | None:
+        """Return whose key this is; None for an unknown one. It may ask Redis: call it in a thread.
+
+        Raises:
+            QueueUnavailable: Redis cannot be asked.
+        """
+        now = time.monotonic()
+        known = digest(key)
+        at, who = self._remembered.get(known, (-_REMEMBERED_S, None))
+        if now - at < _REMEMBERED_S:
+            return who
+        with queue_errors():
+            found = self._keys.find(key)
+        who = Who(found.tenant, found.id) if found else None
+        self._remembered[known] = now, who
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return who
+
+    def needs_key(self) -> bool:
+        """Whether requests need a key; asked of Redis every 3 s until there is one. Call it in a thread."""
+        now = time.monotonic()
+        if not self._needed and now - self._asked_at >= _REMEMBERED_S:
+            with queue_errors():
+                self._needed = self._keys.any()
+            self._asked_at = now
+        return self._needed
+
+    async def identify(self, key: str) -> Who:
+        """Return whose key this is, and count the request.
+
+        Raises:
+            AccessDenied: nobody's.
+            TooManyRequests: it made too many requests lately.
+            QueueUnavailable: Redis cannot be asked.
+        """
+        sent = digest(key)
+        who = next((who for kept, who in self._own if hmac.compare_digest(kept, sent)), None)
+        if who is None and id_of(key):
+            at, who = self._remembered.get(sent, (-_REMEMBERED_S, None))
+            if time.monotonic() - at >= _REMEMBERED_S:
+                who = await run_in_threadpool(self.find, key)
+        if who is None:
+            raise AccessDenied("the gateway does not know this key; `swapjobs keys create` makes one")
+        return who
+
+    def count(self, who: Who) -> dict[str, str]:
+        """Count one request; return the headers that tell how many are left.
+
+        Raises:
+            TooManyRequests: none is.
+        """
+        passed = self._limiter.hit(self._limit, who.key_id)
+        window = self._limiter.get_window_stats(self._limit, who.key_id)
+        after = max(0.0, window.reset_time - time.time())
+        if not passed:
+            raise TooManyRequests("this key makes too many requests", retry_after_s=after)
+        return {
+            "RateLimit-Policy": f'"key";q={self._limit.amount};w={self._limit.get_expiry()}',
+            "RateLimit": f'"key";r={window.remaining};t={round(after)}',
+        }
+
+    async def open_to(self, request: Request) -> Who:
+        """Return who asks without a key, where none is needed.
+
+        Raises:
+            AccessDenied: a key is needed.
+            HttpProblem: the request comes from elsewhere than this machine's own programs.
+        """
+        if self._needed or await run_in_threadpool(self.needs_key):
+            raise AccessDenied("send Authorization: Bearer <key>; `swapjobs keys create` makes one")
+        problem = _not_from_here(request)
+        if problem:
+            raise HttpProblem(403, f"without keys the gateway serves this machine alone: {problem}")
+        return NOBODY
+
+
+async def authenticate(request: Request, gateway: Gateway) -> Who:
+    """Return who asks, by the header Authorization."""
+    access = gateway.access
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        who = await access.identify(key.strip())
+    elif scheme:
+        raise AccessDenied("the header Authorization must be: Bearer <key>")
+    else:
+        who = await access.open_to(request)
+    request.state.who = who
+    request.state.headers = access.count(who)
+    return who
+
+
+Caller = Annotated[Who, Depends(authenticate)]
+
+
+def _own_keys(settings: GatewaySettings) -> list[tuple[str, Who]]:
+    """Return digest and owner of the keys in the settings; their ids, for the log, are their places in the list."""
+    pairs = [pair.get_secret_value().partition(":") for pair in settings.gateway_keys]
+    return [(digest(key), Who(tenant, f"settings-{place}")) for place, (tenant, _, key) in enumerate(pairs, 1)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _not_from_here(request: Request) -> str:
+    """Return what shows that a request was not made by a program of this machine: a page in its browser, or a proxy."""
+    try:
+        if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+            return "the header Host names another one"
+    except ValueError:
+        return "the header Host is not valid"
+    if any(name in request.headers for name in _FORWARDED):
+        return "a proxy passed the request on"
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers["host"]:
+        return "a page of another origin sent it"
+    return ""

@@ -1,0 +1,86 @@
+"""Puts the gateway together: parts, routes, errors, and what is around every request."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Final
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from swapjobs.client import SwapClient
+from swapjobs.gateway import problems
+from swapjobs.gateway.access import Access
+from swapjobs.gateway.edge import Edge
+from swapjobs.gateway.parts import Parts
+from swapjobs.gateway.pressure import Pressure
+from swapjobs.gateway.waiting import Waiting
+from swapjobs.store import JobStore, connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from swapjobs.settings import GatewaySettings
+
+# Each is a module with a `router`.
+ROUTES: Final = ("jobs", "batches", "webhooks", "vendor_door", "status", "docs")
+
+_SENT: Final = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"]
+_SHOWN: Final = ["Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
+
+
+def make_app(settings: GatewaySettings) -> FastAPI:
+    """Return the app. It connects to Redis with the first request; `app.state.parts` holds what its routes share."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        redis = connect(settings)
+        store = JobStore(redis, settings)
+        with SwapClient(settings) as client:
+            async with Waiting(settings) as waiting:
+                app.state.parts = Parts(
+                    settings=settings,
+                    client=client,
+                    store=store,
+                    waiting=waiting,
+                    access=Access(redis, settings),
+                    pressure=Pressure(redis, settings.gateway_max_queued),
+                )
+                yield
+        redis.close()
+
+    app = _App(
+        title="swapjobs",
+        version=version("swapjobs"),
+        summary="A job queue in front of a face-swap API",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        max_body_size=settings.gateway_max_body_bytes,
+        redirect_slashes=False,
+    )
+    problems.install(app)
+    for name in ROUTES:
+        if importlib.util.find_spec(f"swapjobs.gateway.{name}"):
+            app.include_router(importlib.import_module(f"swapjobs.gateway.{name}").router)
+    if settings.gateway_cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.gateway_cors_origins),
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=_SENT,
+            expose_headers=_SHOWN,
+        )
+    return app
+
+
+class _App(FastAPI):
+    """FastAPI with our edge outside of its own, so that no answer leaves without id, headers and a line in the log."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Edge(super().build_middleware_stack())

@@ -1,0 +1,116 @@
+"""Around every request, outside of all else: its id, the access log, security headers, and faults of ours."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+
+from swapjobs.gateway.problems import problem
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_GONE: Final = 499  # in the log: the client went away before there was an answer
+_FRAMES: Final = 8
+_SECURITY: Final = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Edge:
+    """ASGI middleware. A header that a route sets itself stays as it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        answer = _Answer(scope, send)
+        try:
+            await self._app(scope, receive, answer.send)
+        except ClientDisconnect:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends here, in one line of the log
+            _tell("error", request_id=answer.request_id, error=type(error).__name__, at=_places(error))
+            if not answer.status:
+                await problem(500, "internal", "something went wrong in the gateway")(scope, receive, answer.send)
+        finally:
+            _log(scope, answer, time.perf_counter() - began)
+
+
+class _Answer:
+    """The way of an answer to the client."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        given = Headers(scope=scope).get("x-request-id", "")
+        self.request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        self.status = 0
+        self._state: dict[str, Any] = scope.setdefault("state", {})
+        self._state["request_id"] = self.request_id
+        self._scope, self._send = scope, send
+        self._replaced = False
+
+    async def send(self, message: Message) -> None:
+        """Pass a part of the answer on."""
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            if message["status"] == 413 and headers.get("content-type", "").startswith("text/plain"):  # noqa: PLR2004
+                self._replaced = True  # Starlette's own word on a body whose Content-Length is too large
+                await problem(413, "body_too_large", "the body is larger than this route takes")(
+                    self._scope, _nothing, self.send
+                )
+                return
+            self.status = message["status"]
+            headers["X-Request-Id"] = self.request_id
+            for name, value in {**_SECURITY, **self._state.get("headers", {})}.items():
+                headers.setdefault(name, value)
+        elif self._replaced and message.get("body") == b"Content Too Large":
+            return
+        await self._send(message)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
+
+
+def _log(scope: Scope, answer: _Answer, seconds: float) -> None:
+    """Write a request's line. Without the query, which may hold what is nobody's business."""
+    who = scope["state"].get("who")
+    _tell(
+        "request",
+        method=scope["method"],
+        path=scope["path"],
+        status=answer.status or _GONE,
+        ms=round(seconds * 1000, 1),
+        tenant=who.tenant if who else None,
+        key=who.key_id if who else None,
+        request_id=answer.request_id,
+    )
+
+
+def _tell(event: str, **fields: Any) -> None:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    sys.stderr.write(json.dumps({"event": event, "time": now, **fields}) + "\n")
+
+
+def _places(error: Exception) -> list[str]:
+    """Return where in the code it happened; no values, which may be secrets."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return [f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}" for frame in frames]

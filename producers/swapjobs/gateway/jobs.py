@@ -1,0 +1,215 @@
+"""Routes of single jobs: submit, look, list, cancel, retry, and be told of changes."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
+from starlette.concurrency import run_in_threadpool
+
+from swapjobs.errors import ErrorCode, InvalidRequest, JobNotFound
+from swapjobs.gateway.access import Caller, Who
+from swapjobs.gateway.bodies import JsonObject
+from swapjobs.gateway.events import changes, version_of
+from swapjobs.gateway.parts import Gateway, Parts
+from swapjobs.gateway.problems import HttpProblem
+from swapjobs.lifecycle import FINAL, JobState
+from swapjobs.models import Job, SwapRequest
+from swapjobs.views import JobPage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+MAX_WAIT_S: Final = 60
+_SOON_S: Final = 2  # after which it makes sense to ask again how an unfinished job stands
+_LATEST_S: Final = 60
+
+Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job is final, or after N seconds (0..60)")]
+
+
+@router.post("", status_code=202)
+async def submit(
+    response: Response,
+    caller: Caller,
+    gateway: Gateway,
+    body: JsonObject,
+    prefer: Prefer = None,
+    idempotency_key: Annotated[str | None, Header(description="the same as `business_task_id` in the body")] = None,
+) -> Job:
+    """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is."""
+    wanted = request_of(body, caller.tenant, idempotency_key)
+
+    def accept() -> Job:
+        gateway.pressure.check()
+        return gateway.client.submit(wanted)
+
+    job = await run_in_threadpool(accept)
+    job = await _waited(job, prefer, caller, gateway, response)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get("")
+def list_jobs(
+    caller: Caller,
+    gateway: Gateway,
+    *,
+    state: JobState | None = None,
+    batch_id: str | None = None,
+    error_code: ErrorCode | None = None,
+    created_after: AwareDatetime | None = None,
+    created_before: AwareDatetime | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> JobPage:
+    """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""
+    client: Any = gateway.client
+    page: JobPage = client.list(
+        tenant=caller.tenant,
+        state=state,
+        batch_id=batch_id,
+        error_code=error_code,
+        created_after=created_after,
+        created_before=created_before,
+        cursor=cursor,
+        limit=limit,
+    )
+    return page
+
+
+@router.get("/{job_id}")
+async def get_job(job_id: str, response: Response, caller: Caller, gateway: Gateway, prefer: Prefer = None) -> Job:
+    """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
+    job = await run_in_threadpool(own_job, gateway, caller, job_id)
+    return await _waited(job, prefer, caller, gateway, response, unfinished=200)
+
+
+@router.post("/{job_id}/cancel")
+def cancel(job_id: str, caller: Caller, gateway: Gateway) -> Job:
+    """Cancel a job; a final one stays as it is."""
+    own_job(gateway, caller, job_id)
+    return gateway.client.cancel(job_id)
+
+
+@router.post("/{job_id}/retry")
+def retry(job_id: str, caller: Caller, gateway: Gateway) -> Job:
+    """Put a failed, cancelled or expired job back in line; 409 for others."""
+    own_job(gateway, caller, job_id)
+    return gateway.client.retry(job_id)
+
+
+@router.get("/{job_id}/events")
+async def events(
+    job_id: str,
+    caller: Caller,
+    gateway: Gateway,
+    last_event_id: Annotated[str | None, Header(description="the id of the last event that was seen")] = None,
+) -> Response:
+    """Tell the job as it stands and each change until it is final, as server-sent events: `event` is the state."""
+    look = _looking(gateway, caller, job_id)
+    job = await run_in_threadpool(look)
+    seen = last_event_id or ""
+    if job.state in FINAL and version_of(job) == seen:
+        return Response(status_code=204)  # which tells a browser not to connect again
+    places = gateway.waiting.watch(job.id)
+    watch = places.__enter__()
+
+    async def stream() -> Any:
+        try:
+            async for chunk in changes(job, seen, watch, look):
+                yield chunk
+        finally:
+            places.__exit__(None, None, None)
+
+    return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
+    """Return a job of the caller's tenant.
+
+    Raises:
+        JobNotFound: there is none, or it is another tenant's.
+    """
+    job = gateway.client.get(job_id)
+    if job.tenant != caller.tenant:
+        raise JobNotFound(f"no job has the id {job_id}")
+    return job
+
+
+def request_of(body: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
+    """Return the request in a body; its tenant is the key's.
+
+    Raises:
+        InvalidRequest: with the field that is not right.
+    """
+    named = body.get("tenant", tenant)
+    if named != tenant:
+        raise InvalidRequest("tenant: the key belongs to another tenant; leave the field out", field="tenant")
+    fields = {**body, "tenant": tenant}
+    if idempotency_key is not None:
+        key = _unquoted(idempotency_key)
+        given = body.get("business_task_id")
+        if given is not None and given != key:
+            text = "Idempotency-Key: differs from business_task_id in the body; give one, or both the same"
+            raise InvalidRequest(text, field="Idempotency-Key")
+        if not re.fullmatch(r"[ -}]{1,64}", key):
+            text = "Idempotency-Key: must be 1 to 64 printable ASCII characters without '~'"
+            raise InvalidRequest(text, field="Idempotency-Key")
+        fields["business_task_id"] = key
+    return SwapRequest.parse(fields)
+
+
+def retry_after_s(job: Job) -> int:
+    """Return after how many seconds it makes sense to ask again."""
+    if job.next_attempt_at is None:
+        return _SOON_S
+    left = (job.next_attempt_at - datetime.now(UTC)).total_seconds()
+    return max(_SOON_S, min(_LATEST_S, round(left) + 1))
+
+
+async def _waited(
+    job: Job, prefer: str | None, caller: Who, gateway: Parts, response: Response, *, unfinished: int = 202
+) -> Job:
+    """Wait as long as the caller prefers, and set the status and the headers that tell how it went."""
+    seconds = wait_of(prefer)
+    if seconds is not None:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+        job = await gateway.waiting.until_final(job, seconds, _looking(gateway, caller, job.id))
+    if job.state in FINAL:
+        response.status_code = 200
+    else:
+        response.status_code = unfinished
+        response.headers["Retry-After"] = str(retry_after_s(job))
+    return job
+
+
+def wait_of(prefer: str | None) -> int | None:
+    """Return the seconds of the preference `wait` (RFC 7240); None where it is not given.
+
+    Raises:
+        HttpProblem: it is not a number from 0 to 60.
+    """
+    for preference in (prefer or "").split(","):
+        name, _, value = preference.partition(";")[0].strip().partition("=")
+        if name.strip().lower() == "wait":
+            text = value.strip().strip('"')
+            if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > MAX_WAIT_S:
+                raise HttpProblem(400, f"Prefer: wait must be from 0 to {MAX_WAIT_S} seconds", field="Prefer")
+            return int(text)
+    return None
+
+
+def _looking(gateway: Parts, caller: Who, job_id: str) -> Callable[[], Job]:
+    return lambda: own_job(gateway, caller, job_id)
+
+
+def _unquoted(key: str) -> str:
+    """Return the key within the quotes that the header's draft standard asks for and few clients send."""
+    match = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', key)
+    return re.sub(r"\\(.)", r"\1", match[1]) if match else key

@@ -1,0 +1,38 @@
+"""What the routes of the gateway share: made once by the app, found by each request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+from fastapi import Depends, Request
+
+from swapjobs.client import SwapClient
+from swapjobs.gateway.waiting import Waiting
+from swapjobs.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from swapjobs.gateway.access import Access
+    from swapjobs.gateway.pressure import Pressure
+    from swapjobs.store import JobStore
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The gateway's parts. `client` blocks: call it with `run_in_threadpool`, or in a route without `async`."""
+
+    settings: GatewaySettings
+    client: SwapClient
+    store: JobStore
+    waiting: Waiting
+    access: Access
+    pressure: Pressure
+
+
+def parts_of(request: Request) -> Parts:
+    """Return the parts of the app that serves the request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Gateway = Annotated[Parts, Depends(parts_of)]

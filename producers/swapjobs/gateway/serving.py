@@ -1,0 +1,79 @@
+"""Running the gateway in the foreground, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from swapjobs.errors import SettingsError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_GRACE_S: Final = 10
+_BACKLOG: Final = 2048
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT; print `gateway ready on <url>` when requests are answered.
+
+    Then waits and event streams end at once, requests under way within 10 s.
+
+    Raises:
+        SettingsError: it can't listen there.
+    """
+    listener = _listen(host, port)
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=_GRACE_S,
+        h11_max_incomplete_event_size=64 * 1024,
+    )
+    shown = f"[{host}]" if ":" in host else host
+    server = _Server(config, app, f"gateway ready on http://{shown}:{listener.getsockname()[1]}")
+    # uvicorn ends in order at either signal and then raises it again, for what was there before: for both, this.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
+        server.run([listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns Nagle's algorithm off only on sockets that name TCP as their protocol; left on, it delays every
+    # answer that is written in two parts (head and body) by some 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise SettingsError(f"can't listen on {host} port {port}: {reason}; choose another --port") from None
+    return listener
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, app: FastAPI, ready_line: str) -> None:
+        super().__init__(config)
+        self._app = app
+        self._ready_line = ready_line
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            print(self._ready_line, flush=True)  # noqa: T201 - the one line that a person or a script waits for
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._app.state.parts.waiting.stop()
+        await super().shutdown(sockets)

@@ -1,0 +1,43 @@
+"""Routes for those who run the gateway: does it live, can it serve, how does the line stand."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from swapjobs import health
+from swapjobs.connection import queue_errors
+from swapjobs.errors import QueueUnavailable
+from swapjobs.gateway.access import Caller
+from swapjobs.gateway.parts import Gateway
+from swapjobs.metrics import exposition
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Say that this process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(gateway: Gateway) -> dict[str, str]:
+    """Say that Redis answers, is fit, and takes new jobs; else 503 or 429 says what is wrong."""
+    if gateway.waiting.stopped:
+        raise QueueUnavailable("the gateway is ending")
+    with queue_errors():
+        problems = [problem for problem in health.server_problems(gateway.store.redis) if problem.fatal]
+    for problem in problems:
+        raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
+    gateway.pressure.check()
+    return {"status": "ok"}
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(_: Caller, gateway: Gateway) -> PlainTextResponse:
+    """Tell Prometheus how the line to the vendor stands: numbers of the whole fleet, with no tenant, job or URL."""
+    with queue_errors():
+        text = exposition(gateway.store.look())
+    return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
