@@ -5,6 +5,8 @@ Start with `SwapClient` and `SwapRequest`.
 
 from swapjobs.client import SwapClient
 from swapjobs.errors import (
+    BatchClosed,
+    BatchNotFound,
     ErrorCode,
     IdempotencyConflict,
     InvalidRequest,
@@ -21,9 +23,13 @@ from swapjobs.lifecycle import FINAL, JobState, Reason
 from swapjobs.line import Line
 from swapjobs.models import Job, JobError, Submission, SwapRequest, SwapResult, WebhookEvent, WebhookStatus
 from swapjobs.settings import CoreSettings
+from swapjobs.views import Batch, JobPage
 
 __all__ = [
     "FINAL",
+    "Batch",
+    "BatchClosed",
+    "BatchNotFound",
     "CoreSettings",
     "ErrorCode",
     "IdempotencyConflict",
@@ -32,6 +38,7 @@ __all__ = [
     "JobError",
     "JobGone",
     "JobNotFound",
+    "JobPage",
     "JobState",
     "Line",
     "NotRetryable",

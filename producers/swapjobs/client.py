@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
-from swapjobs import failures, keys
+from swapjobs import failures, listing, waits
+from swapjobs.batches import Batches
 from swapjobs.connection import queue_errors
 from swapjobs.errors import (
+    BatchClosed,
     IdempotencyConflict,
     InvalidRequest,
     JobNotFound,
     NotRetryable,
-    WaitTimeout,
 )
-from swapjobs.lifecycle import FINAL
 from swapjobs.models import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 from swapjobs.tenants import TenantLimits
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Collection, Iterable, Iterator
 
     from swapjobs.lifecycle import JobState
     from swapjobs.line import Line
+    from swapjobs.views import JobPage
 
 _BLOCK: Final = 100
 
@@ -47,6 +48,7 @@ class SwapClient:
     def __init__(self, settings: CoreSettings | None = None) -> None:
         self.settings = settings or CoreSettings.load()
         self._store = JobStore(connect(self.settings), self.settings)
+        self.batches = Batches(self._store)
         self._durably = self.settings.submit_durability == "fsync"
 
     def submit(self, request: SwapRequest) -> Job:
@@ -56,6 +58,7 @@ class SwapClient:
 
         Raises:
             IdempotencyConflict: the id was used before for another request.
+            BatchClosed: its batch takes no more jobs.
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
@@ -65,6 +68,8 @@ class SwapClient:
                 f"business_task_id {request.business_task_id!r} was already used for a different request"
                 f" by tenant {request.tenant!r}"
             )
+        if outcome == "closed" or job is None:
+            raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
         return job.to_job()
 
     def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
@@ -94,6 +99,19 @@ class SwapClient:
         with queue_errors():
             return self._store.get(job_id).to_job()
 
+    def list(self, **query: Unpack[listing.Wanted]) -> JobPage:
+        """Return jobs of a tenant, newest first; a page may hold fewer than asked for and not be the last.
+
+        Args:
+            query: `tenant` ("default"), `state`, `batch_id`, `error_code`, `created_after`, `created_before` (aware
+                datetimes), `cursor` (of the page before), `limit` (50; 1 to 500). What is left out does not matter.
+
+        Raises:
+            InvalidRequest: something of it is not valid; `field` says what.
+        """
+        with queue_errors():
+            return listing.page(self._store.redis, listing.Query(**query))
+
     def wait(self, job_id: str, timeout_s: float) -> Job:
         """Return the job once it is final.
 
@@ -101,29 +119,8 @@ class SwapClient:
             WaitTimeout: it is not final after `timeout_s` seconds; the job goes on.
             JobNotFound: there is no such job.
         """
-        deadline = time.monotonic() + timeout_s
-        pubsub: Any = self._store.redis.pubsub  # untyped in redis-py
-        with queue_errors(), pubsub(ignore_subscribe_messages=True) as channel:
-            channel.subscribe(keys.finished(job_id))
-            while True:
-                # asked only after subscribing: what was published before would be missed
-                job = self._store.get(job_id).to_job()
-                if job.state in FINAL:
-                    return job
-                if job.id != job_id:  # a Celery task's id was given
-                    job_id = job.id
-                    channel.subscribe(keys.finished(job_id))
-                    continue
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    raise WaitTimeout(f"job {job_id} is {job.state} after {timeout_s:g} s")
-                self._listen(channel, min(left, 5))
-
-    @staticmethod
-    def _listen(channel: Any, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0 and channel.get_message(timeout=left) is None:
-            pass
+        with queue_errors():
+            return waits.until_final(self._store, job_id, timeout_s)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job and return it; a final job stays as it is.
@@ -209,7 +206,7 @@ class SwapClient:
             self._store.release_line()
         return self.line()
 
-    def tenants(self) -> list[TenantLimits]:
+    def tenants(self) -> builtins.list[TenantLimits]:
         """Return the limits of all tenants that have limits of their own, by name."""
         with queue_errors():
             return self._store.tenants()

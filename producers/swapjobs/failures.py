@@ -35,7 +35,7 @@ class Chosen:
 
     def fits(self, job: record.Record) -> bool:
         """Tell whether the job is meant, of whose record the state and the history were read."""
-        if self.batch_id is not None and job.request.get("batch_id") != self.batch_id:
+        if self.batch_id is not None and job.batch_id != self.batch_id:
             return False
         return self.error_code is None or (job.error is not None and job.error.code is self.error_code)
 
@@ -80,21 +80,17 @@ def _fitting(store: JobStore, ids: list[str], chosen: Chosen, until_ms: int) -> 
     """Return those of `ids` that are meant: first by what is small, the histories only where that fits."""
     with store.redis.pipeline(transaction=False) as pipe:
         for id_ in ids:
-            pipe.hmget(keys.job(id_), ["state", "tenant", "finished_at"])
+            pipe.hmget(keys.job(id_), ["state", "tenant", "finished_at", "batch"])
         rows = zip(ids, pipe.execute(), strict=True)
-    states = {
-        id_: state
-        for id_, (state, tenant, finished_at) in rows
+    found = {
+        id_: {"state": state, "batch": batch}
+        for id_, (state, tenant, finished_at, batch) in rows
         if state in chosen.states and int(finished_at or 0) <= until_ms and chosen.tenant in {None, tenant}
     }
     if chosen.batch_id is None and chosen.error_code is None:
-        return list(states)
+        return list(found)
     with store.redis.pipeline(transaction=False) as pipe:
-        for id_ in states:
+        for id_ in found:
             pipe.get(keys.history(id_))
-        histories = zip(states.items(), pipe.execute(), strict=True)
-    return [
-        id_
-        for (id_, state), history in histories
-        if history and chosen.fits(record.unpack(id_, {"state": state}, history))
-    ]
+        histories = zip(found.items(), pipe.execute(), strict=True)
+    return [id_ for (id_, fields), history in histories if history and chosen.fits(record.unpack(id_, fields, history))]

@@ -41,6 +41,39 @@ def history(job_id: str) -> str:
     return f"{PREFIX}history:{job_id}"
 
 
+def index(tenant: str, batch_id: str = "") -> str:
+    """Stream of job ids, an entry's id = when it was created: of a tenant, or of one of its batches.
+
+    No TTL: entries of jobs that are gone are pruned, the last one with the key. A batch's goes with the batch.
+    """
+    return f"{PREFIX}index:{tenant}" + (f":{batch_id}" if batch_id else "")
+
+
+def pruning() -> str:
+    """Hash `tenant` or `tenant:batch` -> the entry up to which a pass over its index has come. No TTL: gone when empty."""
+    return f"{PREFIX}pruning"
+
+
+def batch(tenant: str, batch_id: str) -> str:
+    """Hash: a batch, its jobs counted by state and error code. TTL: result_ttl_s while none of them is unfinished."""
+    return f"{PREFIX}batch:{tenant}:{batch_id}"
+
+
+def batches(tenant: str) -> str:
+    """Sorted set of the tenant's batch ids, score = when created (ms). No TTL: gone when empty."""
+    return f"{PREFIX}batches:{tenant}"
+
+
+def stopped() -> str:
+    """Set of `tenant:batch`: paused or being cancelled, so that nothing of it starts. No TTL: gone when empty."""
+    return f"{PREFIX}stopped"
+
+
+def set_aside(tenant: str, batch_id: str) -> str:
+    """Sorted set of the jobs of a stopped batch that were at the head of their line, score = place. Gone when empty."""
+    return f"{PREFIX}set-aside:{tenant}:{batch_id}"
+
+
 def tombstone(job_id: str) -> str:
     """String `fingerprint generation`: tells gone from unknown. TTL: result_ttl_s + 40 days, from the job's end on."""
     return f"{PREFIX}tombstone:{job_id}"
@@ -74,8 +107,9 @@ def hints(lane: str) -> str:
 def wake() -> str:
     """Sorted set of `kind:id`, score = when to look at it (ms). No TTL: gone when empty.
 
-    Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery; and turn,
-    whose id is a tenant: its own rate allows a call again.
+    Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery; turn, whose id
+    is a tenant: its own rate allows a call again; prune, whose id is a tenant or `tenant:batch`: look for entries of
+    its index that can go; batch (`tenant:batch`): go on with what is done to all its jobs; ended: is it gone by now?
     """
     return f"{PREFIX}wake"
 
@@ -145,6 +179,6 @@ def gateway_keys() -> str:
     return f"{PREFIX}gateway-keys"
 
 
-def finished(job_id: str) -> str:
-    """Pub/sub channel, no key: told once when the job is final."""
-    return f"{PREFIX}finished:{job_id}"
+def changed(job_id: str) -> str:
+    """Pub/sub channel, no key: told every state that the job goes to, but for the first."""
+    return f"{PREFIX}changed:{job_id}"

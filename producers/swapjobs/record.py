@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_LINE: Final = '{"kind": "retry", "at": %d, "round": %d}'  # a format that retry.lua fills in
-_KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at"})
+_KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Record:
         return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
 
     @property
+    def batch_id(self) -> str | None:
+        """The batch that it belongs to; older records have it in the request."""
+        return self.fields.get("batch") or self.request.get("batch_id")
+
+    @property
     def error(self) -> JobError | None:
         """Why the job ended without a picture: of a failed or expired job, not of one that was retried."""
         if self.fields["state"] == JobState.EXPIRED:
@@ -82,7 +87,7 @@ class Record:
             started_at=self.time("started_at"),
             finished_at=self.time("finished_at"),
             expires_at=self.time("expires_at"),
-            batch_id=self.request.get("batch_id"),
+            batch_id=self.batch_id,
             metadata=self.request.get("metadata", {}),
             webhook=self._webhook(),
         )
@@ -123,16 +128,16 @@ def packed(requests: Iterable[SwapRequest]) -> tuple[list[str], list[str]]:
             request.priority,
             business_id,
             pack(request),
-            times_and_host(request),
+            in_brief(request),
         ]
     return ids, args
 
 
-def times_and_host(request: SwapRequest) -> str:
-    """Return `expires_at hook_host` as submit.lua takes them."""
+def in_brief(request: SwapRequest) -> str:
+    """Return `expires_at hook_host batch` as submit.lua takes them."""
     expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
     host = urlsplit(request.callback_url).netloc.lower() if request.callback_url else "-"
-    return f"{expires} {host}"
+    return f"{expires} {host} {request.batch_id or '-'}"
 
 
 def unpack(job_id: str, fields: Mapping[str, str], history: str) -> Record:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from swapjobs import hints, keys
-from swapjobs.lifecycle import MOVES, JobState
+from swapjobs.lifecycle import MOVES, Event, JobState
+from swapjobs.record import RETRY_LINE
 from swapjobs.traffic import FIELDS, OUTAGES
 
 if TYPE_CHECKING:
@@ -46,18 +47,25 @@ _KEYS: Final = {
     "parked": keys.parked(),
     "probes": keys.probes(),
     "dispatcher": keys.dispatcher(),
-    "finished": keys.finished(""),
+    "changed": keys.changed(""),
+    "index": keys.index(""),
+    "pruning": keys.pruning(),
+    "batch": f"{keys.PREFIX}batch:",
+    "batches": keys.batches(""),
+    "stopped": keys.stopped(),
+    "set_aside": f"{keys.PREFIX}set-aside:",
 }
 
 
 # Every part once, each after those that it needs.
 _PARTS: Final = (
-    "traffic", "tenant", "line", "rate", "runway", "refill", "place", "finish", "epoch", "learn", "window", "probe",
-    "breaker", "hear", "jump", "memory",
+    "traffic", "tenant", "stopped", "line", "rate", "runway", "refill", "announce", "batch", "tally", "place", "finish",
+    "index", "steps", "epoch", "learn", "window", "probe", "breaker", "hear", "jump", "memory", "lost",
 )  # fmt: skip
 _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
     "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look",
+    "open_batch", "steer_batch", "step_batch",
 )  # fmt: skip
 
 
@@ -211,6 +219,8 @@ def _preamble(result_ttl_ms: int) -> str:
             f"local OUTAGES = {{{', '.join(map(_quote, OUTAGES[1:]))}}}",
             f"local OUTAGE = {{{', '.join(f'{name} = {code}' for code, name in enumerate(OUTAGES) if name)}}}",
             f"local SWAPS = {{'{keys.INTERACTIVE}', '{keys.BULK}'}}",
+            f"local UNFINISHED = {{{', '.join(map(_quote, sorted(MOVES[Event.CANCEL][0])))}}}",
+            f"local RETRY_LINE = {_quote(RETRY_LINE)}",
             f"local RESULT_TTL_MS, MAX_PAUSE_MS = {result_ttl_ms}, {MAX_PAUSE_MS}",
         ]
     )

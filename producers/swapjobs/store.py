@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import redis
 
 from swapjobs import keys, record, tenants
+from swapjobs.batch_store import BatchStore, submission
 from swapjobs.claims import Claim, NotClaimed, Step
 from swapjobs.connection import client_of
 from swapjobs.delivery_store import DeliveryStore
 from swapjobs.durability import on_disk
 from swapjobs.errors import JobGone, JobNotFound, QueueFull
 from swapjobs.line import Look, in_line
-from swapjobs.models import Submission, SwapRequest
 from swapjobs.scripts import Scripts, library
 from swapjobs.traffic import limits_of
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from swapjobs.lifecycle import Event
     from swapjobs.line import Line
+    from swapjobs.models import Submission, SwapRequest
     from swapjobs.record import Record
     from swapjobs.settings import CoreSettings, WorkerSettings
     from swapjobs.tenants import TenantLimits
@@ -45,7 +46,7 @@ def connect(settings: CoreSettings, *, patience_s: float = 5, meets: bool = Fals
     return client_of(settings.redis_url, patience_s=patience_s, greet=meet if meets else None)
 
 
-class JobStore(DeliveryStore):
+class JobStore(BatchStore, DeliveryStore):
     """The records, lines and traffic state in one Redis."""
 
     def __init__(self, client: redis.Redis, settings: CoreSettings, *, clock: str = "") -> None:
@@ -74,17 +75,19 @@ class JobStore(DeliveryStore):
             outcomes = self._scripts.run("submit", *args)
         if "full" in outcomes:
             raise QueueFull
-        return [Submission(id=id_, outcome=outcome) for id_, outcome in zip(ids, outcomes, strict=True)]
+        return [submission(id_, told) for id_, told in zip(ids, outcomes, strict=True)]
 
-    def submit_one(self, request: SwapRequest, *, durably: bool = False) -> tuple[str, Record]:
+    def submit_one(self, request: SwapRequest, *, durably: bool = False) -> tuple[str, Record | None]:
         """Accept one job; return the outcome and the job that now has its id, in one round trip unless `durably`.
+
+        The outcome `closed` comes without a job: its batch takes no more.
 
         Raises:
             As `submit` and `get`.
         """
         if durably:
-            (submission,) = self.submit([request], durably=True)
-            return submission.outcome, self.get(str(submission.id))
+            (told,) = self.submit([request], durably=True)
+            return (told.outcome, self.get(told.id)) if told.id else ("closed", None)
         (id_,), args = record.packed([request])
 
         def call() -> list[Any]:
@@ -102,7 +105,7 @@ class JobStore(DeliveryStore):
         (outcome,), fields, history = self._scripts.with_library(call)
         if outcome == "full":
             raise QueueFull
-        return outcome, record.unpack(id_, fields, history)
+        return outcome, record.unpack(id_, fields, history) if fields else None
 
     def get(self, id_: str) -> Record:
         """Return the record.

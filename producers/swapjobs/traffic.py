@@ -82,6 +82,7 @@ FIELDS: Final[Mapping[str, float]] = {
     "doubts": 0,
     "dispatched_at": 0,
     "grace_until": 0,
+    "stopped": 0,  # how many batches are paused or being cancelled
 }
 
 

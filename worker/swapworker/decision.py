@@ -48,7 +48,7 @@ def backoff(failures: int, settings: WorkerSettings, random: Callable[[], float]
 def fail(code: ErrorCode, message: str, *, retryable: bool, step: Step = "send") -> Decision:
     """Decide that it failed for good; `step` is what a retry by the user begins with."""
     entry = record.entry("error", code=code, message=message, retryable=retryable)
-    return Decision(Event.FAIL, patch={"step": step}, entry=entry, code=code, message=message)
+    return Decision(Event.FAIL, patch={"step": step, "code": code}, entry=entry, code=code, message=message)
 
 
 def exhausted(
@@ -58,7 +58,7 @@ def exhausted(
     message = f"{attempts} attempts failed; the last: {last}"
     return Decision(
         Event.WAIT,
-        patch={"attempts": attempts, "reason": Reason.RETRY, "step": "send", **patch},
+        patch={"attempts": attempts, "reason": Reason.RETRY, "step": "send", "code": code, **patch},
         entry=record.entry("error", code=code, message=message, retryable=True),
         wake="verdict",
         delay_s=settings.breaker_window_s,

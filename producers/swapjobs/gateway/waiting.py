@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_channel_of = keys.finished
+_channel_of = keys.changed
 _PING_EVERY_S: Final = 10.0
 _SILENT_S: Final = 25.0  # a connection that told nothing for so long, not even a pong, is taken for lost
 _PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)

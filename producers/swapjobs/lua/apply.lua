@@ -55,7 +55,7 @@ else
   add_to_history(id, entry)
   leave_place(id, job)
   local at = math.floor(now + (wake == 'verdict' and math.max(ARGV[6], window_ms()) or ARGV[6]))
-  redis.call('HSET', K.job .. id, 'state', state, 'next_attempt_at', at)
+  enter(id, job, state, 'next_attempt_at', at)
   if wake == '' then
     stand_in_line(job.priority, job.tenant, id, true)
   else

@@ -2,7 +2,7 @@
 -- flags: allow-oom
 -- ARGV: id, lease in ms
 -- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'paused'}, {'held'} or {'outage'}: back at the head of its
---   line; {'go', wait in ms, fence, step, now in ms, history, fields...}: the lease is held, the call is booked.
+--   line; {'aside'}: its batch is stopped; {'go', wait in ms, fence, step, now in ms, history, fields...}: the lease is held, the call is booked.
 local id = ARGV[1]
 local key, fields = K.job .. id, redis.call('HGETALL', K.job .. id)
 local job = as_job(fields)
@@ -14,6 +14,12 @@ if job.expires_at and tonumber(job.expires_at) <= now then
   finish(id, job, TARGET.expire)
   refill_swaps()
   return {TARGET.expire}
+end
+if is_stopped(job.tenant, job.batch) then
+  T.sequence = T.sequence + 1
+  set_aside(job.tenant, job.batch, id, T.sequence - HEAD)
+  refill_swaps()
+  return {'aside'}
 end
 local doubtful = may_be_forgotten(id, job)
 local step = doubtful and 'query' or job.step or 'send'
@@ -34,15 +40,16 @@ end
 local fence = math.max(job.claims, T.epoch * EPOCH_CLAIMS) + 1
 -- From here on the call may have been made: whoever claims this job next must look it up first, unless this
 -- attempt says otherwise.
-local news = {'state', TARGET.start, 'step', 'query', 'claims', string.format('%.0f', fence)}
+local news = {'step', 'query', 'claims', string.format('%.0f', fence)}
 local function set(name, value)
   news[#news + 1], news[#news + 2] = name, value
 end
 if not job.started_at then set('started_at', now_ms) end
 if step == 'send' then set('sent_at', math.floor(now + wait)) end
 if doubtful then set('sent_at', believed_sent()) end
-redis.call('HSET', key, unpack(news))
-if job.state == STATE.waiting then redis.call('HDEL', key, 'next_attempt_at', 'reason') end
+local waited = job.state == STATE.waiting
+enter(id, job, TARGET.start, unpack(news))
+if waited then redis.call('HDEL', key, 'next_attempt_at', 'reason') end
 redis.call('ZADD', K.wake, math.floor(now + ARGV[2]), 'lease:' .. id)
 if limits then book_tenant(job.tenant, limits, now + wait) end
 count_in_flight(job, 1)
@@ -51,5 +58,5 @@ keep_pace('swaps')
 refill_swaps()
 local answer = {'go', tostring(wait), fence, step, now_ms, redis.call('GET', K.history .. id) or ''}
 for _, value in ipairs(fields) do answer[#answer + 1] = value end
-for i = 7, #news do answer[#answer + 1] = tostring(news[i]) end  -- the worker knows the first three
+for i = 5, #news do answer[#answer + 1] = tostring(news[i]) end  -- the worker knows the first two
 return answer

@@ -23,7 +23,7 @@ local function remember(id, job, fence)
   leave_place(id, job)
   count_in_flight(job, 1)
   redis.call('ZADD', K.wake, now_ms, 'lease:' .. id)  -- the caller renews it, or ends it
-  redis.call('HSET', K.job .. id, 'state', TARGET.start, 'claims', string.format('%.0f', fence), 'step', 'query',
-             'sent_at', now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
-  job.state, job.claims = TARGET.start, fence
+  enter(id, job, TARGET.start, 'claims', string.format('%.0f', fence), 'step', 'query',
+        'sent_at', now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
+  job.claims = fence
 end

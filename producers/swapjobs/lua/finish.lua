@@ -28,8 +28,9 @@ end
 local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired
   if not (stopped and job.state == STATE.running) then leave_place(id, job) end
-  redis.call('HSET', K.job .. id, 'state', state, 'finished_at', now_ms)
-  if job.state == STATE.waiting then redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason') end
+  local waited = job.state == STATE.waiting
+  enter(id, job, state, 'finished_at', now_ms)
+  if waited then redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason') end
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known
   if state == STATE.succeeded then redis.call('HDEL', K.job .. id, 'step', 'sent_at') end
   if job.expires_at then redis.call('ZREM', K.wake, 'expiry:' .. id) end
@@ -42,5 +43,4 @@ local function finish(id, job, state, line)
   else
     expire(id, line)
   end
-  redis.call('PUBLISH', K.finished .. id, state)
 end

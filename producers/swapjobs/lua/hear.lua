@@ -38,5 +38,5 @@ end
 -- After `hear` forgave: the job goes where it waits for the outage's end; what a probe told is used up.
 local function spare(id, job)
   redis.call('HDEL', K.job .. id, 'misses', 'missed_since')
-  if end_probe(id, true) then park(id) else wait_in_line(id, job) end
+  if end_probe(id, true) then park(id, job) else wait_in_line(id, job) end
 end

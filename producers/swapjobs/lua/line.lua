@@ -1,5 +1,5 @@
 -- Part: the lines of a lane, served in turn by weight. `who` is a tenant, or an endpoint host in the webhooks lane.
--- needs: traffic, tenant
+-- needs: traffic, tenant, stopped
 local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among themselves in order
 
 -- Who was not there is as far as the one now served; who is really new comes before those that are: a first job waits for
@@ -23,7 +23,9 @@ end
 
 local function leave_line(lane, who, id)
   local line = K.line .. lane .. ':' .. who
-  if redis.call('ZREM', line, id) == 1 and redis.call('EXISTS', line) == 0 then lose_turn(lane, who) end
+  if redis.call('ZREM', line, id) == 0 then return false end
+  if redis.call('EXISTS', line) == 0 then lose_turn(lane, who) end
+  return true
 end
 
 -- Something of its limits is free again.
@@ -55,14 +57,16 @@ local function next_in_turn(lane, most)
     local number = turns[3] and 1 or most
     if limits then number = math.min(number, tenant_room(limits)) end
     if number > 0 then
-      local line = K.line .. lane .. ':' .. who
-      local popped, ids = redis.call('ZPOPMIN', line, number), {}
-      for i = 1, #popped, 2 do ids[#ids + 1] = popped[i] end
+      local ids = pop_line(lane, who, number)
       if #ids > 0 then
         redis.call('ZINCRBY', K.turns .. lane, #ids / (limits and limits.weight or 1), who)
         T['turn_' .. lane] = math.max(T['turn_' .. lane], tonumber(turns[2]))
         if limits then change_tenant(who, 'hints', #ids) end
         return ids
+      end
+      if lane ~= 'webhooks' and may_set_aside <= 0 then
+        redis.call('ZINCRBY', K.turns .. lane, 1, who)  -- the next refill goes on, with others first
+        return {}
       end
       -- Only now, and not when the line became empty: who comes back at once has had its turn of this round.
       redis.call('ZREM', K.turns .. lane, who)

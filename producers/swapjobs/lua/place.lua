@@ -1,7 +1,7 @@
--- Part: a job's record and the one place where it stands: its line, the runway, its lease, or a time in the wake-up set.
--- needs: traffic, tenant, line, refill
+-- Part: a job's record and the one place where it stands: its line, the runway, its lease, a time in the wake-up set, or set aside.
+-- needs: traffic, tenant, line, refill, tally
 local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'step',
-                      'hook', 'hook_host'}
+                      'hook', 'hook_host', 'batch'}
 local function read(id)
   local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
   if not values[1] then return nil end
@@ -17,6 +17,15 @@ local function as_job(fields)
   for i = 1, #fields, 2 do job[fields[i]] = fields[i + 1] end
   job.claims = tonumber(job.claims or 0)
   return job
+end
+
+-- Every change of a job's state, with other fields that change: told to whoever waits for it, counted by its batch.
+local function enter(id, job, state, ...)
+  redis.call('HSET', K.job .. id, 'state', state, ...)
+  if state == job.state then return end
+  redis.call('PUBLISH', K.changed .. id, state)
+  if job.batch then count_move(id, job.tenant .. ':' .. job.batch, job.state, state) end
+  job.state = state
 end
 
 -- Of the call that a lease stands for.
@@ -38,7 +47,8 @@ local function leave_place(id, job)
     end_lease(id, job)
   elseif not take_hint(job.priority, job.tenant, id)
       and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id, 'verdict:' .. id) == 0 then
-    leave_line(job.priority, job.tenant, id)
+    local stood = leave_line(job.priority, job.tenant, id)
+    if not stood and job.batch then redis.call('ZREM', K.set_aside .. job.tenant .. ':' .. job.batch, id) end
   end
 end
 

@@ -1,5 +1,5 @@
 -- Part: the breaker's probes, one at a time, each with another job, with growing pauses in between; and where jobs wait.
--- needs: traffic, line
+-- needs: traffic, line, place
 local FIRST_PROBE_MS, PARKED_MS = 1000, 600000
 local ACCOUNT = {credentials_rejected = true, quota_exhausted = true}
 
@@ -23,14 +23,14 @@ local function end_probe(id, told)
 end
 
 local function wait_in_line(id, job)
-  redis.call('HSET', K.job .. id, 'state', TARGET.hold, 'reason', 'vendor_outage')
+  enter(id, job, TARGET.hold, 'reason', 'vendor_outage')
   redis.call('HDEL', K.job .. id, 'next_attempt_at')
   stand_in_line(job.priority, job.tenant, id, true)
 end
 
 -- The next probe is another job's: this one waits aside until the line opens, or until nobody else is left to ask.
-local function park(id)
-  redis.call('HSET', K.job .. id, 'state', TARGET.hold, 'reason', 'vendor_outage')
+local function park(id, job)
+  enter(id, job, TARGET.hold, 'reason', 'vendor_outage')
   redis.call('ZADD', K.parked, now_ms, id)
   redis.call('ZADD', K.wake, now_ms + PARKED_MS, 'retry:' .. id)
 end

@@ -1,5 +1,5 @@
 -- Part: moves jobs from the lines to the runways, as far as the traffic state allows.
--- needs: traffic, tenant, line, rate, runway
+-- needs: traffic, tenant, stopped, line, rate, runway
 local function refill_lane(lane, room)
   while room > 0 do
     local ids = next_in_turn(lane, room)
@@ -28,6 +28,7 @@ local function is_long_enough(length, out)
 end
 
 local function refill_swaps()
+  may_set_aside = MOST_SET_ASIDE
   local length, calls, bulk_calls = runway_length('swaps'), bookable()
   local interactive_out, bulk_out = redis.call('ZCARD', K.hints .. 'interactive'), redis.call('ZCARD', K.hints .. 'bulk')
   -- bulk hints that are out do not keep interactive jobs off the runway: theirs is popped first

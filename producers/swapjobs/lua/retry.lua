@@ -3,7 +3,7 @@
 -- ARGV: history line as a format for time and round, then ids
 -- Returns for each job: ok, the state from which there is no retry, gone, or full (Redis is nearly at its limit).
 local SPENT = {'finished_at', 'started_at', 'attempts', 'questions', 'misses', 'missed_since', 'outages', 'outage', 'spared',
-               'reason', 'next_attempt_at'}
+               'reason', 'next_attempt_at', 'code'}
 
 -- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;
 -- else the vendor must not take the new call for the old one.
@@ -50,7 +50,7 @@ for i = 2, #ARGV do
   else
     local round = (redis.call('HGET', key, 'round') or 1) + 1
     end_lease(id, job)  -- of a call from before it was stopped
-    redis.call('HSET', key, 'state', TARGET.retry, 'round', round)
+    enter(id, job, TARGET.retry, 'round', round)
     -- what the old round still brings is fenced off
     redis.call('HSET', key, 'claims', string.format('%.0f', math.max(job.claims, T.epoch * EPOCH_CLAIMS) + 1))
     redis.call('HDEL', key, unpack(SPENT))

@@ -33,7 +33,7 @@ local function begin()
   interval = T.interval * RESERVE / T.learned / ramp()
 end
 
-local scripts = {}
+local scripts, bodies = {}, {}
 local function script(name, flags, body)
   scripts[#scripts + 1] = {function_name = PREFIX .. name, flags = flags, callback = function(_, arguments)
     begin()
@@ -41,7 +41,7 @@ local function script(name, flags, body)
     if flags[1] ~= 'no-writes' then write_traffic() end
     return answer
   end}
-  scripts[name] = scripts[#scripts]
+  scripts[name], bodies[name] = scripts[#scripts], body
 end
 
 -- By the vendor's Retry-After; a pause by the user's hand, `held`, has no end of its own.

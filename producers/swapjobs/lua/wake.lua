@@ -3,7 +3,7 @@
 -- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried to
 --   before (stayed, or new)
 -- Returns {members handled, ms until the next look}; {-1, 0} where another worker's dispatcher is at work.
-local LEADER_MS, GAP_MS, JUMP_MS, STALE_HINT_MS, TICK_MS = 2000, 5000, 1000, 5000, 250
+local LEADER_MS, GAP_MS, JUMP_MS, TICK_MS = 2000, 5000, 1000, 250
 local leader = redis.call('GET', K.dispatcher)
 local last = T.dispatched_at > 0 and T.dispatched_at or now
 -- by the time as well: where the clock was put back, the key would outlive its holder for as long
@@ -38,17 +38,31 @@ local handle = {
     count_in_flight(job, -1)
     if not MOVES.rescue[job.state] then return end  -- stopped while its call was under way
     count('rescued')
-    redis.call('HSET', K.job .. id, 'state', TARGET.rescue)
+    enter(id, job, TARGET.rescue)
     stand_in_line(job.priority, job.tenant, id, true)
   end,
 }
+-- Those of no single job. What may be long goes on with the next look.
+local of_many = {turn = return_turn, ended = forget_batch}
+local long = {
+  prune = prune,
+  batch = function(name)
+    if step_batch(name) then redis.call('ZADD', K.wake, now_ms + (T.full == 1 and 1000 or 0), 'batch:' .. name) end
+  end,
+}
+local may_be_long = 2
 local due = redis.call('ZRANGE', K.wake, '-inf', now_ms, 'BYSCORE', 'LIMIT', 0, ARGV[3])
 for _, member in ipairs(due) do
   local kind, id = string.match(member, '^(%l+):(.+)$')
   redis.call('ZREM', K.wake, member)
-  local job = kind ~= 'turn' and read(id)
-  if kind == 'turn' then
-    return_turn(id)
+  local job = handle[kind] and read(id)
+  if of_many[kind] then
+    of_many[kind](id)
+  elseif long[kind] and may_be_long > 0 then
+    may_be_long = may_be_long - 1
+    long[kind](id)
+  elseif long[kind] then
+    redis.call('ZADD', K.wake, now_ms, member)
   elseif not handle[kind] then
     redis.call('ZADD', K.wake, now_ms + 60000, member)  -- of a newer version: its workers will look at it
   elseif job then
@@ -58,22 +72,9 @@ for _, member in ipairs(due) do
   end
 end
 
--- A hint that is neither claimed nor on the runway after a few seconds was lost between the pop and the claim.
-for lane, runway in pairs(RUNWAY) do
-  local old = redis.call('ZRANGE', K.hints .. lane, '-inf', now_ms - STALE_HINT_MS, 'BYSCORE', 'LIMIT', 0, ARGV[3])
-  if #old > 0 then
-    local waiting = table.concat(redis.call('LRANGE', runway, -2 * MOST, -1))
-    for _, id in ipairs(old) do
-      if redis.call('EXISTS', K.job .. id) == 0 then
-        redis.call('ZREM', K.hints .. lane, id)  -- else it would hold a place of the lane for ever
-      elseif not string.find(waiting, id, 1, true) then
-        send_hints(lane, {id})
-      end
-    end
-  end
-end
+send_lost_hints(ARGV[3])
 refill_swaps()
 refill_webhooks()
 local nearest = redis.call('ZRANGE', K.wake, 0, 0, 'WITHSCORES')[2]
-local pause = #due >= tonumber(ARGV[3]) and 0 or math.min(nearest and math.max(nearest - now, 1) or TICK_MS, TICK_MS)
+local pause = (#due >= tonumber(ARGV[3]) or may_set_aside <= 0) and 0 or math.min(nearest and math.max(nearest - now, 1) or TICK_MS, TICK_MS)
 return {#due, math.ceil(pause)}
