@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from swapjobs import JobState
 from swapjobs.lifecycle import FINAL, Event, after
 
-OBSTACLES = frozenset({"busy", "paused", "held", "outage"})
+OBSTACLES = frozenset({"busy", "paused", "held", "outage", "aside"})
 
 
 @dataclass

@@ -66,7 +66,7 @@ class BatchStore:
         key, start = keys.batches(tenant), 0
         if after:
             created_ms, batch_id = after
-            rank = self.redis.zrevrank(key, batch_id)
+            rank: Any = self.redis.zrevrank(key, batch_id)
             # gone since then: those created in the same ms may be told twice
             start = rank + 1 if rank is not None else self.redis.zcount(key, f"({created_ms}", "+inf")
         rows: Any = self.redis.zrevrange(key, start, start + limit - 1, withscores=True)

@@ -50,7 +50,7 @@ def index(tenant: str, batch_id: str = "") -> str:
 
 
 def pruning() -> str:
-    """Hash `tenant` or `tenant:batch` -> the entry up to which a pass over its index has come. No TTL: gone when empty."""
+    """Hash `tenant` or `tenant:batch` -> how far a pass over its index has come. No TTL: gone when empty."""
     return f"{PREFIX}pruning"
 
 

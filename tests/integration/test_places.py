@@ -3,10 +3,16 @@
 The rules: an unfinished job stands in exactly one place (a line, the register of hints that are out, the wake-up set);
 so does a pending webhook; the calls in flight are counted rightly; whoever has a line has a turn; what is final and
 delivered expires; final stays final but for a retry; and in the end everything ends.
+
+Then the same with batches that are paused, resumed, cancelled, retried and closed, and rules besides: what a batch
+counts is what its records say; `batch.completed` is announced once in each round, when it is closed and all its jobs
+are final; nothing of a stopped batch starts; lists show every job once. Steps are as small as can be, so that everything
+may come between two of them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +20,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from announced import announced
 from factories import job_of, make_request
 from fake_clock import PART, FakeClock
 from life_model import Life
-from swapjobs import FINAL, JobState, keys, record
+from swapjobs import FINAL, BatchNotFound, JobState, keys, record, scripts
+from swapjobs.batches import batch_of
 from swapjobs.claims import Claim, DeliveryClaim
 from swapjobs.lifecycle import Event
+from swapjobs.listing import Query, page
 from swapjobs.scripts import Scripts, library
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import JobStore, connect
@@ -27,6 +36,10 @@ from swapjobs.tenants import TenantLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pytest
+
+    from swapjobs.views import Batch
 
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
 LEASE_S = 30.0
@@ -43,6 +56,12 @@ OUTCOMES = (
     (Event.WAIT, "verdict", "outage"),
     (Event.WAIT, "retry", "credentials_rejected"),
 )
+
+BATCHES = ("x", "y")
+SMALL = {
+    "LOOKED_AT, CHANGED, RETRIED, PUT_BACK = 300, 100, 25, 200": "LOOKED_AT, CHANGED, RETRIED, PUT_BACK = 3, 2, 1, 2",
+    "MOST_SET_ASIDE = 500": "MOST_SET_ASIDE = 2",
+}
 
 
 class Fleet(RuleBasedStateMachine):
@@ -272,9 +291,12 @@ class Fleet(RuleBasedStateMachine):
                 standing.setdefault(f"{kind}:{id_}", []).append(lane)
         for member in self.redis.zrange(keys.wake(), 0, -1):
             what, _, id_ = member.partition(":")
-            if what not in {"expiry", "turn"}:
+            if what not in {"expiry", "turn", "prune", "batch", "ended"}:
                 kind = "webhook" if what == "delivery" else "swap"
                 standing.setdefault(f"{kind}:{id_}", []).append(what)
+        for key in self.redis.scan_iter(keys.set_aside("*", "*"), count=1000):
+            for id_ in self.redis.zrange(key, 0, -1):
+                standing.setdefault(f"swap:{id_}", []).append("set aside")
         for id_, life in self.lives.items():
             self.check(id_, life, standing.get(f"swap:{id_}", []), standing.get(f"webhook:{id_}", []))
         self.the_counts_are_right([id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
@@ -333,6 +355,185 @@ def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> No
     base = WorkerSettings(redis_url=redis_url, result_ttl_s=600)
     client = connect(base)
     machine = type("Machine", (Fleet,), {"store": JobStore(client, base, clock=PART), "base": base})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
+    client.close()
+
+
+class Batched(Fleet):
+    """The same fleet, whose users use batches."""
+
+    @rule(
+        tenant=st.sampled_from("ab"),
+        priority=st.sampled_from(SWAP_LANES),
+        host=st.sampled_from([None, "one"]),
+        expires_s=st.sampled_from([None, None, 20]),
+        batch=st.sampled_from([None, *BATCHES]),
+    )
+    def submit(
+        self, tenant: str, priority: str, host: str | None, expires_s: int | None, batch: str | None = "x"
+    ) -> None:
+        expires_at = self.clock.now_s + expires_s if expires_s else None
+        closed = batch is not None and (found := self.batch(tenant, batch)) is not None and found.state != "open"
+        request = make_request(
+            tenant=tenant,
+            priority=priority,
+            callback_url=f"https://{host}.example/in" if host else None,
+            expires_at=datetime.fromtimestamp(expires_at, UTC) if expires_at else None,
+            batch_id=batch,
+        )
+        first, second = self.store.submit([request, request])
+        assert (first.outcome, second.outcome) == (("invalid", "invalid") if closed else ("created", "existing"))
+        if first.id:
+            self.ids.append(first.id)
+            self.lives[first.id] = Life(expires_at=expires_at)
+
+    @rule(
+        tenant=st.sampled_from("ab"),
+        batch=st.sampled_from(BATCHES),
+        command=st.sampled_from(["pause", "pause", "resume", "resume", "cancel", "retry", "close"]),
+        code=st.sampled_from(["", "", "swap_failed", "expired"]),
+    )
+    def steer(self, tenant: str, batch: str, command: Any, code: str) -> None:
+        try:
+            self.store.steer_batch(tenant, batch, command, code if command == "retry" else "")
+        except BatchNotFound:
+            assert not self.batch(tenant, batch)
+
+    @rule(tenant=st.sampled_from("ab"), batch=st.sampled_from(BATCHES))
+    def step(self, tenant: str, batch: str) -> None:
+        self.store.step_batch(tenant, batch)
+        self.take_in()
+
+    @rule()
+    def dispatch(self) -> None:
+        self.store.wake("dispatcher", 30.0, stayed=True)
+        self.take_in()
+
+    @rule(tenant=st.sampled_from("ab"), batch=st.sampled_from(BATCHES), half=st.booleans())
+    def cancel_or_retry_all(self, tenant: str, batch: str, half: bool) -> None:  # noqa: FBT001 - drawn by name
+        """So that batches become complete, and are it no more, now and then."""
+        for command in ("close", "cancel") if half else ("retry",):
+            self.steer(tenant, batch, command, "")
+        for _ in range(50):
+            self.step(tenant, batch)
+
+    def take_in(self) -> None:
+        """Let the model know what was done to jobs of batches."""
+        for id_, life in self.lives.items():
+            state, claims, batch = self.redis.hmget(keys.job(id_), "state", "claims", "batch")
+            if batch and state == JobState.CANCELLED != life.state:
+                life.cancelled("ok")
+            elif batch and state == JobState.QUEUED and life.state in FINAL:
+                life.retried("ok", int(claims or 0))
+                if "expires_at" not in self.redis.hgetall(keys.job(id_)):
+                    life.expires_at = None
+            life.seen(JobState(state), self.clock.now_s)
+
+    def take(self, id_: str) -> None:
+        tenant, batch = self.redis.hmget(keys.job(id_), "tenant", "batch")
+        stopped = batch and (found := self.batch(tenant, batch)) and (found.paused or found.doing == "cancel")
+        before = len(self.claims)
+        super().take(id_)
+        assert len(self.claims) == before or not stopped, "a job of a stopped batch started"
+
+    def apply(self, pick: int, outcome: tuple[Event, Any, str], pause: int, again: bool) -> None:  # noqa: FBT001 - as the rule
+        claim = self.claims[pick % len(self.claims)] if self.claims else None
+        if isinstance(claim, Claim) and outcome[0] is Event.FAIL:
+            # what a worker's decision brings along
+            self.redis.hset(keys.job(claim.job.id), "code", "swap_failed")
+        super().apply(pick, outcome, pause, again)
+
+    def batch(self, tenant: str, batch: str) -> Batch | None:
+        try:
+            return batch_of(tenant, batch, self.store.batch(tenant, batch))
+        except BatchNotFound:
+            return None
+
+    @invariant()
+    def batches_say_what_records_say(self) -> None:
+        records = {id_: self.redis.hgetall(keys.job(id_)) for id_ in self.lives}
+        stopped = set()
+        for tenant in "ab":
+            for name in BATCHES:
+                of_it = [each for each in records.values() if (each["tenant"], each.get("batch")) == (tenant, name)]
+                batch = self.batch(tenant, name)
+                if batch is None:
+                    assert not of_it
+                    continue
+                self.one_batch(batch, of_it)
+                if batch.paused or self.redis.hget(keys.batch(tenant, name), "doing") == "cancel":
+                    stopped.add(f"{tenant}:{name}")
+        assert self.redis.smembers(keys.stopped()) == stopped
+        assert self.store.look().traffic["stopped"] == len(stopped)
+
+    def one_batch(self, batch: Batch, records: list[dict[str, str]]) -> None:
+        states = Counter(each["state"] for each in records)
+        assert {state: number for state, number in batch.counts.items() if number} == states
+        codes = Counter(each.get("code", "internal") for each in records if each["state"] == JobState.FAILED)
+        codes["expired"] += states[JobState.EXPIRED]
+        assert {str(code): number for code, number in batch.errors.items()} == {c: n for c, n in codes.items() if n}
+        rounds = [int(each["round"]) for each in announced(self.redis, batch.id) if each["tenant"] == batch.tenant]
+        done = batch.state == "completed"
+        assert len(set(rounds)) == len(rounds), "announced twice in one round"
+        assert rounds == list(range(1, batch.round + done)), "a round was announced late, or never"
+        left = any(JobState(state) not in FINAL for state in states)
+        assert done == (batch.closed_at is not None and not left)
+        for key in (keys.batch(batch.tenant, batch.id), keys.index(batch.tenant, batch.id)):
+            assert (self.redis.ttl(key) == -1) == left or not self.redis.exists(key), "kept as long as it is in use"
+
+    @invariant()
+    def lists_show_every_job_once(self) -> None:
+        for tenant in "ab":
+            for batch in (None, *BATCHES):
+                told = [job.id for job in page(self.redis, Query(tenant=tenant, batch_id=batch, limit=500)).jobs]
+                expected = [
+                    id_
+                    for id_ in reversed(self.ids)
+                    if (at := self.redis.hmget(keys.job(id_), "tenant", "batch"))[0] == tenant
+                    and batch in {None, at[1]}
+                ]
+                assert told == expected
+
+    def teardown(self) -> None:
+        """Let all go on: nothing was lost, and all batches become complete."""
+        for tenant in "ab":
+            for name in BATCHES:
+                if self.batch(tenant, name):
+                    self.store.steer_batch(tenant, name, "resume")
+                    self.store.steer_batch(tenant, name, "close")
+        super().teardown()
+        for _ in range(100):
+            self.time_passes(1)
+            self.dispatch()
+        self.drained()
+        self.batches_say_what_records_say()
+        found = [self.batch(tenant, name) for tenant in "ab" for name in BATCHES]
+        assert all(each.state == "completed" and each.doing is None for each in found if each)
+        assert not list(self.redis.scan_iter(keys.set_aside("*", "*"), count=1000))
+
+
+def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = scripts._read  # noqa: SLF001 - steps of the real size would need thousands of jobs
+
+    def in_small_steps(name: str) -> str:
+        text = read(name)
+        for usual, small in SMALL.items():
+            text = text.replace(usual, small)
+        return text
+
+    monkeypatch.setattr(scripts, "_read", in_small_steps)
+    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600)
+    client = connect(base)
+    store = JobStore(client, base, clock=f"{PART}-- in small steps\n")
+    monkeypatch.undo()
+    machine = type("Machine", (Batched,), {"store": store, "base": base})
     run_state_machine_as_test(
         machine,
         settings=settings(

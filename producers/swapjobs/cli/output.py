@@ -55,8 +55,13 @@ def print_job(job: Job, *, as_json: bool) -> None:
     shown = {name: value for name, value in job.model_dump(mode="json").items() if value not in (None, {}, [])}
     for name, value in shown.items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
-        style = _COLOURS.get(job.state, "") if name == "state" else ""
+        style = state_style(job.state) if name == "state" else ""
         print_fields(out, (name, len("business_task_id"), "dim"), (text, 0, style))
+
+
+def state_style(state: JobState) -> str:
+    """Return the colour in which a state is shown."""
+    return _COLOURS.get(state, "")
 
 
 def plain(text: str) -> str:

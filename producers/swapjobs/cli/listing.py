@@ -1,0 +1,105 @@
+"""The command list: jobs of a tenant, newest first."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from swapjobs.cli.output import JsonFlag, err, out, print_fields, print_json, state_style
+from swapjobs.client import SwapClient
+from swapjobs.errors import ErrorCode, InvalidRequest
+from swapjobs.lifecycle import JobState
+from swapjobs.listing import MOST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.listing import Wanted
+    from swapjobs.models import Job
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+Time = Annotated[str | None, typer.Option(metavar="TIME", help="like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(name="list")(list_jobs)
+
+
+def list_jobs(
+    *,
+    tenant: Annotated[str, typer.Option(help="whose jobs")] = "default",
+    state: Annotated[JobState | None, typer.Option(help="only those in this state")] = None,
+    batch_id: Annotated[str | None, typer.Option("--batch", "--batch-id", help="only those of this batch")] = None,
+    error_code: Annotated[
+        ErrorCode | None, typer.Option(metavar="CODE", help="only those that failed with this code")
+    ] = None,
+    since: Time = None,
+    until: Time = None,
+    limit: Annotated[int, typer.Option(min=1, help="at most so many")] = 50,
+    all_of_them: Annotated[bool, typer.Option("--all", help="without a limit")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """List jobs by the time of their creation, newest first."""
+    now = datetime.now(UTC)
+    wanted: Wanted = {
+        "tenant": tenant,
+        "state": state,
+        "batch_id": batch_id,
+        "error_code": error_code,
+        "created_after": _time("--since", since, now),
+        "created_before": _time("--until", until, now),
+    }
+    shown = 0
+    with SwapClient() as client, closing(_jobs(client, wanted)) as jobs:
+        for job in jobs:
+            if shown == limit and not all_of_them:
+                err.print(f"there are more than {limit}: --limit or --all shows them", soft_wrap=True)
+                break
+            shown += 1
+            if as_json:
+                print_json(job.model_dump(mode="json"))
+            else:
+                _print(job)
+    if not shown:
+        err.print("no job fits", soft_wrap=True)
+
+
+def _jobs(client: SwapClient, wanted: Wanted) -> Iterator[Job]:
+    cursor = None
+    while True:
+        page = client.list(**{**wanted, "cursor": cursor, "limit": MOST})
+        yield from page.jobs
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+def _print(job: Job) -> None:
+    print_fields(
+        out,
+        (f"{job.created_at:%Y-%m-%d %H:%M:%S}", 19, "dim"),
+        (job.id, 24, ""),
+        (job.state, max(map(len, JobState)), state_style(job.state)),
+        (job.error.code if job.error else "", max(map(len, ErrorCode)) if job.error else 0, ""),
+        (job.business_task_id, 0, ""),
+    )
+
+
+def _time(option: str, text: str | None, now: datetime) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        if text[-1:] in _UNITS and text[:-1].isdigit():
+            return datetime.fromtimestamp(now.timestamp() - int(text[:-1]) * _UNITS[text[-1]], UTC)
+        time = datetime.fromisoformat(text)
+        if not time.tzinfo:
+            time = time.astimezone()  # as the person at this machine means it
+        time.timestamp()
+    except (ValueError, OverflowError, OSError):
+        raise InvalidRequest(f"{option} {text!r}: write it like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago") from None
+    return time
