@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from swapjobs.record import Record
 
 Step = Literal["send", "query"]
@@ -34,8 +36,21 @@ class NotClaimed:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryClaim:
-    """A claimed webhook delivery."""
+    """A claimed webhook delivery.
 
-    job: Record
+    Attributes:
+        delivery: The record in which it stands: the job's for its own `callback_url`, else one of its own.
+        job: The job that it tells of; None where it tells of something else.
+        endpoint: The fields of its endpoint; none for a URL that was given with a job or batch.
+    """
+
+    delivery: Record
+    job: Record | None
+    endpoint: Mapping[str, str]
     fence: int
     now_ms: int
+
+    @property
+    def id(self) -> str:
+        """The delivery's id: the job's, where it is the job's own."""
+        return self.delivery.id

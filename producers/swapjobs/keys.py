@@ -37,7 +37,10 @@ def job(job_id: str) -> str:
 
 
 def history(job_id: str) -> str:
-    """String of JSON lines: the request, failures, result, webhook tries, retries. Lives as long as the job's hash."""
+    """String of JSON lines: the request, failures, result, webhook tries, retries. Lives as long as the job's hash.
+
+    The same of a delivery: first its URL and, unless it tells of a job, what it tells; then its tries.
+    """
     return f"{PREFIX}history:{job_id}"
 
 
@@ -84,6 +87,46 @@ def alias(task_id: str) -> str:
     return f"{PREFIX}alias:{task_id}"
 
 
+def delivery(delivery_id: str) -> str:
+    """Hash: a delivery other than a job's own, whose fields `hook...` are in the job. TTL: result_ttl_s once it ended."""
+    return f"{PREFIX}delivery:{delivery_id}"
+
+
+def deliveries(tenant: str) -> str:
+    """Sorted set of a tenant's deliveries, score = when they began (ms). TTL: result_ttl_s + 84 h after the last."""
+    return f"{PREFIX}deliveries:{tenant}"
+
+
+def telling(job_id: str) -> str:
+    """Set of the deliveries with a record of their own that tell of this job's end. No TTL: gone when all have ended."""
+    return f"{PREFIX}telling:{job_id}"
+
+
+def endpoint(endpoint_id: str) -> str:
+    """Hash: a registered webhook endpoint; its secret is derived and not in it. No TTL: until it is removed."""
+    return f"{PREFIX}endpoint:{endpoint_id}"
+
+
+def endpoints(tenant: str) -> str:
+    """Set of a tenant's endpoints. No TTL: gone when empty."""
+    return f"{PREFIX}endpoints:{tenant}"
+
+
+def all_endpoints() -> str:
+    """Set of all endpoints. No TTL: gone when empty."""
+    return f"{PREFIX}all-endpoints"
+
+
+def undelivered(endpoint_id: str) -> str:
+    """Set of an endpoint's pending deliveries. No TTL: gone when empty."""
+    return f"{PREFIX}undelivered:{endpoint_id}"
+
+
+def host(name: str) -> str:
+    """Hash: how a receiver's host stands: tries in flight and how many may be, its breaker. TTL: a day after the last."""
+    return f"{PREFIX}host:{name}"
+
+
 def line(lane: str, who: str) -> str:
     """Sorted set of job ids, score = place. No TTL: gone when empty."""
     return f"{PREFIX}line:{lane}:{who}"
@@ -110,6 +153,7 @@ def wake() -> str:
     Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery; turn, whose id
     is a tenant: its own rate allows a call again; prune, whose id is a tenant or `tenant:batch`: look for entries of
     its index that can go; batch (`tenant:batch`): go on with what is done to all its jobs; ended: is it gone by now?
+    host: its pause is over; undeliver: an endpoint that ended.
     """
     return f"{PREFIX}wake"
 

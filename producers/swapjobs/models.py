@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, get_args
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import (
@@ -50,6 +50,12 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+EventType = Literal[
+    "swap.succeeded", "swap.failed", "swap.cancelled", "swap.expired", "batch.completed", "endpoint.disabled", "test"
+]
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
+
+
 class SwapRequest(_Model):
     """Put the face of the source picture into the target picture.
 
@@ -70,6 +76,9 @@ class SwapRequest(_Model):
     tenant: Name = "default"
     priority: Priority = "interactive"
     callback_url: Url | None = Field(default=None, description="a signed webhook is sent there when the job is final")
+    callback_style: Literal["standard", "vendor"] = Field(
+        default="standard", description="vendor: the body, and what counts as received, are those of the vendor's API"
+    )
     expires_at: AwareDatetime | None = Field(default=None, description="give up when not done by then")
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="handed back unchanged")
     batch_id: Name | None = None
@@ -183,11 +192,15 @@ class Job(_Model):
 
 
 class WebhookEvent(_Model):
-    """The body of a webhook (Standard Webhooks 1.0)."""
+    """The body of a webhook (Standard Webhooks 1.0).
 
-    type: Literal["swap.succeeded", "swap.failed", "swap.cancelled", "swap.expired"]
+    `data` is the job; of `batch.completed` the batch (see `views.Batch`), of `endpoint.disabled` the endpoint's id and
+    URL and the reason, of `test` a text.
+    """
+
+    type: EventType
     timestamp: datetime
-    data: Job
+    data: Job | dict[str, JsonValue]
 
 
 class Submission(_Model):

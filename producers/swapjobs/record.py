@@ -145,6 +145,11 @@ def unpack(job_id: str, fields: Mapping[str, str], history: str) -> Record:
     return Record(job_id, fields, [json.loads(line) for line in history.split("\n")])
 
 
+def is_own_delivery(delivery_id: str) -> bool:
+    """Say whether this is a job's own delivery, in the job's record and under its id; see lua/history.lua."""
+    return "@" not in delivery_id
+
+
 def pairs(flat: Sequence[str]) -> dict[str, str]:
     """Return a mapping of a flat list `field, value, field, value`."""
     return dict(zip(flat[::2], flat[1::2], strict=True))

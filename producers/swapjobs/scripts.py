@@ -54,18 +54,27 @@ _KEYS: Final = {
     "batches": keys.batches(""),
     "stopped": keys.stopped(),
     "set_aside": f"{keys.PREFIX}set-aside:",
+    "delivery": keys.delivery(""),
+    "deliveries": keys.deliveries(""),
+    "telling": keys.telling(""),
+    "endpoint": keys.endpoint(""),
+    "endpoints": keys.endpoints(""),
+    "all_endpoints": keys.all_endpoints(),
+    "undelivered": keys.undelivered(""),
+    "host": keys.host(""),
 }
 
 
 # Every part once, each after those that it needs.
 _PARTS: Final = (
-    "traffic", "tenant", "stopped", "line", "rate", "runway", "refill", "announce", "batch", "tally", "place", "finish",
-    "index", "steps", "epoch", "learn", "window", "probe", "breaker", "hear", "jump", "memory", "lost",
+    "traffic", "tenant", "host", "stopped", "line", "rate", "runway", "refill", "history", "deliver", "endpoint", "batch",
+    "tally", "place", "announce", "finish", "index", "steps", "epoch", "learn", "window", "probe", "breaker", "hear", "jump",
+    "memory", "lost",
 )  # fmt: skip
 _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
     "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look",
-    "open_batch", "steer_batch", "step_batch",
+    "open_batch", "steer_batch", "step_batch", "set_endpoint", "test_endpoint", "replay_delivery",
 )  # fmt: skip
 
 

@@ -83,6 +83,10 @@ FIELDS: Final[Mapping[str, float]] = {
     "dispatched_at": 0,
     "grace_until": 0,
     "stopped": 0,  # how many batches are paused or being cancelled
+    # Webhooks.
+    "webhook_slots": 16,  # a limit like those above
+    "endpoints": 0,
+    "hooks_pending": 0,
 }
 
 
@@ -106,4 +110,5 @@ def limits_of(settings: WorkerSettings) -> dict[str, float]:
         "remembered": int(2000 * settings.breaker_failures * max(settings.call_timeout_s, 30)),
         "probe_most": settings.breaker_probe_s * 1000,
         "ramp": settings.breaker_ramp_s * 1000,
+        "webhook_slots": settings.webhook_concurrency,
     }

@@ -6,18 +6,25 @@ The same fields appear in Python, in the command line's `--json` and over HTTP. 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal, get_args
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import JobState
-from swapjobs.models import Job, Name
+from swapjobs.models import EVENT_TYPES, EventType, Job, Name
 
-EventType = Literal[
-    "swap.succeeded", "swap.failed", "swap.cancelled", "swap.expired", "batch.completed", "endpoint.disabled", "test"
+__all__ = [
+    "EVENT_TYPES",
+    "Batch",
+    "Delivery",
+    "DeliveryPage",
+    "DeliveryTry",
+    "Endpoint",
+    "EndpointSecret",
+    "EventType",
+    "JobPage",
 ]
-EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 class _View(BaseModel):

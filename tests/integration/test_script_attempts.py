@@ -14,7 +14,7 @@ from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
 from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapworker.delivery import event_of, message_id
+from swapworker.webhooks.event import event_of, message_id
 from traffic_state import poke
 
 if TYPE_CHECKING:
@@ -273,8 +273,8 @@ def test_finishing_and_scheduling_the_webhook_are_one_step(store: JobStore, even
     delivery = store.claim_delivery(id_, 30)
     assert delivery is not None
     assert store.claim_delivery(id_, 30) is None
-    assert event_of(delivery.job).type == kind
-    assert message_id(delivery.job).startswith("msg_")
+    assert event_of(delivery).type == kind
+    assert message_id(delivery).startswith("msg_")
     tried: dict[str, Any] = {"status": 503, "entry": record.entry("webhook", status=503)}
     assert store.settle_delivery(delivery, "pending", delay_s=0.05, **tried) == "ok"
     wait_for_wake(store)

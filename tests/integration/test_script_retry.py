@@ -23,7 +23,7 @@ from swapjobs import (
 )
 from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
-from swapworker.delivery import event_of, message_id
+from swapworker.webhooks.event import event_of, message_id
 from swapworker.vendor.request import vendor_id_of
 from traffic_state import poke
 
@@ -246,7 +246,7 @@ def test_a_webhook_that_is_still_pending_is_superseded(store: JobStore, client: 
     while stage == "in line" and store.redis.zscore(keys.hints("webhooks"), id_) is None:
         settle(store, deliver(store, str(store.redis.zrange(keys.hints("webhooks"), 0, 0)[0])))
     new = deliver(store, id_)
-    assert event_of(new.job).type == "swap.succeeded"
+    assert event_of(new).type == "swap.succeeded"
     assert settle(store, new) == "ok"
     webhook = client.get(id_).webhook
     assert webhook is not None
@@ -268,8 +268,8 @@ def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: JobStore, client:
     store.apply(claim(store, id_), Event.SUCCEED, patch={})
     third = deliver(store, id_)
     assert [each.job.number("generation", 1) for each in (first, second, third)] == [1, 1, 2]
-    assert len({message_id(each.job) for each in (first, second, third)}) == 3
-    assert [event_of(each.job).type for each in (first, second, third)] == [
+    assert len({message_id(each) for each in (first, second, third)}) == 3
+    assert [event_of(each).type for each in (first, second, third)] == [
         "swap.cancelled",
         "swap.failed",
         "swap.succeeded",

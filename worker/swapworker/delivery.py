@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Final, Literal
 
 from swapjobs import record
-from swapjobs.models import WebhookEvent
 from swapworker.in_hand import written
+from swapworker.webhooks.event import event_of, message_id, signers_of
 from swapworker.webhooks.schedule import next_delay
+from swapworker.webhooks.sender import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swapjobs.claims import DeliveryClaim
-    from swapjobs.record import Record
     from swapjobs.settings import WorkerSettings
     from swapjobs.store import JobStore
-    from swapworker.webhooks.sender import WebhookSender
+    from swapworker.webhooks.sender import Style, WebhookSender
+
+logger = logging.getLogger(__name__)
 
 # Beyond the request itself: writing down what it came to.
 _MARGIN_S: Final = 15.0
+_SERVER_ERROR: Final = 500
+_TOO_MUCH: Final = frozenset({408, 425, 429})
+_NO_MASTER: Final = "SWAPJOBS_WEBHOOK_MASTER_SECRET is not set for the worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,12 @@ class Deliveries:
         self._random = random
         self._held: dict[tuple[str, int], DeliveryClaim] = {}
 
-    def run(self, job_id: str) -> Tried | None:
-        """Make one try for the job that a hint names; None where there was nothing to do."""
-        claim = self._store.claim_delivery(job_id, self._settings.webhook_timeout_s + _MARGIN_S)
+    def run(self, delivery_id: str) -> Tried | None:
+        """Make one try of the delivery that a hint names; None where there was nothing to do."""
+        claim = self._store.claim_delivery(delivery_id, self._settings.webhook_timeout_s + _MARGIN_S)
         if claim is None:
             return None
-        key = (claim.job.id, claim.fence)
+        key = (claim.id, claim.fence)
         self._held[key] = claim
         try:
             return self._deliver(claim)
@@ -70,15 +76,14 @@ class Deliveries:
         return len(held)
 
     def _deliver(self, claim: DeliveryClaim) -> Tried:
-        job = claim.job
-        delivery = self._sender.send(
-            job.request["callback_url"],
-            message_id(job),
-            event_of(job).model_dump_json(),
-            at=datetime.now(UTC),
-        )
-        tries = job.number("hook_tries") + 1
-        again_s = None if delivery.ok or delivery.gone else next_delay(tries, self._random, delivery.retry_after_s)
+        style: Style = "standard"
+        if record.is_own_delivery(claim.id):
+            style = claim.delivery.request.get("callback_style", "standard")
+        delivery = self._send(claim, style)
+        tries = claim.delivery.number("hook_tries") + 1
+        again_s = None
+        if not (delivery.ok or delivery.gone):
+            again_s = next_delay(tries, self._random, delivery.retry_after_s, style=style)
         state: Literal["delivered", "undelivered", "pending"] = (
             "delivered" if delivery.ok else "undelivered" if again_s is None else "pending"
         )
@@ -90,26 +95,36 @@ class Deliveries:
             duration_ms=delivery.duration_ms,
             reason=delivery.reason,
         )
-        written(
-            lambda: self._store.settle_delivery(claim, state, status=delivery.status, entry=tried, delay_s=again_s or 0)
+        answer = written(
+            lambda: self._store.settle_delivery(
+                claim,
+                state,
+                status=delivery.status,
+                entry=tried,
+                delay_s=again_s or 0,
+                host=_host(delivery),
+                took_ms=delivery.duration_ms,
+                gone=delivery.reason if delivery.gone else "",
+            )
         )
+        if answer == "disabled":
+            endpoint_id = claim.delivery.fields["endpoint"]
+            logger.warning("webhook endpoint %s is disabled; see swapjobs webhooks endpoints", endpoint_id)
         return Tried(state, delivery.reason, again_s)
 
+    def _send(self, claim: DeliveryClaim, style: Style) -> Delivery:
+        url = claim.endpoint.get("url") or claim.delivery.request.get("callback_url") or claim.delivery.request["url"]
+        signers = None
+        if claim.endpoint:
+            master = self._settings.webhook_master_secret
+            if master is None:
+                return Delivery(ok=False, status=None, duration_ms=0, reason=_NO_MASTER)
+            signers = signers_of(claim, master)
+        body = event_of(claim).model_dump_json()
+        return self._sender.send(url, message_id(claim), body, at=datetime.now(UTC), signers=signers, style=style)
 
-def message_id(job: Record) -> str:
-    """Return the `webhook-id`: the same on every try, another for every end of the job and use of its business id.
 
-    The round alone would not do: it begins anew when the business id is used again, the generation goes on.
-    """
-    return f"msg_{job.id}_{job.number('generation', 1)}_{job.number('round', 1)}"
-
-
-def event_of(job: Record) -> WebhookEvent:
-    """Return the event that tells of the job's end."""
-    view = job.to_job()
-    # How its own delivery stands is no news to the receiver, and the body must be the same on every try.
-    return WebhookEvent(
-        type=cast("Any", f"swap.{view.state}"),
-        timestamp=view.finished_at or view.created_at,
-        data=view.model_copy(update={"webhook": None}),
-    )
+def _host(delivery: Delivery) -> Literal["up", "down"]:
+    """Say what a try tells of the receiver's host: whoever refuses one event is there for another."""
+    status = delivery.status
+    return "down" if status is None or status >= _SERVER_ERROR or status in _TOO_MUCH else "up"

@@ -1,5 +1,5 @@
 -- Part: batches: how long they are kept, and when they are complete.
--- needs: traffic, announce
+-- needs: traffic, endpoint
 
 local function left_in(key)
   local left = 0

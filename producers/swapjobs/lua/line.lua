@@ -1,5 +1,5 @@
 -- Part: the lines of a lane, served in turn by weight. `who` is a tenant, or an endpoint host in the webhooks lane.
--- needs: traffic, tenant, stopped
+-- needs: traffic, tenant, host, stopped
 local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among themselves in order
 
 -- Who was not there is as far as the one now served; who is really new comes before those that are: a first job waits for
@@ -7,7 +7,7 @@ local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among them
 local function take_turn(lane, who, is_new)
   if not redis.call('ZSCORE', K.turns .. lane, who) then
     redis.call('ZADD', K.turns .. lane, T['turn_' .. lane] - (is_new and 0.5 or 0), who)
-    if T.tenants > 0 then redis.call('SREM', K.aside .. lane, who) end
+    if T.tenants > 0 or lane == 'webhooks' then redis.call('SREM', K.aside .. lane, who) end
   end
 end
 
@@ -35,10 +35,16 @@ local function return_turn(tenant)
   end
 end
 
+-- The same of a host: a try is over, or its pause is.
+local function return_host(host)
+  if redis.call('EXISTS', K.line .. 'webhooks:' .. host) == 1 then take_turn('webhooks', host) end
+end
+
 -- It can do nothing now: out of the others' way until it may be otherwise (return_turn, and the wake-up).
 local function skip_turn(lane, who, limits)
   redis.call('ZREM', K.turns .. lane, who)
   redis.call('SADD', K.aside .. lane, who)
+  if lane == 'webhooks' then return wake_when_open(who, limits) end
   if limits.paused > 0 or limits.interval == 0 then return end
   if limits.max_in_flight > 0 and limits.in_flight + limits.hints >= limits.max_in_flight then return end  -- a call's end will
   local more = math.max(2, AHEAD_MS / limits.interval) - limits.hints - 1
@@ -53,15 +59,15 @@ local function next_in_turn(lane, most)
     local turns = redis.call('ZRANGE', K.turns .. lane, 0, 1, 'WITHSCORES')
     local who = turns[1]
     if not who then return {} end
-    local limits = lane ~= 'webhooks' and limits_of(who) or nil
+    local limits = (lane == 'webhooks' and host_of or limits_of)(who)
     local number = turns[3] and 1 or most
-    if limits then number = math.min(number, tenant_room(limits)) end
+    if limits then number = math.min(number, (lane == 'webhooks' and host_room or tenant_room)(limits)) end
     if number > 0 then
       local ids = pop_line(lane, who, number)
       if #ids > 0 then
         redis.call('ZINCRBY', K.turns .. lane, #ids / (limits and limits.weight or 1), who)
         T['turn_' .. lane] = math.max(T['turn_' .. lane], tonumber(turns[2]))
-        if limits then change_tenant(who, 'hints', #ids) end
+        if limits then (lane == 'webhooks' and change_host or change_tenant)(who, 'hints', #ids) end
         return ids
       end
       if lane ~= 'webhooks' and may_set_aside <= 0 then

@@ -1,7 +1,7 @@
 -- Part: a job's record and the one place where it stands: its line, the runway, its lease, a time in the wake-up set, or set aside.
 -- needs: traffic, tenant, line, refill, tally
 local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'step',
-                      'hook', 'hook_host', 'batch'}
+                      'hook_host', 'batch'}
 local function read(id)
   local values, job = redis.call('HMGET', K.job .. id, unpack(PLACE_FIELDS)), {}
   if not values[1] then return nil end
@@ -49,12 +49,5 @@ local function leave_place(id, job)
       and redis.call('ZREM', K.wake, 'retry:' .. id, 'poll:' .. id, 'verdict:' .. id) == 0 then
     local stood = leave_line(job.priority, job.tenant, id)
     if not stood and job.batch then redis.call('ZREM', K.set_aside .. job.tenant .. ':' .. job.batch, id) end
-  end
-end
-
--- The same for its webhook.
-local function leave_hook_place(id, host)
-  if redis.call('ZREM', K.wake, 'delivery:' .. id) == 0 and not take_hint('webhooks', host, id) then
-    leave_line('webhooks', host, id)
   end
 end

@@ -26,17 +26,6 @@ local function renew_deadline(id, key, job)
   end
 end
 
--- The old end is no news any more. A try that is under way can't settle what the next end will schedule.
-local function supersede_webhook(id, key, job)
-  if not job.hook_host then return end
-  if job.hook == 'pending' then
-    leave_hook_place(id, job.hook_host)
-    redis.call('HINCRBY', key, 'hook_claims', 1)
-  end
-  redis.call('HSET', key, 'hook', 'none')
-  redis.call('HDEL', key, 'hook_tries', 'hook_status', 'hook_next_at')
-end
-
 local answers = {}
 for i = 2, #ARGV do
   local id, key = ARGV[i], K.job .. ARGV[i]
@@ -59,7 +48,7 @@ for i = 2, #ARGV do
     redis.call('PERSIST', K.history .. id)
     add_to_history(id, string.format(ARGV[1], now_ms, round))
     renew_deadline(id, key, job)
-    supersede_webhook(id, key, job)
+    supersede(id, key)
     stand_in_line(job.priority, job.tenant, id, false)
     answers[#answers + 1] = 'ok'
   end

@@ -28,6 +28,11 @@ end
 -- Whether there was a hint of this job; it is none any more.
 local function take_hint(lane, who, id)
   if redis.call('ZREM', K.hints .. lane, id) == 0 then return false end
-  if lane ~= 'webhooks' and change_tenant(who, 'hints', -1) then return_turn(who) end
+  if lane == 'webhooks' then
+    change_host(who, 'hints', -1)
+    return_host(who)
+  elseif change_tenant(who, 'hints', -1) then
+    return_turn(who)
+  end
   return true
 end

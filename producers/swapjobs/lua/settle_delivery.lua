@@ -1,22 +1,24 @@
 -- Write down one try of a delivery, and what follows: nothing, or another try later.
 -- flags: allow-oom
--- ARGV: id, fence, new state (delivered, undelivered or pending), delay in ms, HTTP status or "", history line
--- Returns ok, fenced or gone.
-local id, state, key = ARGV[1], ARGV[3], K.job .. ARGV[1]
-local hook = redis.call('HMGET', key, 'hook', 'hook_claims', 'hook_host')
-if not hook[1] then return 'gone' end
-if hook[1] ~= 'pending' or hook[2] ~= ARGV[2] then return 'fenced' end
-redis.call('HINCRBY', key, 'hook_claims', 1)  -- this claim is used up: the same answer sent twice counts once
-redis.call('HINCRBY', key, 'hook_tries', 1)
-redis.call('HSET', key, 'hook', state, 'hook_status', ARGV[5])
-add_to_history(id, ARGV[6])
-leave_hook_place(id, hook[3])
+-- ARGV: id, fence, new state (delivered, undelivered or pending), delay in ms, HTTP status or "", history line, what it says
+--   of the host (up, down or ""), how long it took in ms, why its endpoint wants no more or ""
+-- Returns ok, disabled (its endpoint was, by this), fenced or gone.
+local id, state, hook = ARGV[1], ARGV[3], read_hook(ARGV[1])
+if not hook then return 'gone' end
+if hook.hook ~= 'pending' or hook.hook_claims ~= ARGV[2] then return 'fenced' end
+redis.call('HINCRBY', hook.key, 'hook_claims', 1)  -- this claim is used up: the same answer sent twice counts once
+redis.call('HINCRBY', hook.key, 'hook_tries', 1)
+redis.call('HSET', hook.key, 'hook_status', ARGV[5])
+leave_hook_place(id, hook)
+hear_host(hook.hook_host, ARGV[7], tonumber(ARGV[8]))
 if state == 'pending' then
   local at = math.floor(now + ARGV[4])
-  redis.call('HSET', key, 'hook_next_at', at)
+  add_to_history(id, ARGV[6])
+  redis.call('HSET', hook.key, 'hook_next_at', at)
   redis.call('ZADD', K.wake, at, 'delivery:' .. id)
 else
-  expire(id)
+  end_hook(id, hook, state, ARGV[6])
 end
+local disabled = hook.endpoint and judge_endpoint(hook.endpoint, state == 'delivered', ARGV[9])
 refill_webhooks()
-return 'ok'
+return disabled and 'disabled' or 'ok'

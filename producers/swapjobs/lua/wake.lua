@@ -30,9 +30,6 @@ local handle = {
   -- its last failure was no outage's: see apply.lua
   verdict = function(id, job) if MOVES.start[job.state] then finish(id, job, TARGET.fail) end end,
   expiry = function(id, job) if MOVES.expire[job.state] then finish(id, job, TARGET.expire) end end,
-  delivery = function(id, job)
-    if job.hook == 'pending' then stand_in_line('webhooks', job.hook_host, id, true) end
-  end,
   lease = function(id, job)
     if now < grace_until then return redis.call('ZADD', K.wake, grace_until, 'lease:' .. id) end
     count_in_flight(job, -1)
@@ -43,7 +40,7 @@ local handle = {
   end,
 }
 -- Those of no single job. What may be long goes on with the next look.
-local of_many = {turn = return_turn, ended = forget_batch}
+local of_many = {turn = return_turn, host = return_host, delivery = wake_delivery, undeliver = undeliver, ended = forget_batch}
 local long = {
   prune = prune,
   batch = function(name)
