@@ -9,17 +9,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 from swapjobs import failures, listing, waits
 from swapjobs.batches import Batches
 from swapjobs.connection import queue_errors
-from swapjobs.errors import (
-    BatchClosed,
-    IdempotencyConflict,
-    InvalidRequest,
-    JobNotFound,
-    NotRetryable,
-)
+from swapjobs.errors import BatchClosed, IdempotencyConflict, InvalidRequest, JobNotFound, NotRetryable
 from swapjobs.models import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 from swapjobs.tenants import TenantLimits
+from swapjobs.webhooks import Webhooks
 
 if TYPE_CHECKING:
     import builtins
@@ -49,6 +44,7 @@ class SwapClient:
         self.settings = settings or CoreSettings.load()
         self._store = JobStore(connect(self.settings), self.settings)
         self.batches = Batches(self._store)
+        self.webhooks = Webhooks(self._store, self.settings)
         self._durably = self.settings.submit_durability == "fsync"
 
     def submit(self, request: SwapRequest) -> Job:

@@ -88,7 +88,7 @@ def alias(task_id: str) -> str:
 
 
 def delivery(delivery_id: str) -> str:
-    """Hash: a delivery other than a job's own, whose fields `hook...` are in the job. TTL: result_ttl_s once it ended."""
+    """Hash: a delivery; a job's own is in the job instead, as its fields `hook...`. TTL: result_ttl_s once it ended."""
     return f"{PREFIX}delivery:{delivery_id}"
 
 
@@ -98,7 +98,7 @@ def deliveries(tenant: str) -> str:
 
 
 def telling(job_id: str) -> str:
-    """Set of the deliveries with a record of their own that tell of this job's end. No TTL: gone when all have ended."""
+    """Set of the pending deliveries that tell of this job's end, without its own. No TTL: gone when empty."""
     return f"{PREFIX}telling:{job_id}"
 
 
@@ -123,7 +123,7 @@ def undelivered(endpoint_id: str) -> str:
 
 
 def host(name: str) -> str:
-    """Hash: how a receiver's host stands: tries in flight and how many may be, its breaker. TTL: a day after the last."""
+    """Hash: a receiver's host: tries in flight, how many there may be, its breaker. TTL: a day after the last try."""
     return f"{PREFIX}host:{name}"
 
 

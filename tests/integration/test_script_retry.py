@@ -267,7 +267,7 @@ def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: JobStore, client:
     client.retry(id_)
     store.apply(claim(store, id_), Event.SUCCEED, patch={})
     third = deliver(store, id_)
-    assert [each.job.number("generation", 1) for each in (first, second, third)] == [1, 1, 2]
+    assert [each.delivery.number("generation", 1) for each in (first, second, third)] == [1, 1, 2]
     assert len({message_id(each) for each in (first, second, third)}) == 3
     assert [event_of(each).type for each in (first, second, third)] == [
         "swap.cancelled",

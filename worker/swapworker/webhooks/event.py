@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from swapjobs.claims import DeliveryClaim
-    from swapjobs.models import Job
 
 
 def message_id(claim: DeliveryClaim) -> str:
@@ -33,19 +32,14 @@ def message_id(claim: DeliveryClaim) -> str:
 def event_of(claim: DeliveryClaim) -> WebhookEvent:
     """Return the event that this delivery tells of."""
     if claim.job is not None:
-        view = job_of(claim)
+        # How its own delivery stands is no news to the receiver, and the body must be the same on every try.
+        view = claim.job.to_job().model_copy(update={"webhook": None})
         return WebhookEvent(
             type=cast("Any", f"swap.{view.state}"), timestamp=view.finished_at or view.created_at, data=view
         )
     created_at = datetime.fromtimestamp(claim.delivery.number("created_at") / 1000, UTC)
     kind = cast("Any", claim.delivery.fields["event"])
     return WebhookEvent(type=kind, timestamp=created_at, data=json.loads(claim.delivery.request["data"]))
-
-
-def job_of(claim: DeliveryClaim) -> Job:
-    """Return the job that this delivery tells of; how its own delivery stands is no news to the receiver."""
-    assert claim.job is not None
-    return claim.job.to_job().model_copy(update={"webhook": None})
 
 
 def signers_of(claim: DeliveryClaim, master: SecretStr) -> tuple[Signer, ...]:
