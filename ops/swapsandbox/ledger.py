@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from swapsandbox.records import Call, Kind, Outcome, Stats, Status, Task
+from swapjobs.vendor_api import Status
+from swapsandbox.records import Call, Kind, Outcome, Stats, Task
 
 Clock = Callable[[], float]
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
+
+from swapjobs.vendor_api import Status
 
 
 class Kind(StrEnum):
@@ -11,14 +13,6 @@ class Kind(StrEnum):
 
     SWAP = "swap"
     QUERY = "query"
-
-
-class Status(IntEnum):
-    """`data.status` on the wire; the vendor documents 1 and 2, anything else means: not finished."""
-
-    PENDING = 0
-    SUCCESS = 1
-    FAILURE = 2
 
 
 @dataclass(slots=True, frozen=True)

@@ -18,6 +18,17 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.routing import Route
 
+from swapjobs.vendor_api import (
+    BODIES,
+    KEY_ID_HEADER,
+    KEY_SECRET_HEADER,
+    PREFIX,
+    BadBody,
+    Body,
+    QueryBody,
+    SwapBody,
+    read_body,
+)
 from swapsandbox import site
 from swapsandbox.admin import admin_routes
 from swapsandbox.engine import Engine, SwapInputs, SwapRefused
@@ -29,19 +40,7 @@ from swapsandbox.limit import RateLimit
 from swapsandbox.records import Call, Kind, Outcome
 from swapsandbox.replies import Reset, fault_reply, throttled
 from swapsandbox.serving import healthz
-from swapsandbox.wire import (
-    BODIES,
-    KEY_ID_HEADER,
-    KEY_SECRET_HEADER,
-    PREFIX,
-    BadBody,
-    Body,
-    QueryBody,
-    SwapBody,
-    envelope,
-    read_body,
-    task_answer,
-)
+from swapsandbox.wire import envelope, face_index_of, fidelity_of, task_answer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -160,7 +159,7 @@ class Vendor:
         try:
             fetches = [self.fetcher.fetch(url, "source picture") for url in body.source_urls]
             *sources, target = await asyncio.gather(*fetches, self.fetcher.fetch(body.target_url, "target picture"))
-            inputs = SwapInputs(tuple(sources), target, body.face_index, body.fidelity)
+            inputs = SwapInputs(tuple(sources), target, face_index_of(body), fidelity_of(body))
             name = await self.engine.swap(inputs)
         except SwapRefused as refusal:
             return Outcome(None, str(refusal))

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from swapjobs.vendor_api import Status
 from swapsandbox.ledger import OVER_LIMIT, Ledger
-from swapsandbox.records import Kind, Outcome, Status
+from swapsandbox.records import Kind, Outcome
 
 if TYPE_CHECKING:
     from swapsandbox.records import Task
