@@ -95,12 +95,14 @@ class WebServer:
     connections: int = 0
     closed: int = 0
     stopping: threading.Event = field(default_factory=threading.Event)
+    host: str = "127.0.0.1"
     port: int = 0
 
     @property
     def url(self) -> str:
         """Where it listens, without a path."""
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
 
     def serve(self, sock: socket.socket) -> None:
         """Run the script for one connection; what the client breaks is no error here."""
@@ -128,11 +130,14 @@ class WebServer:
 
 
 @contextlib.contextmanager
-def serving(script: Script, *, tls: ssl.SSLContext | None = None) -> Iterator[WebServer]:
-    """Serve `script` on a free port of 127.0.0.1, one thread for each connection."""
-    server = WebServer(script, tls)
+def serving(
+    script: Script, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1", port: int = 0
+) -> Iterator[WebServer]:
+    """Serve `script` on a (free) port of a loopback address, one thread for each connection."""
+    server = WebServer(script, tls, host=host)
     threads: list[threading.Thread] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, port), family=family) as listener:
         listener.settimeout(0.05)
         server.port = listener.getsockname()[1]
         acceptor = threading.Thread(target=_accept, args=(server, listener, threads))
@@ -197,8 +202,8 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
         time.sleep(0.005)
 
 
-def certificate(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """Return contexts for a server that is called localhost and 127.0.0.1, and for a client that trusts only it.
+def certificate(directory: Path, name: str = "localhost") -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Return contexts for a server that is called `name` and 127.0.0.1, and for a client that trusts only it.
 
     Made by the openssl command with a throw-away key; without the command the test is skipped.
     """
@@ -206,7 +211,7 @@ def certificate(directory: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     if openssl is None:
         pytest.skip("there is no openssl command")
     key, cert = directory / "key.pem", directory / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    subject = ["-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:{name},IP:127.0.0.1"]
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     subprocess.run(
         [openssl, "req", "-x509", *curve, *subject, "-days", "2", "-keyout", str(key), "-out", str(cert)],

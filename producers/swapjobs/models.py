@@ -28,6 +28,7 @@ from pydantic import (
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.lifecycle import JobState, Reason
 from swapjobs.tools import BLANK, TOOLS, ToolFields, Url
+from swapjobs.urls import CallbackUrl
 
 MAX_METADATA_BYTES: Final = 4096
 
@@ -75,7 +76,9 @@ class SwapRequest(_Model):
     tool: str = "roop"
     tenant: Name = "default"
     priority: Priority = "interactive"
-    callback_url: Url | None = Field(default=None, description="a signed webhook is sent there when the job is final")
+    callback_url: CallbackUrl | None = Field(
+        default=None, description="a signed webhook is sent there when the job is final"
+    )
     callback_style: Literal["standard", "vendor"] = Field(
         default="standard", description="vendor: the body, and what counts as received, are those of the vendor's API"
     )

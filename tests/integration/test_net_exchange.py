@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,9 +21,11 @@ from swapworker.net import (
     NotSent,
     Reply,
     ReplyLost,
+    Resolver,
     ResponseTooLarge,
     TimedOut,
     split_url,
+    system_resolver,
 )
 from webserver import Peer, Script, always, answer, certificate, once, serving, wait_until
 
@@ -33,9 +37,16 @@ GRACE_S = 1.5  # what a busy machine may add to a deadline
 HEAD = b"HTTP/1.1 200 OK\r\n"
 
 
-def post(url: str, body: bytes = b"{}", *, timeout_s: float = 5.0, tls: ssl.SSLContext | None = None) -> Reply:
+def post(
+    url: str,
+    body: bytes = b"{}",
+    *,
+    timeout_s: float = 5.0,
+    tls: ssl.SSLContext | None = None,
+    resolver: Resolver = system_resolver,
+) -> Reply:
     origin, target = split_url(url)
-    connection = Connection(origin, tls=tls)
+    connection = Connection(origin, tls=tls, resolver=resolver)
     try:
         return connection.post(target, [], body, deadline=Deadline(timeout_s), max_bytes=1000)
     finally:
@@ -150,6 +161,48 @@ def test_a_long_reply_is_not_read_to_its_end(framing: str) -> None:
     assert error.status == 200
 
 
+@pytest.mark.parametrize(
+    ("wrapping", "limit_mb"),
+    [
+        pytest.param(b"1;" + b"x" * 8000 + b"\r\ny\r\n", 0.3, id="chunk extensions"),
+        pytest.param(b"0\r\n" + b"X: y\r\n" * 10_000, 0.3, id="trailers"),
+    ],
+)
+def test_what_a_body_is_wrapped_in_is_limited_too(wrapping: bytes, limit_mb: float) -> None:
+    """1000 bytes were asked for; the chunks that bring them may not be endless."""
+    sent = 0
+
+    def script(peer: Peer) -> None:
+        nonlocal sent
+        peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+        peer.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
+        while not peer.server.stopping.is_set():
+            peer.send(wrapping)
+            sent += len(wrapping)
+
+    error = error_of(once(script))
+    assert isinstance(error, ResponseTooLarge | BadReply)
+    assert sent < 10_000_000 * limit_mb
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(HEAD + b"X: " + b"y" * 60_000 + b"\r\n\r\n", id="one long header"),
+        pytest.param(HEAD + b"".join(b"X%d: y\r\n" % n for n in range(101)) + b"\r\n", id="101 headers"),
+        pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 2000 + HEAD + b"\r\n", id="informational replies"),
+    ],
+)
+def test_the_head_of_a_reply_is_limited(head: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.send(head)
+        peer.hang()
+
+    error = error_of(once(script))
+    assert isinstance(error, BadReply)
+    assert "sent more than" in str(error)
+
+
 def test_a_refused_connection_means_that_nothing_was_sent() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -169,29 +222,52 @@ def test_a_full_backlog_means_that_nothing_was_sent() -> None:
                 post(f"http://127.0.0.1:{listener.getsockname()[1]}", timeout_s=0.3)
 
 
-def test_a_name_that_does_not_exist_means_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    def look_up(*_: object, **__: object) -> None:
+def test_a_name_that_does_not_exist_means_that_nothing_was_sent() -> None:
+    def look_up(_: str) -> list[IpAddress]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     with pytest.raises(NotSent, match=r"nowhere\.example: Name or service not known"):
-        post("http://nowhere.example")
+        post("http://nowhere.example", resolver=look_up)
 
 
-def test_a_name_server_that_hangs_does_not_stop_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(Peer.hang) as server:
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: server.stopping.wait() and [])
-        with pytest.raises(NotSent, match="in time"):
-            post("http://slow.example", timeout_s=0.2)
+def test_the_system_resolver_knows_this_machine_and_no_invented_one() -> None:
+    assert ip_address("127.0.0.1") in system_resolver("localhost")
+    with pytest.raises(OSError, match=r"."):
+        system_resolver("nowhere.invalid")
 
 
-def test_a_second_address_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_server_that_hangs_does_not_stop_the_deadline() -> None:
+    done = threading.Event()
+
+    def look_up(_: str) -> list[IpAddress]:
+        done.wait()
+        return []
+
+    with pytest.raises(NotSent, match="in time"):
+        post("http://slow.example", timeout_s=0.2, resolver=look_up)
+    done.set()
+
+
+def test_a_name_without_addresses_means_that_nothing_was_sent() -> None:
+    with pytest.raises(NotSent, match="has no address"):
+        post("http://empty.example", resolver=lambda _: [])
+
+
+def test_a_second_address_is_tried() -> None:
     with serving(always(answer("ok"))) as server:
-        here = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", server.port))
-        dead = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 1))
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [dead, here])
-        assert post("http://two.example").body == b"ok"
-    assert server.requests[0].headers["host"] == "two.example"
+        dead, here = ip_address("127.0.0.3"), ip_address("127.0.0.1")
+        assert post(f"http://two.example:{server.port}", resolver=lambda _: [dead, here]).body == b"ok"
+    assert server.requests[0].headers["host"] == f"two.example:{server.port}"
+
+
+def test_an_answer_of_many_addresses_is_not_tried_to_its_end() -> None:
+    """A stranger's name server must not have us knock at as many doors as it likes."""
+    with serving(always(answer("ok"))) as server:
+        dead = [ip_address(f"127.0.1.{number}") for number in range(8)]
+        with pytest.raises(NotSent):
+            post(f"http://many.example:{server.port}", resolver=lambda _: [*dead, ip_address("127.0.0.1")])
+        assert post(f"http://many.example:{server.port}", resolver=lambda _: [*dead[1:], ip_address("127.0.0.1")]).body
+    assert server.connections == 1
 
 
 def test_a_header_that_cannot_be_sent_is_not_quoted() -> None:
@@ -213,23 +289,24 @@ def test_a_guarded_connection_is_not_opened() -> None:
     assert server.connections == 0
 
 
-def test_only_the_addresses_that_pass_are_connected_to_and_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_addresses_that_pass_are_connected_to_and_looked_up_once() -> None:
     """A name server that answers differently the second time (DNS rebinding) is not asked a second time."""
     asked = []
-    with serving(always(answer())) as server:
 
-        def look_up(host: str, port: int, **_: object) -> list[object]:
-            asked.append((host, port))
-            return [(socket.AF_INET, 1, 6, "", (address, server.port)) for address in ("127.0.0.2", "127.0.0.1")]
+    def look_up(host: str) -> list[IpAddress]:
+        asked.append(host)
+        return [ip_address("127.0.0.2"), ip_address("127.0.0.1")]
 
-        monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    with serving(always(answer())) as server, serving(always(answer()), host="127.0.0.2", port=server.port) as other:
         connection = Connection(
-            split_url("http://tricky.example")[0],
+            split_url(f"http://tricky.example:{server.port}")[0],
             guard=lambda address: None if str(address) == "127.0.0.1" else "not there",
+            resolver=look_up,
         )
         connection.post(b"/", [], b"", deadline=Deadline(5), max_bytes=1)
         connection.close()
-    assert asked == [("tricky.example", 80)]
+    assert asked == ["tricky.example"]
+    assert (server.connections, other.connections) == (1, 0)
 
 
 def test_tls_is_verified_and_names_the_host(tmp_path: Path) -> None:

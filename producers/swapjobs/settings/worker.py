@@ -81,10 +81,15 @@ class WorkerSettings(CoreSettings):
     webhook_rotating: bool = Field(False, description="all secrets sign, while receivers change over")
     webhook_timeout_s: float = Field(15, gt=0, le=120, description="one delivery, total")
     webhook_allowed_networks: Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], NoDecode] = Field(
-        (), description="CIDRs exempt from the private-address block, comma separated"
+        (), description="CIDRs exempt from the private-address block, https and webhook_ports, comma separated"
+    )
+    webhook_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], NoDecode] = Field(
+        (443, 8443), description="ports that webhooks may be sent to, comma separated"
     )
 
-    @field_validator("vendor_unknown_codes", "webhook_secrets", "webhook_allowed_networks", mode="before")
+    @field_validator(
+        "vendor_unknown_codes", "webhook_secrets", "webhook_allowed_networks", "webhook_ports", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         return split(value)

@@ -12,7 +12,7 @@ connections, `errors` names what failed.
 """
 
 from swapworker.net.connection import Connection, Headers, Reply, retry_after_s
-from swapworker.net.dial import Deadline, Guard, IpAddress, Origin, split_url
+from swapworker.net.dial import Deadline, Guard, IpAddress, Origin, Resolver, split_url, system_resolver
 from swapworker.net.errors import (
     AddressRefused,
     BadReply,
@@ -38,8 +38,10 @@ __all__ = [
     "Origin",
     "Reply",
     "ReplyLost",
+    "Resolver",
     "ResponseTooLarge",
     "TimedOut",
     "retry_after_s",
     "split_url",
+    "system_resolver",
 ]

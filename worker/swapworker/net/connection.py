@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpcore
 
-from swapworker.net.dial import Deadline, Guard, Origin, default_tls
+from swapworker.net.dial import Deadline, Guard, Origin, Resolver, default_tls, system_resolver
 from swapworker.net.errors import BadReply, NetError, ResponseTooLarge, explain
 from swapworker.net.wire import Wire
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import ssl
 
 MAX_RETRY_AFTER_S: Final = 3600.0
+_MOST_HEADERS: Final = 100
 _SWITCHING_PROTOCOLS: Final = 101
 
 # httpcore writes every request's headers to its log at DEBUG: the vendor's credentials are among them.
@@ -58,9 +59,10 @@ class Connection:
         guard: Guard | None = None,
         tls: ssl.SSLContext | None = None,
         idle_limit_s: float = 4.0,
+        resolver: Resolver = system_resolver,
     ) -> None:
         self._origin = origin
-        self._wire = Wire(origin, guard)
+        self._wire = Wire(origin, guard, resolver)
         self._tls = (tls or default_tls()) if origin.scheme == "https" else None
         self._idle_limit_s = idle_limit_s
         self._http = self._fresh()
@@ -82,6 +84,9 @@ class Connection:
                 status = response.status
                 if status == _SWITCHING_PROTOCOLS:
                     raise BadReply(f"{self._origin.host} changed the protocol")
+                if len(response.headers) > _MOST_HEADERS:
+                    raise BadReply(f"{self._origin.host} sent more than {_MOST_HEADERS} headers")
+                self._wire.expect_body(max_bytes)
                 body = self._read(response, max_bytes)
             reply = Reply(status, _by_name(response.headers), body)
             if self._wire.has_surplus(reply.headers.get("content-length")):

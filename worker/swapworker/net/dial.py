@@ -1,7 +1,9 @@
 """Opening a connection: the URL's parts, one deadline, the name's addresses, a check on them, TCP.
 
 The lookup belongs to the deadline like everything else, and an address that was checked is the one connected to:
-there is no second lookup that a hostile name server could answer differently.
+there is no second lookup that a hostile name server could answer differently. Every address of the answer is judged by
+itself and those refused are left out: none of them is connected to, and a host with one usable address is still
+reached (`localhost` is often 127.0.0.1 and ::1, of which an operator has allowed one).
 """
 
 from __future__ import annotations
@@ -14,16 +16,21 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import quote, urlsplit
+from typing import Final
 
 import certifi
+
+from swapjobs.urls import target_of
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Guard = Callable[[IpAddress], str | None]
 """Says why an address must not be connected to, or None."""
+Resolver = Callable[[str], Sequence[IpAddress]]
+"""Returns the addresses of a host name, the best first; raises OSError if there are none. It may take for ever."""
+
+_MOST_ADDRESSES: Final = 8  # tried; the answer is a stranger's, who could have us knock at a thousand doors
 
 
 class Forbidden(OSError):
@@ -68,19 +75,10 @@ def split_url(url: str) -> tuple[Origin, bytes]:
     """Return the origin of an http or https URL, and the target to ask it for (path and query, percent-encoded).
 
     Raises:
-        ValueError: it is no such URL; the text does not repeat it.
+        ValueError: it is no such URL, see `swapjobs.urls`; the text does not repeat it.
     """
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        host = host if host.isascii() else host.encode("idna").decode("ascii")
-    except ValueError:
-        raise ValueError("not a URL") from None
-    if parts.scheme not in {"http", "https"} or not host:
-        raise ValueError("not an http or https URL")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    origin = Origin(parts.scheme, host, port or (443 if parts.scheme == "https" else 80))
-    return origin, quote(target, safe="/?%:@!$&'()*+,;=-._~[]").encode("ascii")
+    target = target_of(url)
+    return Origin(target.scheme, target.host, target.port), target.encoded
 
 
 @functools.cache
@@ -92,7 +90,19 @@ def default_tls() -> ssl.SSLContext:
     return context
 
 
-def connect(origin: Origin, deadline: Deadline, *, guard: Guard | None = None) -> socket.socket:
+def system_resolver(host: str) -> list[IpAddress]:
+    """Ask the system: hosts file, name servers, search list.
+
+    Raises:
+        OSError: no address is known.
+    """
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [ipaddress.ip_address(address[0]) for _, _, _, _, address in found]
+
+
+def connect(
+    origin: Origin, deadline: Deadline, *, guard: Guard | None = None, resolver: Resolver = system_resolver
+) -> socket.socket:
     """Return a connected socket; addresses are tried in turn, sharing what time is left.
 
     Raises:
@@ -100,12 +110,13 @@ def connect(origin: Origin, deadline: Deadline, *, guard: Guard | None = None) -
         OSError: no connection; what is raised is the last address's problem.
     """
     problem: OSError = OSError("the host has no address")
-    addresses = _permitted(_look_up(origin, deadline), guard)
-    for others, (family, address) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+    addresses = _permitted(_look_up(origin.host, deadline, resolver), guard)[:_MOST_ADDRESSES]
+    for others, address in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        family = socket.AF_INET if isinstance(address, ipaddress.IPv4Address) else socket.AF_INET6
         plain = socket.socket(family, socket.SOCK_STREAM)
         try:
             plain.settimeout(deadline.left_s() / others)
-            plain.connect(address)
+            plain.connect((str(address), origin.port))
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             plain.close()
@@ -118,29 +129,29 @@ def connect(origin: Origin, deadline: Deadline, *, guard: Guard | None = None) -
     raise problem
 
 
-def _permitted(found: list[_Found], guard: Guard | None) -> list[_Found]:
+def _permitted(found: Sequence[IpAddress], guard: Guard | None) -> Sequence[IpAddress]:
     if guard is None:
         return found
-    reasons = [guard(ipaddress.ip_address(address[0])) for _, address in found]
+    reasons = [guard(address) for address in found]
     if reasons and all(reasons):
         raise Forbidden(reasons[0])
-    return [one for one, reason in zip(found, reasons, strict=True) if reason is None]
+    return [address for address, reason in zip(found, reasons, strict=True) if reason is None]
 
 
-_Found = tuple[int, Any]  # address family, and what socket.connect takes for it
-
-
-def _look_up(origin: Origin, deadline: Deadline) -> list[_Found]:
+def _look_up(host: str, deadline: Deadline, resolver: Resolver) -> Sequence[IpAddress]:
     """Ask for the host's addresses, in a thread of its own: getaddrinfo knows no timeout.
 
     A thread that is stuck in a dead name server is left behind; it ends when the system's resolver gives up.
     """
-    answers: queue.SimpleQueue[list[_Found] | Exception] = queue.SimpleQueue()
+    try:
+        return [ipaddress.ip_address(host)]
+    except ValueError:
+        pass  # a name
+    answers: queue.SimpleQueue[Sequence[IpAddress] | Exception] = queue.SimpleQueue()
 
     def ask() -> None:
         try:
-            found = socket.getaddrinfo(origin.host, origin.port, type=socket.SOCK_STREAM)
-            answers.put([(family, address) for family, _, _, _, address in found])
+            answers.put(resolver(host))
         except (OSError, ValueError) as error:  # ValueError: a label that IDNA refuses
             answers.put(error)
 
@@ -149,6 +160,6 @@ def _look_up(origin: Origin, deadline: Deadline) -> list[_Found]:
         answer = answers.get(timeout=deadline.left_s())
     except queue.Empty:
         raise TimeoutError("the name was not looked up in time") from None
-    if isinstance(answer, list):
-        return answer
-    raise answer if isinstance(answer, OSError) else OSError("not a host name")
+    if isinstance(answer, Exception):
+        raise answer if isinstance(answer, OSError) else OSError("not a host name")
+    return answer

@@ -1,17 +1,26 @@
-"""What httpcore sends and receives through: sockets whose every operation ends by the exchange's one deadline."""
+"""What httpcore sends and receives through: sockets that keep to the exchange's one deadline and to its size.
+
+The parser's own limit is 100 kB for one head or chunk header; it lets any number of those pass.
+"""
 
 from __future__ import annotations
 
 import select
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import httpcore
 
-from swapworker.net.dial import Deadline, Guard, Origin, connect
+from swapworker.net.dial import Deadline, Guard, Origin, Resolver, connect
+from swapworker.net.errors import BadReply, ResponseTooLarge
 
 if TYPE_CHECKING:
     import socket
+
+
+_READ_BYTES: Final = 16_384  # at once, so that a limit is passed by no more than that
+_HEAD_BYTES: Final = 32_768  # of a reply's head, with all informational ones before it
+_CHUNKING: Final = 8  # bytes on the wire per byte of a body: somebody may send it in chunks of one byte
 
 
 class Wire(httpcore.NetworkBackend):
@@ -20,12 +29,15 @@ class Wire(httpcore.NetworkBackend):
     `sent`: a byte of the request was (or, under TLS, may have been) taken. `ended`: the peer has closed.
     """
 
-    def __init__(self, origin: Origin, guard: Guard | None) -> None:
+    def __init__(self, origin: Origin, guard: Guard | None, resolver: Resolver) -> None:
         self._origin = origin
         self._guard = guard
+        self._resolver = resolver
         self.deadline = Deadline(0)
         self.sent = False
         self.ended = False
+        self._received = 0
+        self._body_limit: int | None = None
         self._head = bytearray()
         self._body_bytes = -1  # while the head is not whole
         self._tail = b""
@@ -33,11 +45,30 @@ class Wire(httpcore.NetworkBackend):
     def begin(self, deadline: Deadline) -> None:
         """Start an exchange."""
         self.deadline, self.sent, self.ended = deadline, False, False
+        self._received, self._body_limit = 0, None
         self._head, self._body_bytes, self._tail = bytearray(), -1, b""
+
+    def expect_body(self, max_bytes: int) -> None:
+        """Allow a body of `max_bytes`, however it is chunked, from now on: the head has been read."""
+        self._body_limit = self._received + _HEAD_BYTES + _CHUNKING * max_bytes
+
+    def check(self) -> None:
+        """Say, before more is read, whether more may come.
+
+        Raises:
+            BadReply: the head does not end.
+            ResponseTooLarge: the body, or what it is wrapped in, does not end.
+        """
+        if self._body_limit is None:
+            if self._received > _HEAD_BYTES:
+                raise BadReply(f"{self._origin.host} sent more than {_HEAD_BYTES} bytes of headers")
+        elif self._received > self._body_limit:
+            raise ResponseTooLarge(f"{self._origin.host} sent more than {self._body_limit} bytes of chunks")
 
     def note(self, data: bytes) -> None:
         """Keep account of what was received."""
         self.ended = not data
+        self._received += len(data)
         if self._body_bytes >= 0:
             self._body_bytes += len(data)
         else:
@@ -57,7 +88,7 @@ class Wire(httpcore.NetworkBackend):
 
     def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
         """Connect to the origin; the timeouts that httpcore hands over are the deadline's business."""
-        return _Stream(self, connect(self._origin, self.deadline, guard=self._guard))
+        return _Stream(self, connect(self._origin, self.deadline, guard=self._guard, resolver=self._resolver))
 
 
 class _Stream(httpcore.NetworkStream):
@@ -66,8 +97,9 @@ class _Stream(httpcore.NetworkStream):
         self._socket = sock
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore's signature
+        self._wire.check()
         self._socket.settimeout(self._wire.deadline.left_s())
-        data = self._socket.recv(max_bytes)
+        data = self._socket.recv(min(max_bytes, _READ_BYTES))
         self._wire.note(data)
         return data
 

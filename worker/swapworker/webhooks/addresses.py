@@ -30,10 +30,14 @@ _NEVER: Final = tuple(
 )
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+_ISATAP: Final = 0x5EFE  # in any prefix the third quarter, but for one bit, of an address that wraps an IPv4 one
 
 
-def guard(allowed: Iterable[IpNetwork], *, is_encrypted: bool) -> Guard:
-    """Return the check of an address: a public one, or inside an `allowed` network; without TLS only the latter."""
+def guard(allowed: Iterable[IpNetwork], *, otherwise: str = "") -> Guard:
+    """Return the check of an address: a public one, or inside an `allowed` network.
+
+    With `otherwise`, a reason why the public ones are out of the question, only the latter.
+    """
     networks = tuple(allowed)
 
     def refusal(address: IpAddress) -> str | None:
@@ -42,7 +46,7 @@ def guard(allowed: Iterable[IpNetwork], *, is_encrypted: bool) -> Guard:
             return None
         if not is_public(inner):
             return "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS)"
-        return None if is_encrypted else "https is required, except to SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS"
+        return otherwise or None
 
     return refusal
 
@@ -58,4 +62,6 @@ def is_public(address: IpAddress) -> bool:
     """Say whether `address` is one host on the public internet."""
     if any(address in network for network in _NEVER) or address.is_multicast or not address.is_global:
         return False
-    return isinstance(address, ipaddress.IPv4Address) or address in _GLOBAL_UNICAST
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    return address in _GLOBAL_UNICAST and (int(address) >> 32) & 0xFDFFFFFF != _ISATAP

@@ -9,7 +9,19 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Literal
 
 from swapjobs.signing import SharedSecretSigner, Signer
-from swapworker.net import Connection, Deadline, Headers, NetError, Reply, retry_after_s, split_url
+from swapworker.net import (
+    Connection,
+    Deadline,
+    Guard,
+    Headers,
+    NetError,
+    Origin,
+    Reply,
+    Resolver,
+    retry_after_s,
+    split_url,
+    system_resolver,
+)
 from swapworker.webhooks import addresses
 
 if TYPE_CHECKING:
@@ -43,15 +55,16 @@ class WebhookSender:
     idle connection to a customer's server is worth less than that.
     """
 
-    def __init__(self, settings: WorkerSettings, *, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, settings: WorkerSettings, *, tls: ssl.SSLContext | None = None, resolver: Resolver = system_resolver
+    ) -> None:
         secrets = settings.webhook_secrets if settings.webhook_rotating else settings.webhook_secrets[:1]
         self._signers = tuple(SharedSecretSigner(secret.get_secret_value()) for secret in secrets)
-        self._guards = {
-            "https": addresses.guard(settings.webhook_allowed_networks, is_encrypted=True),
-            "http": addresses.guard(settings.webhook_allowed_networks, is_encrypted=False),
-        }
+        self._networks = settings.webhook_allowed_networks
+        self._ports = settings.webhook_ports
         self._timeout_s = settings.webhook_timeout_s
         self._tls = tls
+        self._resolver = resolver
         self._agent = f"swapjobs/{version('swapjobs')}".encode("ascii")
 
     def send(
@@ -84,7 +97,7 @@ class WebhookSender:
         except NetError as error:
             status, trouble = error.status, str(error)
         except ValueError as error:
-            trouble = str(error)
+            trouble = f"the URL {error}"
         is_2xx = status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP
         ok = is_2xx and (style == "standard" or not trouble)
         return Delivery(
@@ -98,12 +111,21 @@ class WebhookSender:
 
     def _post(self, url: str, headers: Headers, body: bytes) -> Reply:
         origin, target = split_url(url)
-        connection = Connection(origin, guard=self._guards[origin.scheme], tls=self._tls)
+        connection = Connection(origin, guard=self._guard(origin), tls=self._tls, resolver=self._resolver)
         try:
             deadline = Deadline(self._timeout_s)
             return connection.post(target, headers, body, deadline=deadline, max_bytes=_MAX_REPLY_BYTES)
         finally:
             connection.close()
+
+    def _guard(self, origin: Origin) -> Guard:
+        if origin.scheme != "https":
+            return addresses.guard(
+                self._networks, otherwise="https is required, except to SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS"
+            )
+        if origin.port not in self._ports:
+            return addresses.guard(self._networks, otherwise=f"port {origin.port} is not one of SWAPJOBS_WEBHOOK_PORTS")
+        return addresses.guard(self._networks)
 
     def _headers(self, message_id: str, event_json: str, at: datetime, signers: Sequence[Signer]) -> Headers:
         headers = [
