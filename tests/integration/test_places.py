@@ -6,7 +6,7 @@ delivered expires; final stays final but for a retry; and in the end everything 
 
 Then the same with batches that are paused, resumed, cancelled, retried and closed, and rules besides: what a batch
 counts is what its records say; `batch.completed` is announced once in each round, when it is closed and all its jobs
-are final; nothing of a stopped batch starts; lists show every job once. Steps are as small as can be, so that everything
+are final; nothing of a stopped batch starts; lists show every job once. Steps are as small as can be, so that anything
 may come between two of them.
 """
 
@@ -403,6 +403,18 @@ class Batched(Fleet):
             self.store.steer_batch(tenant, batch, command, code if command == "retry" else "")
         except BatchNotFound:
             assert not self.batch(tenant, batch)
+
+    @rule(command=st.sampled_from(["pause", "cancel"]), pick=picks)
+    def a_batch_with_hints_out_is_stopped(self, command: str, pick: int) -> None:
+        for _ in range(3):
+            self.submit("a", keys.INTERACTIVE, None, None, "x")
+        self.steer("a", "x", command, "")
+        for _ in range(3):
+            self.claim(lost=False)
+        aside = self.redis.zrange(keys.set_aside("a", "x"), 0, -1)
+        if aside:
+            id_ = aside[pick % len(aside)]
+            self.lives[id_].cancelled(self.store.cancel(id_))
 
     @rule(tenant=st.sampled_from("ab"), batch=st.sampled_from(BATCHES))
     def step(self, tenant: str, batch: str) -> None:

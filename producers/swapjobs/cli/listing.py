@@ -15,7 +15,7 @@ from swapjobs.lifecycle import JobState
 from swapjobs.listing import MOST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from swapjobs.listing import Wanted
     from swapjobs.models import Job
@@ -53,6 +53,7 @@ def list_jobs(
         "error_code": error_code,
         "created_after": _time("--since", since, now),
         "created_before": _time("--until", until, now),
+        "limit": MOST if all_of_them else min(limit + 1, MOST),
     }
     shown = 0
     with SwapClient() as client, closing(_jobs(client, wanted)) as jobs:
@@ -69,10 +70,11 @@ def list_jobs(
         err.print("no job fits", soft_wrap=True)
 
 
-def _jobs(client: SwapClient, wanted: Wanted) -> Iterator[Job]:
+def _jobs(client: SwapClient, wanted: Wanted) -> Generator[Job]:
     cursor = None
     while True:
-        page = client.list(**{**wanted, "cursor": cursor, "limit": MOST})
+        query: Wanted = {**wanted, "cursor": cursor}
+        page = client.list(**query)
         yield from page.jobs
         cursor = page.next_cursor
         if cursor is None:

@@ -41,7 +41,7 @@ local function prune(of)
   if #gone > 0 then redis.call('XDEL', key, unpack(gone)) end
   if #entries == PRUNED_AT_ONCE then
     redis.call('HSET', K.pruning, of, entries[#entries][1])
-    return redis.call('ZADD', K.wake, now_ms + 1, 'prune:' .. of)
+    return redis.call('ZADD', K.wake, now_ms, 'prune:' .. of)
   end
   if from then redis.call('HDEL', K.pruning, of) end
   if redis.call('XLEN', key) == 0 then return redis.call('DEL', key) end

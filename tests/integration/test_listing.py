@@ -1,0 +1,228 @@
+"""Lists of jobs: their order, filters and cursors; and that their indexes do not outlive the jobs."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from factories import claim, make_request, submit
+from fake_clock import FakeClock, clocked_store
+from swapjobs import InvalidRequest, JobState, SwapClient, keys, listing
+from swapjobs.errors import ErrorCode
+from swapjobs.lifecycle import Event
+from swapjobs.listing import Query, page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store import JobStore
+
+TTL_S = 600
+
+
+@pytest.fixture
+def clocked(settings: WorkerSettings) -> Iterator[tuple[JobStore, FakeClock]]:
+    with clocked_store(settings.model_copy(update={"result_ttl_s": TTL_S})) as store:
+        yield store, FakeClock(store.redis)
+
+
+def told(store: JobStore, **query: Any) -> list[str]:
+    """Return the ids of all pages."""
+    ids, cursor = [], None
+    while True:
+        found = page(store.redis, Query(**query, cursor=cursor))
+        ids += [job.id for job in found.jobs]
+        cursor = found.next_cursor
+        if cursor is None:
+            return ids
+
+
+def fail(store: JobStore, id_: str, code: str) -> None:
+    answer = store.apply(
+        claim(store, id_),
+        Event.FAIL,
+        patch={"step": "send", "code": code},
+        entry=f'{{"kind": "error", "code": "{code}", "message": "no"}}',
+        says="answer",
+    )
+    assert answer == "ok"
+
+
+def vanish(store: JobStore, *ids: str) -> None:
+    """As if the records had expired."""
+    for id_ in ids:
+        store.redis.delete(keys.job(id_), keys.history(id_))
+
+
+def dispatch(store: JobStore, steps: int = 3) -> None:
+    for _ in range(steps):
+        store.wake("dispatcher", 30, stayed=True)
+
+
+def test_jobs_are_listed_newest_first_page_by_page(client: SwapClient) -> None:
+    ids = [client.submit(make_request()).id for _ in range(5)]
+    client.submit(make_request(tenant="another"))
+    first = client.list(limit=2)
+    second = client.list(limit=2, cursor=first.next_cursor)
+    third = client.list(limit=2, cursor=second.next_cursor)
+    assert [job.id for each in (first, second, third) for job in each.jobs] == ids[::-1]
+    assert first.next_cursor
+    assert second.next_cursor
+    assert third.next_cursor is None
+    assert first.jobs[0] == client.get(ids[-1])
+
+
+def test_a_page_stays_what_it_was_when_new_jobs_come(client: SwapClient) -> None:
+    ids = [client.submit(make_request()).id for _ in range(3)]
+    cursor = client.list(limit=1).next_cursor
+    client.submit(make_request())
+    assert [job.id for job in client.list(cursor=cursor).jobs] == [ids[1], ids[0]]
+
+
+def test_every_filter_leaves_out_what_does_not_fit(store: JobStore) -> None:
+    batched = submit(store, batch_id="b")
+    no_face, unreachable, plain = (submit(store) for _ in range(3))
+    fail(store, no_face, "no_face")
+    fail(store, unreachable, "image_unreachable")
+    store.cancel(plain)
+    assert told(store, batch_id="b") == [batched]
+    assert told(store, state="failed") == [unreachable, no_face]
+    assert told(store, error_code="no_face") == [no_face]
+    assert told(store, error_code="no_face", state="queued") == []
+    assert told(store, batch_id="b", state="failed") == []
+    assert told(store, tenant="another") == []
+    store.retry([no_face])
+    assert told(store, error_code="no_face") == [], "a retry takes the code away"
+
+
+def test_expired_jobs_are_found_by_their_code(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    id_ = submit(store, expires_at=datetime.fromtimestamp(clock.now_s + 5, UTC))
+    clock.move(6)
+    dispatch(store)
+    assert told(store, error_code="expired") == [id_]
+
+
+def test_a_range_of_time_includes_both_ends(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    ids = []
+    for _ in range(4):
+        ids.append(submit(store))
+        clock.move(10)
+    begin = datetime.fromtimestamp(clock.now_s - 30, UTC)
+    end = begin + timedelta(seconds=10)
+    assert told(store, created_after=begin) == ids[:0:-1]
+    assert told(store, created_before=end) == ids[2::-1]
+    assert told(store, created_after=begin, created_before=end, limit=1) == [ids[2], ids[1]]
+    newest = page(store.redis, Query(limit=1)).next_cursor
+    assert [job.id for job in page(store.redis, Query(created_before=end, cursor=newest)).jobs] == ids[2::-1]
+
+
+def test_a_rare_filter_looks_at_a_bounded_number_of_jobs(store: JobStore, client: SwapClient) -> None:
+    """The page is empty and its cursor goes on: nobody waits for a million records."""
+    rare = submit(store)
+    store.cancel(rare)
+    for _ in client.submit_many(make_request() for _ in range(listing.LOOKED_AT + 10)):
+        pass
+    first = client.list(state=JobState.CANCELLED)
+    assert not first.jobs
+    assert first.next_cursor
+    assert [job.id for job in client.list(state="cancelled", cursor=first.next_cursor).jobs] == [rare]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("cursor", "yesterday"),
+        ("cursor", ""),
+        ("cursor", "1-2-3"),
+        ("cursor", "-"),
+        ("cursor", "99999999999999999-0"),
+        ("limit", 0),
+        ("limit", 501),
+        ("state", "done"),
+        ("error_code", "nonsense"),
+        ("tenant", "a:b"),
+        ("batch_id", ""),
+        ("created_after", datetime(2026, 1, 1)),  # noqa: DTZ001 - that is the point
+    ],
+)
+def test_what_cannot_be_meant_is_refused_with_its_field(client: SwapClient, field: str, value: Any) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        client.list(**{field: value})
+    assert refused.value.field == field
+
+
+def test_an_id_that_is_used_again_is_listed_once(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    id_ = submit(store, business_task_id="again", batch_id="b")
+    vanish(store, id_)
+    clock.move(1)
+    other = submit(store)
+    assert submit(store, business_task_id="again", batch_id="b") == id_
+    assert told(store) == [id_, other]
+    assert told(store, batch_id="b") == [id_]
+
+
+def test_jobs_submitted_after_the_clock_was_put_back_are_listed(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    before = submit(store, batch_id="b")
+    clock.move(-3600)
+    after = [submit(store, batch_id="b") for _ in range(3)]
+    assert told(store) == told(store, batch_id="b") == [*after[::-1], before]
+
+
+def test_entries_of_jobs_that_are_gone_are_pruned_behind_those_that_live_on(
+    clocked: tuple[JobStore, FakeClock],
+) -> None:
+    """Also for a tenant that submits no more. A thousand jobs that wait for long do not stand in the way."""
+    store, clock = clocked
+    waiting = [each.id for _ in range(5) for each in store.submit(make_request(batch_id="b") for _ in range(100))]
+    ended = [str(each.id) for each in store.submit(make_request(batch_id="b") for _ in range(50))]
+    young = submit(store)
+    vanish(store, *ended)
+    index, of_batch = keys.index("default"), keys.index("default", "b")
+    clock.move(TTL_S - 1)
+    dispatch(store)
+    assert store.redis.xlen(index) == 551, "what may still be there is not looked at"
+    clock.move(60)
+    dispatch(store, 20)
+    assert (store.redis.xlen(index), store.redis.xlen(of_batch)) == (501, 500)
+    assert not store.redis.exists(keys.pruning())
+    vanish(store, *(str(id_) for id_ in waiting), young)
+    clock.move(3600)
+    dispatch(store, 20)
+    assert not store.redis.exists(index, of_batch, keys.pruning()), "the keys go with their last entry"
+    assert not [member for member in store.redis.zrange(keys.wake(), 0, -1) if str(member).startswith("prune:")]
+
+
+def test_a_pruned_index_begins_anew(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    vanish(store, submit(store))
+    clock.move(TTL_S + 60)
+    dispatch(store)
+    assert not store.redis.exists(keys.index("default"))
+    id_ = submit(store)
+    assert told(store) == [id_]
+    vanish(store, id_)
+    clock.move(TTL_S + 60)
+    dispatch(store)
+    assert not store.redis.exists(keys.index("default"))
+
+
+def test_a_step_of_pruning_is_bounded(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    ended = [str(each.id) for _ in range(5) for each in store.submit(make_request() for _ in range(100))]
+    vanish(store, *ended)
+    clock.move(TTL_S + 60)
+    dispatch(store, 1)
+    assert store.redis.xlen(keys.index("default")) == 300
+
+
+def test_a_failed_job_keeps_its_code_as_a_small_field(store: JobStore) -> None:
+    id_ = submit(store)
+    fail(store, id_, str(ErrorCode.NO_FACE))
+    assert store.redis.hget(keys.job(id_), "code") == "no_face"
