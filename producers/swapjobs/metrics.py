@@ -63,6 +63,12 @@ def families(look: Look) -> Iterator[Metric]:
     yield _gauge("rate_limit_calls_per_second", "The fleet's rate limit, as the workers have set it", limit)
     rate_help = "The rate at which calls may be made now: below the limit after refusals (429) and outages"
     yield _gauge("rate_calls_per_second", rate_help, line.rate if limit else None)
+    yield _gauge(
+        "webhook_deliveries_pending",
+        "Deliveries that are neither delivered nor given up",
+        look.traffic["hooks_pending"],
+    )
+    yield _gauge("webhook_endpoints", "Registered webhook endpoints, disabled ones too", look.traffic["endpoints"])
     for name, meaning in COUNTS.items():
         help_text = meaning[0].upper() + meaning[1:]
         yield CounterMetricFamily(f"swapjobs_{name}", help_text, value=look.counts[name])

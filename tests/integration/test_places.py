@@ -1,13 +1,14 @@
 """Random interleavings of everything that touches the records, against a plain model and rules that always hold.
 
 The rules: an unfinished job stands in exactly one place (a line, the register of hints that are out, the wake-up set);
-so does a pending webhook; the calls in flight are counted rightly; whoever has a line has a turn; what is final and
-delivered expires; final stays final but for a retry; and in the end everything ends.
+so does a pending delivery, a job's own or an endpoint's; the calls in flight, and the tries in flight at each host, are
+counted rightly; whoever has a line has a turn; what is final and delivered expires; final stays final but for a retry;
+and in the end everything ends.
 
 Then the same with batches that are paused, resumed, cancelled, retried and closed, and rules besides: what a batch
 counts is what its records say; `batch.completed` is announced once in each round, when it is closed and all its jobs
-are final; nothing of a stopped batch starts; lists show every job once. Steps are as small as can be, so that anything
-may come between two of them.
+are final; nothing of a stopped batch starts; lists show every job once. Steps are small, so that anything may come
+between two of them.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from swapjobs.scripts import Scripts, library
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import JobStore, connect
 from swapjobs.tenants import TenantLimits
+from swapjobs.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
 
     from swapjobs.views import Batch
 
+TRY = record.entry("webhook", at=1, number=1, duration_ms=1)
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
 LEASE_S = 30.0
 # Drawn whatever there is to pick from: what exists depends on the other draws, and the draws must not.
@@ -73,10 +76,13 @@ class Fleet(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.redis: Any = self.store.redis
+        self.webhooks = Webhooks(self.store, self.base)
         self.lives: dict[str, Life] = {}
         self.ids: list[str] = []
         self.claims: list[Claim] = []
         self.deliveries: list[DeliveryClaim] = []
+        self.endpoints: list[str] = []
+        self.seen: set[str] = set()
 
     @initialize(
         cap=st.sampled_from([0, 2]), rate=st.sampled_from(["1000/s", "30/s"]), own=st.booleans(), limited=st.booleans()
@@ -223,16 +229,68 @@ class Fleet(RuleBasedStateMachine):
         self.time_passes(LEASE_S + 1)
         self.dispatch()
 
-    @rule(pick=picks, state=st.sampled_from(["delivered", "undelivered", "pending"]))
-    def settle(self, pick: int, state: Any) -> None:
+    @rule(
+        pick=picks,
+        state=st.sampled_from(["delivered", "undelivered", "pending"]),
+        host=st.sampled_from(["up", "down", "down"]),
+        gone=st.sampled_from(["", "", "", "gone"]),
+    )
+    def settle(self, pick: int, state: Any, host: Any, gone: str) -> None:
         if self.deliveries:
             claim = self.deliveries[pick % len(self.deliveries)]
-            self.store.settle_delivery(claim, state, status=200, entry=record.entry("webhook"), delay_s=3)
+            told = {"status": 200, "entry": TRY, "delay_s": 3, "host": host}
+            self.store.settle_delivery(claim, state, gone=gone if state == "undelivered" else "", **told)
+
+    @rule()
+    def a_host_fails_until_its_breaker_opens(self) -> None:
+        for _ in range(6):
+            self.submit("a", keys.INTERACTIVE, "one", None)
+            self.claim(lost=False)
+            if self.claims:
+                self.apply(len(self.claims) - 1, OUTCOMES[0], 0, again=False)
+            self.claim_delivery()
+            self.settle(len(self.deliveries) - 1, "pending", "down", "")
 
     @rule(pick=picks)
     def hand_a_delivery_back(self, pick: int) -> None:
         if self.deliveries:
             self.store.hand_back_delivery(self.deliveries[pick % len(self.deliveries)])
+
+    # -- endpoints
+
+    @rule(
+        tenant=st.sampled_from("ab"),
+        host=st.sampled_from(["one", "three"]),
+        events=st.sampled_from([(), ("swap.succeeded",), ("swap.failed", "swap.cancelled")]),
+    )
+    def add_an_endpoint(self, tenant: str, host: str, events: tuple[str, ...]) -> None:
+        if len(self.endpoints) < 4:
+            url = f"https://{host}.example/endpoint"
+            self.endpoints.append(self.webhooks.add(url, tenant=tenant, events=events).id)
+
+    @rule(pick=picks, change=st.sampled_from(["disable", "enable", "move", "remove", "test"]))
+    def change_an_endpoint(self, pick: int, change: str) -> None:
+        if not self.endpoints:
+            return
+        id_ = self.endpoints[pick % len(self.endpoints)]
+        tenant = self.redis.hget(keys.endpoint(id_), "tenant")
+        if change == "remove":
+            self.webhooks.remove(id_, tenant=tenant)
+            self.endpoints.remove(id_)
+        elif change == "test":
+            self.webhooks.test(id_, tenant=tenant)
+        elif change == "move":
+            self.webhooks.update(id_, tenant=tenant, url="https://two.example/endpoint")
+        else:
+            self.webhooks.update(id_, tenant=tenant, enabled=change == "enable")
+
+    @rule(pick=picks)
+    def replay(self, pick: int) -> None:
+        known = sorted(self.seen)
+        if known:
+            id_ = known[pick % len(known)]
+            fields = self.redis.hgetall(self.record_of(id_))
+            self.store.replay_delivery(id_, fields.get("tenant", "a"))
 
     # -- what happens by itself, or to Redis
 
@@ -291,15 +349,47 @@ class Fleet(RuleBasedStateMachine):
                 standing.setdefault(f"{kind}:{id_}", []).append(lane)
         for member in self.redis.zrange(keys.wake(), 0, -1):
             what, _, id_ = member.partition(":")
-            if what not in {"expiry", "turn", "prune", "batch", "ended"}:
+            if what not in {"expiry", "turn", "prune", "batch", "ended", "host", "undeliver"}:
                 kind = "webhook" if what == "delivery" else "swap"
                 standing.setdefault(f"{kind}:{id_}", []).append(what)
         for key in self.redis.scan_iter(keys.set_aside("*", "*"), count=1000):
             for id_ in self.redis.zrange(key, 0, -1):
                 standing.setdefault(f"swap:{id_}", []).append("set aside")
+        self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
         for id_, life in self.lives.items():
-            self.check(id_, life, standing.get(f"swap:{id_}", []), standing.get(f"webhook:{id_}", []))
+            self.check(id_, life, standing.get(f"swap:{id_}", []))
         self.the_counts_are_right([id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
+
+    @staticmethod
+    def record_of(id_: str) -> str:
+        return keys.job(id_) if record.is_own_delivery(id_) else keys.delivery(id_)
+
+    def look_at_deliveries(self, standing: dict[str, list[str]]) -> None:
+        prefix = keys.delivery("")
+        others = [key.removeprefix(prefix) for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
+        hooks = {id_: self.redis.hgetall(self.record_of(id_)) for id_ in [*self.lives, *others]}
+        self.seen.update(id_ for id_, fields in hooks.items() if "hook" in fields)
+        self.pending = {id_: fields for id_, fields in hooks.items() if fields.get("hook") == "pending"}
+        assert {id_: len(places) for id_, places in standing.items()} == dict.fromkeys(self.pending, 1), standing
+        assert self.store.look().traffic["hooks_pending"] == len(self.pending)
+        trying: Counter[str] = Counter()
+        hinted, of_endpoint, telling = trying.copy(), trying.copy(), trying.copy()
+        for id_, fields in self.pending.items():
+            trying[fields["hook_host"]] += standing[id_] == ["delivery"] and "hook_next_at" not in fields
+            hinted[fields["hook_host"]] += self.redis.zscore(keys.hints(keys.WEBHOOKS), id_) is not None
+            of_endpoint[fields.get("endpoint", "")] += 1
+            telling[fields.get("job", "")] += 1
+        for host in ("one.example", "two.example", "three.example"):
+            counted = [int(number or 0) for number in self.redis.hmget(keys.host(host), "in_flight", "hints")]
+            assert counted == [trying[host], hinted[host]], host
+        for endpoint in {*self.endpoints, *of_endpoint} - {""}:
+            assert self.redis.scard(keys.undelivered(endpoint)) == of_endpoint[endpoint]
+        for id_ in self.lives:
+            assert self.redis.scard(keys.telling(id_)) == telling[id_]
+        for id_ in others:
+            expires = [self.redis.ttl(key) > 0 for key in (keys.delivery(id_), keys.history(id_))]
+            assert set(expires) == {id_ not in self.pending}
+        self.told = telling
 
     def the_counts_are_right(self, calling: list[str]) -> None:
         where = {id_: self.redis.hmget(keys.job(id_), "tenant", "priority") for id_ in self.lives}
@@ -311,15 +401,14 @@ class Fleet(RuleBasedStateMachine):
             expected = [sum(where[id_][0] == "b" for id_ in ids) for ids in (calling, hinted)]
             assert [int(number) for number in self.redis.hmget(keys.tenant("b"), "in_flight", "hints")] == expected
 
-    def check(self, id_: str, life: Life, swap: list[str], webhook: list[str]) -> None:
+    def check(self, id_: str, life: Life, swap: list[str]) -> None:
         fields = self.redis.hgetall(keys.job(id_))
         life.seen(JobState(fields["state"]), self.clock.now_s)
         assert int(fields.get("claims", 0)) == life.fence
-        pending = fields.get("hook") == "pending"
+        pending = id_ in self.pending or self.told[id_] > 0
         stopped = life.state in {JobState.CANCELLED, JobState.EXPIRED}  # perhaps while its call was under way
         assert len(swap) == (life.state not in FINAL) or (stopped and swap == ["lease"]), (id_, life, swap)
         assert stopped or (life.state is JobState.RUNNING) == (swap == ["lease"]), (life, swap)
-        assert len(webhook) == pending, (id_, webhook)
         expires = [self.redis.ttl(key) > 0 for key in (keys.job(id_), keys.history(id_))]
         assert set(expires) == {life.state in FINAL and not pending}
         assert life.state not in FINAL or self.redis.ttl(keys.tombstone(id_)) > 0
@@ -345,14 +434,13 @@ class Fleet(RuleBasedStateMachine):
         while id_ := self.pop(keys.WEBHOOKS):
             delivery = self.store.claim_delivery(id_, LEASE_S)
             if delivery:
-                self.store.settle_delivery(delivery, "delivered", status=200, entry=record.entry("webhook"))
+                self.store.settle_delivery(delivery, "delivered", status=200, entry=TRY)
         self.the_rules_hold()
-        hooks = [self.redis.hget(keys.job(id_), "hook") for id_ in self.ids]
-        return all(life.state in FINAL for life in self.lives.values()) and "pending" not in hooks
+        return all(life.state in FINAL for life in self.lives.values()) and not self.pending
 
 
 def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> None:
-    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600)
+    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600, webhook_master_secret="whsec_" + "A" * 43 + "=")
     client = connect(base)
     machine = type("Machine", (Fleet,), {"store": JobStore(client, base, clock=PART), "base": base})
     run_state_machine_as_test(

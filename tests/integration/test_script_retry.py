@@ -23,8 +23,8 @@ from swapjobs import (
 )
 from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
-from swapworker.webhooks.event import event_of, message_id
 from swapworker.vendor.request import vendor_id_of
+from swapworker.webhooks.event import event_of, message_id
 from traffic_state import poke
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from swapjobs import record
 from swapworker.in_hand import written
-from swapworker.webhooks.event import event_of, message_id, signers_of
+from swapworker.webhooks.event import body_of, message_id, signers_of
 from swapworker.webhooks.schedule import next_delay
 from swapworker.webhooks.sender import Delivery
 
@@ -120,7 +120,7 @@ class Deliveries:
             if master is None:
                 return Delivery(ok=False, status=None, duration_ms=0, reason=_NO_MASTER)
             signers = signers_of(claim, master)
-        body = event_of(claim).model_dump_json()
+        body = body_of(claim, style)
         return self._sender.send(url, message_id(claim), body, at=datetime.now(UTC), signers=signers, style=style)
 
 

@@ -13,6 +13,7 @@ from swapjobs import fleet, health, keys
 from swapjobs.cli.line import TO_DO, rate_text, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.plan import PlanOption, print_plan
+from swapjobs.endpoints import disabled_endpoints
 from swapjobs.errors import SettingsError
 from swapjobs.line import COUNTS
 from swapjobs.settings import WorkerSettings
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.line import Line, Look
+    from swapjobs.views import Endpoint
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = len("webhook secret")
@@ -85,6 +87,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
             seen = JobStore(client, settings).look()
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
             workers = fleet.look(client)
+            disabled = disabled_endpoints(client)
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
             yield Check("redis", "problem", found, "start Redis, or correct SWAPJOBS_REDIS_URL", 4)
@@ -99,8 +102,19 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
     if seen.rate_limit and workers.processes:
         advice = fleet.advise(workers, seen.rate_limit, settings.max_in_flight)
         yield Check("slots", "ok" if advice.fits else "warning", advice.found, advice.to_do)
+    yield _webhooks(seen, disabled)
     for name, meaning in COUNTS.items():
         yield Check("so far", "ok", f"{seen.counts[name]} {meaning}")
+
+
+def _webhooks(seen: Look, disabled: list[Endpoint]) -> Check:
+    found = f"{seen.traffic['endpoints']:.0f} endpoints, {seen.traffic['hooks_pending']:.0f} deliveries pending"
+    if not disabled:
+        return Check("webhooks", "ok", found)
+    first = disabled[0]
+    remedy = f"swapjobs webhooks update {first.id} --tenant {first.tenant} --enable"
+    why = f"{len(disabled)} disabled, {first.id}: {first.disabled_reason}"
+    return Check("webhooks", "warning", f"{found}; {why}", f"once the receiver works again: {remedy}")
 
 
 def _line(line: Line) -> Check:

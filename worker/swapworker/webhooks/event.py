@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, cast
 from swapjobs import record
 from swapjobs.models import WebhookEvent
 from swapjobs.signing import Signer, endpoint_signers
+from swapjobs.vendor_api import vendor_envelope
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from swapjobs.claims import DeliveryClaim
+    from swapworker.webhooks.sender import Style
 
 
 def message_id(claim: DeliveryClaim) -> str:
@@ -27,6 +29,13 @@ def message_id(claim: DeliveryClaim) -> str:
         job = claim.delivery
         return f"msg_{job.id}_{job.number('generation', 1)}_{job.number('round', 1)}"
     return f"msg_{claim.id.partition('@')[0]}"
+
+
+def body_of(claim: DeliveryClaim, style: Style) -> str:
+    """Return the body: the event, or for a callback the vendor's way what the vendor would send."""
+    if style == "vendor" and claim.job is not None:
+        return json.dumps(vendor_envelope(claim.job.to_job()), separators=(",", ":"))
+    return event_of(claim).model_dump_json()
 
 
 def event_of(claim: DeliveryClaim) -> WebhookEvent:
