@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 from pydantic import BaseModel, ConfigDict
 
 from swapjobs import keys
-from swapjobs.scripts import MAX_PAUSE_MS
+from swapjobs.lua_text import MAX_PAUSE_MS
 from swapjobs.traffic import OUTAGES
 
 if TYPE_CHECKING:

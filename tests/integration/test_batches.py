@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pydantic import SecretStr
 
-from announced import announced
+from announced import LISTENER, announced
 from factories import claim, job_of, make_request, submit
 from fake_clock import FakeClock, clocked_store
 from swapjobs import BatchClosed, BatchNotFound, InvalidRequest, JobState, SwapClient, keys
 from swapjobs.batches import Batches, batch_of
 from swapjobs.claims import NotClaimed
 from swapjobs.lifecycle import Event
+from swapjobs.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +28,10 @@ TTL_S = 600
 
 
 @pytest.fixture
-def batches(store: JobStore) -> Batches:
+def batches(store: JobStore, settings: WorkerSettings) -> Batches:
+    secret = SecretStr("whsec_" + base64.b64encode(bytes(32)).decode())
+    hooks = Webhooks(store, settings.model_copy(update={"webhook_master_secret": secret}))
+    hooks.add(LISTENER, events=("batch.completed",))
     return Batches(store)
 
 

@@ -21,11 +21,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from announced import announced
+from announced import LISTENER, announced
 from factories import job_of, make_request
 from fake_clock import PART, FakeClock
 from life_model import Life
-from swapjobs import FINAL, BatchNotFound, JobState, keys, record, scripts
+from swapjobs import FINAL, BatchNotFound, JobState, keys, lua_text, record
 from swapjobs.batches import batch_of
 from swapjobs.claims import Claim, DeliveryClaim
 from swapjobs.lifecycle import Event
@@ -466,6 +466,8 @@ class Batched(Fleet):
         self, tenant: str, priority: str, host: str | None, expires_s: int | None, batch: str | None = "x"
     ) -> None:
         expires_at = self.clock.now_s + expires_s if expires_s else None
+        if batch is not None:
+            self.store.open_batch(tenant, batch, LISTENER)
         closed = batch is not None and (found := self.batch(tenant, batch)) is not None and found.state != "open"
         request = make_request(
             tenant=tenant,
@@ -620,7 +622,7 @@ class Batched(Fleet):
 def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = scripts._read  # noqa: SLF001 - steps of the real size would need thousands of jobs
+    read = lua_text._read  # noqa: SLF001 - steps of the real size would need thousands of jobs
 
     def in_small_steps(name: str) -> str:
         text = read(name)
@@ -628,7 +630,7 @@ def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
             text = text.replace(usual, small)
         return text
 
-    monkeypatch.setattr(scripts, "_read", in_small_steps)
+    monkeypatch.setattr(lua_text, "_read", in_small_steps)
     base = WorkerSettings(redis_url=redis_url, result_ttl_s=600)
     client = connect(base)
     store = JobStore(client, base, clock=f"{PART}-- in small steps\n")

@@ -9,7 +9,7 @@ import pytest
 from swapjobs import Line
 from swapjobs.cli.line import TO_DO, print_line, rate_text, told
 from swapjobs.line import Look, Why
-from swapjobs.scripts import MAX_PAUSE_MS
+from swapjobs.lua_text import MAX_PAUSE_MS
 from swapjobs.traffic import FIELDS, OUTAGES
 
 NOW_MS = 1_800_000_000_000  # 2027-01-15, 08:00:00 UTC

@@ -1,9 +1,9 @@
 -- Part: the fleet's traffic state (traffic.py), the time, and what holds for every call: pauses, the breaker.
 -- needs: clock
 -- T: the numbers by name, read before every script and written after it where it changed them (read_numbers and
--- packed_numbers are made by scripts.py)
-local now, now_ms, interval  -- the time in ms; ms from one call to the next as of now
-local stored, of_newer_versions
+-- packed_numbers are made by lua_text.py)
+local now, now_ms, interval = 0, 0, 0  -- the time in ms; ms from one call to the next as of now
+local stored, of_newer_versions = nil, nil
 -- Calls leave a little later than booked, some more than others: with this much of the rate left unused, those of a window
 -- of T ms keep to the limit as long as none is more than 0.015 T late.
 local RESERVE = 1.015
