@@ -66,6 +66,7 @@ def receiver(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Receive
     receiver = Receiver(request.param, tmp_path)
     with receiver.program:
         yield receiver
+    print(receiver.program.output)  # noqa: T201 - shown when the test has failed
 
 
 def send(url: str, message_id: str, body: str, **more: Any) -> Delivery:
@@ -97,9 +98,9 @@ def test_an_event_is_handled_once_however_often_it_comes(receiver: Receiver) -> 
     for _ in range(3):
         delivery = send(receiver.url, "msg_1", body)
         assert (delivery.ok, delivery.status) == (True, 204)
-    receiver.program.wait_for("order-1: the picture is at https://a.example/换脸.png\n")
+    receiver.program.wait_for("order-1: the picture is at https://a.example/换脸.png")
     assert send(receiver.url, "msg_2", event("swap.cancelled")).ok
-    receiver.program.wait_for("order-1: no picture, cancelled\n")
+    receiver.program.wait_for("order-1: no picture, cancelled")
     wait_until(lambda: receiver.kept() == [("msg_1", 1), ("msg_2", 1)], what="both handled")
     assert receiver.program.output.count("the picture is at") == 1
 
@@ -112,13 +113,13 @@ def test_the_types_of_events_are_told_apart(receiver: Receiver) -> None:
     for number, body in enumerate([event("swap.failed", error=no_face), json.dumps(batch), json.dumps(later)]):
         assert send(receiver.url, f"msg_{number}", body).ok
     for told in ("order-1: no picture, no_face", "batch b-1 is complete: {'succeeded': 3}", "to do for swap.later"):
-        receiver.program.wait_for(f"{told}\n")
+        receiver.program.wait_for(told)
 
 
 def test_an_event_that_cannot_be_handled_stops_no_other(receiver: Receiver) -> None:
     assert send(receiver.url, "msg_1", '{"type": "swap.succeeded", "data": {}}').ok
     assert send(receiver.url, "msg_2", event(output_url="https://a.example/3")).ok
-    receiver.program.wait_for("the picture is at https://a.example/3\n")
+    receiver.program.wait_for("the picture is at https://a.example/3")
     wait_until(lambda: receiver.kept() == [("msg_1", 0), ("msg_2", 1)], what="the second handled")
     assert "KeyError" in receiver.program.output
 
@@ -127,11 +128,12 @@ def test_an_event_that_cannot_be_handled_stops_no_other(receiver: Receiver) -> N
 def test_what_a_dead_receiver_had_taken_is_handled_at_its_next_start(kind: str, tmp_path: Path) -> None:
     """It had answered 204: the event does not come again."""
     first = Receiver(kind, tmp_path)
+    wait_until(first.database.exists, what="the inbox")
     with first.program, closing(sqlite3.connect(first.database, isolation_level=None)) as connection:
         connection.execute("INSERT INTO inbox (id, body) VALUES ('msg_1', ?)", (event(output_url="https://a/left"),))
     second = Receiver(kind, tmp_path)
     with second.program:
-        second.program.wait_for("order-1: the picture is at https://a/left\n")
+        second.program.wait_for("order-1: the picture is at https://a/left")
         wait_until(lambda: second.kept() == [("msg_1", 1)], what="handled")
 
 
