@@ -1,7 +1,7 @@
 -- Part: what is done to all jobs of a batch, some at a time: the batch's hash holds what, and how far it is. The client
 -- makes steps, and a wake-up as long as there is more to do.
 -- needs: traffic, line, place, finish, batch, stopped
-local LOOKED_AT, CHANGED, RETRIED, PUT_BACK = 300, 100, 25, 200
+local LOOKED_AT, CHANGED, RETRIED, PUT_BACK = 200, 50, 25, 100  -- some ms each
 
 -- Nothing of it starts, or again. Both where that is so already.
 local function stop_or_start(name)

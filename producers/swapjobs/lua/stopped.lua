@@ -1,7 +1,7 @@
 -- Part: batches of which nothing starts, since they are paused or being cancelled. Their jobs are set aside when they reach
 -- the head of their line, with their place in it: they keep nobody else waiting. Costs nothing while there is none.
 -- needs: traffic
-local MOST_SET_ASIDE = 500  -- by one refill; the next one goes on
+local MOST_SET_ASIDE = 250  -- by one refill; the next one goes on
 local may_set_aside = MOST_SET_ASIDE
 
 local function is_stopped(tenant, batch)

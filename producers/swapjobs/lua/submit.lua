@@ -2,7 +2,12 @@
 -- ARGV, seven for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
 --   `expires_at hook_host batch`, each of them "-" where there is none
 -- Returns for each job: created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory limit).
-local outcomes, added = {}, {}
+local outcomes, added, closed = {}, {}, {}
+local function is_closed(tenant, batch)
+  local name = tenant .. ':' .. batch
+  if closed[name] == nil then closed[name] = open_batch(tenant, batch) or false end
+  return closed[name]
+end
 for i = 1, #ARGV, 7 do
   local id, fingerprint, tenant, priority = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local expires_at, hook_host, batch = string.match(ARGV[i + 6], '^(%S+) (%S+) (%S+)$')
@@ -11,11 +16,12 @@ for i = 1, #ARGV, 7 do
     outcomes[#outcomes + 1] = known == fingerprint and 'existing' or 'conflict'
   elseif T.full == 1 then
     outcomes[#outcomes + 1] = 'full'
-  elseif batch ~= '-' and open_batch(tenant, batch) then
+  elseif batch ~= '-' and is_closed(tenant, batch) then
     outcomes[#outcomes + 1] = 'closed'
   else
     redis.call('HSET', K.job .. id, 'state', STATE.queued, 'tenant', tenant, 'priority', priority,
-               'business_id', ARGV[i + 4], 'fingerprint', fingerprint, 'created_at', now_ms)
+               'business_id', ARGV[i + 4], 'fingerprint', fingerprint, 'created_at', now_ms,
+               unpack(batch ~= '-' and {'batch', batch} or {}))
     redis.call('SET', K.history .. id, ARGV[i + 5])
     if expires_at ~= '-' then
       redis.call('HSET', K.job .. id, 'expires_at', expires_at)
@@ -23,7 +29,6 @@ for i = 1, #ARGV, 7 do
     end
     if hook_host ~= '-' then redis.call('HSET', K.job .. id, 'hook', 'none', 'hook_host', hook_host) end
     if batch ~= '-' then
-      redis.call('HSET', K.job .. id, 'batch', batch)
       added[tenant .. ':' .. batch] = (added[tenant .. ':' .. batch] or 0) + 1
     end
     index_job(id, tenant, batch ~= '-' and batch)

@@ -2,20 +2,19 @@
 -- needs: traffic, batch
 local RATE_ENDS, LONGEST_GAP_MS = 64, 10000  -- the rate is a mean over so many ends; a pause is no gap
 
-local function note_pace(key)
-  local known = redis.call('HMGET', key, 'last_end', 'gap')
-  local gap = tonumber(known[2] or nil)
-  local since = math.max(now - (known[1] or now), 0)
+local function note_pace(key, last_end, gap)
+  gap = tonumber(gap or nil)
+  local since = math.max(now - (last_end or now), 0)
   local new = gap and gap + (math.min(since, math.max(10 * gap, LONGEST_GAP_MS)) - gap) / RATE_ENDS
-    or known[1] and since
-  redis.call('HSET', key, 'last_end', now_ms)
-  if new then redis.call('HSET', key, 'gap', string.format('%.3f', new)) end
+    or last_end and since
+  redis.call('HSET', key, 'last_end', now_ms, unpack(new and {'gap', string.format('%.3f', new)} or {}))
 end
 
 -- A job of this batch goes from one state to another.
 local function count_move(id, name, from, to)
   local key = K.batch .. name
-  if redis.call('HEXISTS', key, 'created_at') == 0 then return end  -- gone, as this job soon is
+  local known = redis.call('HMGET', key, 'created_at', 'last_end', 'gap')
+  if not known[1] then return end  -- gone, as this job soon is
   if redis.call('HINCRBY', key, from, -1) < 0 then redis.call('HSET', key, from, 0) end
   redis.call('HINCRBY', key, to, 1)
   if from == STATE.failed or to == STATE.failed then
@@ -23,7 +22,7 @@ local function count_move(id, name, from, to)
     redis.call('HINCRBY', key, 'code:' .. code, to == STATE.failed and 1 or -1)
   end
   if MOVES.cancel[from] and not MOVES.cancel[to] then
-    if to ~= STATE.cancelled then note_pace(key) end
+    if to ~= STATE.cancelled then note_pace(key, known[2], known[3]) end
     complete_if_done(name)
   elseif not MOVES.cancel[from] then
     keep(name)
