@@ -54,9 +54,10 @@ def page(
 
 
 def since(client: redis.Redis, tenant: str, when: datetime) -> Iterator[list[Delivery]]:
-    """Yield blocks of the deliveries that began between `when` and now, oldest first."""
-    seconds, micros = client.time()
-    for block in _blocks(client, tenant, _ms(when, 0), seconds * 1000 + micros // 1000, None, newest_first=False):
+    """Yield blocks of the deliveries that began between `when` and the newest of now, oldest first."""
+    newest: Any = client.zrange(keys.deliveries(tenant), -1, -1, withscores=True)
+    last = int(newest[0][1]) if newest else 0
+    for block in _blocks(client, tenant, _ms(when, 0), last, None, newest_first=False):
         yield [each for each in read(client, tenant, [id_ for _, id_ in block]) if each]
 
 
@@ -80,10 +81,10 @@ def _blocks(
         if new:
             yield new
             place, size = new[-1], _BLOCK
-        elif len(members) == size:
-            size *= 2  # so many began in the same millisecond
-        if len(members) < size and not new:
+        elif len(members) < size:
             return
+        else:
+            size *= 2  # so many began in the same millisecond
 
 
 def _view(found: record.Record, tenant: str) -> Delivery | None:

@@ -61,6 +61,8 @@ def test_the_metrics_of_a_closed_line() -> None:
         "swapjobs_calls_in_flight": 4,
         "swapjobs_rate_limit_calls_per_second": 5,
         "swapjobs_rate_calls_per_second": 4.5,
+        "swapjobs_webhook_deliveries_pending": 0,
+        "swapjobs_webhook_endpoints": 0,
         "swapjobs_rescued_total": 0,
         "swapjobs_maybe_paid_twice_total": 0,
         "swapjobs_late_success_total": 0,

@@ -110,7 +110,7 @@ class Deliveries:
         if answer == "disabled":
             endpoint_id = claim.delivery.fields["endpoint"]
             logger.warning("webhook endpoint %s is disabled; see swapjobs webhooks endpoints", endpoint_id)
-        return Tried(state, delivery.reason, again_s)
+        return Tried("undelivered" if answer == "too_late" else state, delivery.reason, again_s)
 
     def _send(self, claim: DeliveryClaim, style: Style) -> Delivery:
         url = claim.endpoint.get("url") or claim.delivery.request.get("callback_url") or claim.delivery.request["url"]

@@ -1,56 +1,52 @@
--- Part: telling of a job's end: its own URL, and the endpoints of its tenant.
--- needs: traffic, deliver, endpoint
+-- Part: telling of an event: the URL given for it, and the tenant's endpoints that want it.
+-- needs: traffic, deliver
+local ENDPOINT_FIELDS = {'state', 'events', 'host', 'url'}
 
--- What a delivery that tells of this end of the job has as its message id; `%g` would round.
-local function end_of_job(id, generation, round)
-  return string.format('%s_%.0f_%.0f', id, generation or 1, round or 1)
+local function endpoint_of(id)
+  local values, endpoint = redis.call('HMGET', K.endpoint .. id, unpack(ENDPOINT_FIELDS)), {id = id}
+  if not values[1] then return nil end
+  for i, name in ipairs(ENDPOINT_FIELDS) do endpoint[name] = values[i] end
+  return endpoint
 end
 
--- In the step that ends it. Returns whether anybody is told.
-local function tell_of_job(id, job, state)
-  local event, endpoints = 'swap.' .. state, endpoints_for(job.tenant, 'swap.' .. state)
-  if job.hook_host then begin_hook(id, {key = K.job .. id, hook_host = job.hook_host, tenant = job.tenant}) end
-  if not endpoints[1] then return job.hook_host end
-  local message = end_of_job(id, job.generation, redis.call('HGET', K.job .. id, 'round') or nil)
-  for _, each in ipairs(endpoints) do
-    local about = {tenant = job.tenant, event = event, subject = id, job = id, endpoint = each.id}
-    new_delivery(message .. '@' .. each.id, about, each.host, each.url)
+-- The enabled endpoints of a tenant that want this event; with no endpoint anywhere it costs nothing to ask.
+local function endpoints_for(tenant, event)
+  local found = {}
+  for _, id in ipairs(T.endpoints > 0 and redis.call('SMEMBERS', K.endpoints .. tenant) or found) do
+    local each = endpoint_of(id)
+    local wants = each and (each.events == '*' or string.find(',' .. each.events .. ',', ',' .. event .. ',', 1, true))
+    if wants and each.state == 'enabled' then found[#found + 1] = each end
   end
-  return true
+  return found
 end
 
--- The old end is no news any more. A try that is under way can't settle what the next end will schedule.
-local function supersede(id, key)
-  for _, telling in ipairs(redis.call('SMEMBERS', K.telling .. id)) do
-    local hook = read_hook(telling)
-    if hook then
-      leave_hook_place(telling, hook)
-      give_up_hook(telling, hook, 'the job was retried')
-    end
-  end
-  local own = read_hook(id)
-  if not own then return end
-  if own.hook == 'pending' then
-    leave_hook_place(id, own)
-    redis.call('HINCRBY', key, 'hook_claims', 1)
-    T.hooks_pending = math.max(T.hooks_pending - 1, 0)
-  end
-  redis.call('HSET', key, 'hook', 'none')
-  redis.call('HDEL', key, 'hook_tries', 'hook_status', 'hook_next_at')
+-- A delivery with a record of its own. `about`: tenant, event, subject, `job` where it tells of one, else `data`; and
+-- `endpoint`, or none for a URL given once.
+local function new_delivery(id, about, host, url)
+  local hook = {key = K.delivery .. id, hook_host = host, tenant = about.tenant, endpoint = about.endpoint, job = about.job}
+  redis.call('HSET', hook.key, 'tenant', about.tenant, 'event', about.event, 'subject', about.subject,
+             'created_at', now_ms, 'hook_host', host)
+  if hook.endpoint then redis.call('HSET', hook.key, 'endpoint', hook.endpoint) end
+  if hook.job then redis.call('HSET', hook.key, 'job', hook.job) end
+  redis.call('SET', K.history .. id, cjson.encode({url = url, data = about.data}))
+  begin_hook(id, hook)
 end
 
--- Those of an endpoint that is disabled or removed are given up, some at a time.
-local function undeliver(endpoint)
-  local why, pending = why_ended(endpoint), K.undelivered .. endpoint
-  if not why then return end
-  for _, id in ipairs(redis.call('SRANDMEMBER', pending, SWEPT)) do
-    local hook = read_hook(id)
-    if hook and hook.hook == 'pending' then
-      leave_hook_place(id, hook)
-      give_up_hook(id, hook, why)
-    else
-      redis.call('SREM', pending, id)
-    end
+-- What happened has no id of its own.
+local function new_message()
+  T.sequence = T.sequence + 1
+  return string.format('evt_%.0f_%.0f', now_ms, T.sequence)
+end
+
+-- Tell of an event: `data` is JSON, `url` is told besides the tenant's endpoints unless it is ''.
+local function announce(tenant, event, subject, data, url)
+  local message, about = new_message(), {tenant = tenant, event = event, subject = subject, data = data}
+  if url ~= '' then
+    new_delivery(message .. '@url', about, string.lower(string.match(url, '^%a+://([^/?#]*)') or ''), url)
   end
-  if redis.call('EXISTS', pending) == 1 then redis.call('ZADD', K.wake, now_ms + 1, 'undeliver:' .. endpoint) end
+  for _, endpoint in ipairs(endpoints_for(tenant, event)) do
+    about.endpoint = endpoint.id
+    new_delivery(message .. '@' .. endpoint.id, about, endpoint.host, endpoint.url)
+  end
+  refill_webhooks()
 end

@@ -1,5 +1,5 @@
 -- Part: batches: how long they are kept, and when they are complete.
--- needs: traffic, endpoint
+-- needs: traffic, announce
 
 local function left_in(key)
   local left = 0

@@ -1,5 +1,5 @@
 -- Part: a job's end. Finishing and scheduling the webhook are one step.
--- needs: traffic, line, refill, place, history, announce
+-- needs: traffic, line, refill, place, history, tell
 local TOMBSTONE_MS = 40 * 86400 * 1000
 
 -- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells when

@@ -14,7 +14,7 @@ local function host_of(name)
   local values, host = redis.call('HMGET', K.host .. name, unpack(HOST)), {}
   for i, field in ipairs(HOST) do host[field] = tonumber(values[i] or 0) end
   host.tries = math.min(host.tries > 0 and host.tries or FIRST_TRIES, most_tries())
-  host.opens_at = math.min(host.opens_at, now + host.gap)  -- where the clock was put back
+  if host.opens_at > now + host.gap then host.opens_at = 0 end  -- the clock was put back
   return host
 end
 

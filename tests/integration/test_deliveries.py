@@ -1,0 +1,445 @@
+"""Endpoints and their deliveries, real scripts on a fake clock: who is told, when, how often, and until when."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from factories import claim, job_of, submit
+from fake_clock import FakeClock, clocked_store
+from swapjobs import InvalidRequest, NotRetryable, SettingsError, keys, record
+from swapjobs.endpoints import MOST_ENDPOINTS
+from swapjobs.errors import DeliveryNotFound, EndpointNotFound
+from swapjobs.lifecycle import Event
+from swapjobs.settings import Rate, WorkerSettings
+from swapjobs.webhooks import Webhooks
+from swapworker.delivery import Deliveries
+from swapworker.webhooks.event import event_of, message_id
+from swapworker.webhooks.sender import Delivery, WebhookSender
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.claims import DeliveryClaim
+    from swapjobs.store import JobStore
+
+HOUR = 3600.0
+HOOK = "https://own.example/in"
+MASTER = "whsec_" + "A" * 43 + "="
+DOWN = Delivery(ok=False, status=None, duration_ms=5, reason="connection refused")
+GOOD = Delivery(ok=True, status=204, duration_ms=5)
+
+
+@pytest.fixture
+def settings(redis_url: str) -> WorkerSettings:
+    return WorkerSettings(redis_url=redis_url, webhook_master_secret=MASTER, rate_limit=Rate("1000/s"))
+
+
+@pytest.fixture
+def store(settings: WorkerSettings) -> Iterator[JobStore]:
+    with clocked_store(settings) as store:
+        yield store
+
+
+@pytest.fixture
+def clock(store: JobStore) -> FakeClock:
+    return FakeClock(store.redis)
+
+
+@pytest.fixture
+def webhooks(store: JobStore, settings: WorkerSettings) -> Webhooks:
+    return Webhooks(store, settings)
+
+
+class Scripted(WebhookSender):
+    """A receiver at the other end of no wire: it answers each URL as it was told to."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        super().__init__(settings)
+        self.answers: dict[str, Delivery] = {}
+        self.sent: list[tuple[str, str, str]] = []
+
+    def send(self, url: str, message_id: str, event_json: str, **_: Any) -> Delivery:
+        self.sent.append((url, message_id, event_json))
+        return self.answers.get(url, GOOD)
+
+
+@pytest.fixture
+def receiver(settings: WorkerSettings) -> Scripted:
+    return Scripted(settings)
+
+
+@pytest.fixture
+def worker(store: JobStore, settings: WorkerSettings, receiver: Scripted) -> Deliveries:
+    return Deliveries(store, receiver, settings, random=lambda: 0.5)
+
+
+def ended(store: JobStore, event: Event = Event.SUCCEED, **fields: Any) -> str:
+    id_ = submit(store, **fields)
+    store.apply(claim(store, id_), event, patch={})
+    return id_
+
+
+def work(store: JobStore, worker: Deliveries) -> int:
+    """Do what lies on the runway; return how many tries that were."""
+    tries = 0
+    while popped := store.redis.rpop(keys.RUNWAYS[keys.WEBHOOKS]):
+        tries += worker.run(job_of(popped)) is not None
+    return tries
+
+
+def work_on(store: JobStore, worker: Deliveries, clock: FakeClock, hours: float, step_s: float = 600) -> int:
+    """Let time pass, with a dispatcher and a worker that are never late."""
+    tries = 0
+    for _ in range(int(hours * HOUR / step_s)):
+        clock.move(step_s)
+        store.wake("dispatcher", 30, stayed=True)
+        tries += work(store, worker)
+    return tries
+
+
+def taken(store: JobStore) -> DeliveryClaim:
+    """Claim the delivery whose hint is next."""
+    claimed = store.claim_delivery(job_of(store.redis.rpop(keys.RUNWAYS[keys.WEBHOOKS])), 30)
+    assert claimed is not None
+    return claimed
+
+
+# -- who is told
+
+
+def test_an_event_goes_to_the_jobs_url_and_to_every_endpoint_that_wants_it(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted
+) -> None:
+    webhooks.add("https://all.example/in")
+    webhooks.add("https://failed.example/in", events=["swap.failed"])
+    webhooks.add("https://other.example/in", tenant="other")
+    webhooks.update(webhooks.add("https://off.example/in").id, enabled=False)
+    id_ = ended(store, callback_url=HOOK)
+    assert work(store, worker) == 2
+    assert {url for url, _, _ in receiver.sent} == {HOOK, "https://all.example/in"}
+    assert {message for _, message, _ in receiver.sent} == {f"msg_{id_}_1_1"}
+    assert len({body for _, _, body in receiver.sent}) == 1
+    listed = webhooks.deliveries().deliveries
+    assert {(each.state, each.event, each.subject) for each in listed} == {("delivered", "swap.succeeded", id_)}
+    assert webhooks.deliveries(tenant="other").deliveries == []
+
+
+def test_without_endpoints_the_end_of_a_job_costs_no_command_more(store: JobStore, webhooks: Webhooks) -> None:
+    def commands() -> dict[str, int]:
+        seen: Any = store.redis.info("commandstats")
+        return {name: each["calls"] for name, each in seen.items()}
+
+    claimed, before = claim(store, submit(store)), commands()
+    store.apply(claimed, Event.SUCCEED, patch={}, entry=record.entry("result", output_url="https://out.example/1"))
+    after = commands()
+    used = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
+    assert "cmdstat_smembers" not in used
+    assert "cmdstat_sadd" not in used
+    endpoint = webhooks.add("https://all.example/in")
+    ended(store)
+    assert commands()["cmdstat_smembers"] > after.get("cmdstat_smembers", 0), "else this test would prove nothing"
+    webhooks.remove(endpoint.id)
+    assert store.look().traffic["endpoints"] == 0
+
+
+def test_the_record_of_a_job_lives_until_all_that_tell_of_it_have_ended(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    webhooks.add("https://one.example/in")
+    webhooks.add("https://two.example/in")
+    receiver.answers["https://two.example/in"] = DOWN
+    id_ = ended(store)
+    work(store, worker)
+    assert store.redis.ttl(keys.job(id_)) == -1
+    receiver.answers.clear()
+    work_on(store, worker, clock, 1)
+    assert store.redis.ttl(keys.job(id_)) > 0
+    assert store.redis.ttl(keys.history(id_)) > 0
+    left = [str(key) for key in store.redis.scan_iter("swapjobs:*") if store.redis.ttl(key) == -1]
+    kept = {keys.traffic(), keys.counts(), keys.server(), keys.endpoints("default"), keys.all_endpoints()}
+    assert {key for key in left if not key.startswith(keys.endpoint(""))} <= kept
+
+
+# -- the schedule
+
+
+def test_a_receiver_that_is_down_for_good_gets_ten_tries_in_three_days(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    receiver.answers[HOOK] = DOWN
+    id_ = ended(store, callback_url=HOOK)
+    assert work(store, worker) == 1
+    assert work_on(store, worker, clock, 75, step_s=300) == 8
+    assert webhooks.delivery(id_).state == "pending"
+    assert work_on(store, worker, clock, 5, step_s=300) == 1
+    found = webhooks.delivery(id_)
+    assert (found.state, [each.number for each in found.tries]) == ("undelivered", list(range(1, 11)))
+    assert 74 * HOUR < (found.tries[-1].at - found.created_at).total_seconds() < 78 * HOUR
+    assert work_on(store, worker, clock, 30) == 0
+    assert len({message for _, message, _ in receiver.sent}) == 1
+    assert len({body for _, _, body in receiver.sent}) == 1
+
+
+def test_what_stood_behind_a_dead_host_for_longer_than_the_schedule_is_given_up(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    receiver.answers[HOOK] = DOWN
+    ids = [ended(store, callback_url=HOOK) for _ in range(100)]
+    work_on(store, worker, clock, 100, step_s=400)
+    states = {webhooks.delivery(id_).state for id_ in ids}
+    assert states == {"undelivered"}
+    assert len(receiver.sent) < 1000, "the breaker held most of them back"
+    assert store.look().traffic["hooks_pending"] == 0
+
+
+def test_the_receivers_own_wish_is_respected(
+    store: JobStore, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    receiver.answers[HOOK] = Delivery(ok=False, status=429, duration_ms=5, reason="slow down", retry_after_s=1800)
+    ended(store, callback_url=HOOK)
+    work(store, worker)
+    assert work_on(store, worker, clock, 0.4, step_s=60) == 0
+    assert work_on(store, worker, clock, 0.2, step_s=60) == 1
+
+
+# -- the end of endpoints
+
+
+def test_410_disables_an_endpoint_and_what_is_pending_for_it_is_given_up(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    url = "https://gone.example/in"
+    gone, other = webhooks.add(url), webhooks.add("https://other.example/in", events=["endpoint.disabled"])
+    receiver.answers[url] = DOWN
+    ended(store)
+    work(store, worker)
+    receiver.answers[url] = Delivery(ok=False, status=410, duration_ms=5, reason="the receiver answered 410", gone=True)
+    ended(store)
+    work(store, worker)
+    clock.move(1)
+    store.wake("dispatcher", 30, stayed=True)
+    work(store, worker)
+    found = webhooks.endpoint(gone.id)
+    assert (found.state, found.disabled_reason) == ("disabled", "the receiver answered 410")
+    listed = webhooks.deliveries(endpoint_id=gone.id).deliveries
+    assert [each.state for each in listed] == ["undelivered", "undelivered"]
+    assert "disabled: the receiver answered 410" in listed[1].tries[-1].reason
+    ((_, _, body),) = [sent for sent in receiver.sent if sent[0] == other.url]
+    event = json.loads(body)
+    assert (event["type"], event["data"]["url"]) == ("endpoint.disabled", url)
+
+
+def test_an_endpoint_that_fails_for_five_days_is_disabled(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    url = "https://down.example/in"
+    endpoint = webhooks.add(url)
+    receiver.answers[url] = Delivery(ok=False, status=404, duration_ms=5, reason="404")
+    for day in range(6):
+        ended(store)
+        assert webhooks.endpoint(endpoint.id).state == "enabled", day
+        work(store, worker)
+        work_on(store, worker, clock, 24)
+    found = webhooks.endpoint(endpoint.id)
+    assert (found.state, found.disabled_reason) == ("disabled", "it has failed for 5 days")
+    assert {each.state for each in webhooks.deliveries().deliveries} == {"undelivered"}
+    count = len(webhooks.deliveries().deliveries)
+    ended(store)
+    assert len(webhooks.deliveries().deliveries) == count
+    webhooks.update(endpoint.id, enabled=True)
+    assert webhooks.endpoint(endpoint.id).failing_since is None
+
+
+def test_one_success_in_five_days_keeps_an_endpoint(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    endpoint = webhooks.add("https://down.example/in")
+    for day in range(8):
+        ok = day == 4
+        receiver.answers[endpoint.url] = GOOD if ok else Delivery(ok=False, status=404, duration_ms=5, reason="404")
+        ended(store)
+        work(store, worker)
+        work_on(store, worker, clock, 24)
+    assert webhooks.endpoint(endpoint.id).state == "enabled"
+
+
+@pytest.mark.parametrize("stage", ["in line", "hint out", "claimed", "waiting"])
+def test_an_endpoint_is_removed_while_deliveries_are_pending(
+    store: JobStore, webhooks: Webhooks, clock: FakeClock, stage: str
+) -> None:
+    endpoint = webhooks.add("https://one.example/in")
+    ids = [ended(store) for _ in range(30 if stage == "in line" else 1)]
+    claimed = taken(store) if stage in {"claimed", "waiting"} else None
+    if claimed and stage == "waiting":
+        told: dict[str, Any] = {"status": 500, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
+        store.settle_delivery(claimed, "pending", delay_s=3600, **told)
+    webhooks.remove(endpoint.id)
+    for _ in range(3):
+        clock.move(1)
+        store.wake("dispatcher", 30, stayed=True)
+    found = webhooks.deliveries(limit=100).deliveries
+    assert [each.state for each in found] == ["undelivered"] * len(ids)
+    assert {each.tries[-1].reason for each in found} == {"the endpoint was removed"}
+    if claimed and stage == "claimed":
+        assert store.settle_delivery(claimed, "delivered", status=200, entry="") == "fenced"
+    assert all(store.redis.ttl(keys.job(id_)) > 0 for id_ in ids)
+    with pytest.raises(EndpointNotFound):
+        webhooks.endpoint(endpoint.id)
+
+
+def test_a_new_url_gets_what_is_pending(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    endpoint = webhooks.add("https://old.example/in")
+    receiver.answers[endpoint.url] = DOWN
+    ended(store)
+    work(store, worker)
+    webhooks.update(endpoint.id, url="https://new.example/in")
+    work_on(store, worker, clock, 0.1, step_s=10)
+    assert [url for url, _, _ in receiver.sent] == ["https://old.example/in", "https://new.example/in"]
+
+
+# -- the job goes on, and replay
+
+
+def test_a_retry_of_the_job_supersedes_what_is_pending(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted
+) -> None:
+    webhooks.add("https://one.example/in")
+    id_ = ended(store, Event.FAIL)
+    slow = taken(store)
+    assert store.retry([id_]) == ["ok"]
+    assert store.settle_delivery(slow, "delivered", status=200, entry="") == "fenced"
+    (old,) = webhooks.deliveries().deliveries
+    assert (old.state, old.tries[-1].reason) == ("undelivered", "the job was retried")
+    with pytest.raises(NotRetryable, match="retried since"):
+        webhooks.replay(old.id)
+    assert store.redis.ttl(keys.job(id_)) == -1
+    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    work(store, worker)
+    assert [json.loads(body)["type"] for _, _, body in receiver.sent] == ["swap.succeeded"]
+    assert receiver.sent[0][1] != message_id(slow)
+    with pytest.raises(NotRetryable, match="retried since"):
+        webhooks.replay(old.id)
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_replay_begins_anew_with_the_same_id_and_fences_off_a_try_under_way(
+    store: JobStore, webhooks: Webhooks, *, own: bool
+) -> None:
+    if not own:
+        webhooks.add("https://one.example/in")
+    ended(store, callback_url=HOOK if own else None)
+    first = taken(store)
+    assert webhooks.replay(first.id).state == "pending"
+    assert store.settle_delivery(first, "delivered", status=200, entry="") == "fenced"
+    second = taken(store)
+    assert (message_id(second), event_of(second)) == (message_id(first), event_of(first))
+    told: dict[str, Any] = {"status": 200, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
+    assert store.settle_delivery(second, "delivered", **told) == "ok"
+    assert webhooks.replay(second.id).state == "pending"
+    assert store.redis.ttl(keys.history(second.id)) == -1
+    assert store.settle_delivery(taken(store), "delivered", **told) == "ok"
+    assert store.redis.ttl(keys.history(second.id)) > 0
+    host = store.redis.hgetall(keys.host("own.example" if own else "one.example"))
+    assert (host["in_flight"], host["hints"]) == ("0", "0")
+
+
+def test_replay_since_takes_what_was_not_delivered_and_nothing_else(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    refused = Delivery(ok=False, status=410, duration_ms=1, reason="410", gone=True)
+    receiver.answers[HOOK] = refused
+    ended(store, callback_url=HOOK)
+    work(store, worker)
+    clock.move(60)
+    since = record.unpack("x", {"at": str(int(clock.now_s * 1000))}, "{}").time("at")
+    assert since is not None
+    ids = {ended(store, callback_url=HOOK) for _ in range(250)}  # all in one millisecond
+    work(store, worker)
+    receiver.answers.clear()
+    good = ended(store, callback_url=HOOK)
+    work(store, worker)
+    receiver.sent.clear()
+    pages, cursor = [], None
+    while True:
+        page = webhooks.deliveries(state="undelivered", after=since, cursor=cursor, limit=70)
+        pages += [each.id for each in page.deliveries]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+    assert sorted(pages) == sorted(ids)
+    assert set(webhooks.replay_since(since)) == ids
+    work_on(store, worker, clock, 0.05, step_s=1)
+    assert len(receiver.sent) == 250
+    assert {each.state for each in webhooks.deliveries(after=since, limit=500).deliveries} == {"delivered"}
+    assert good not in ids
+
+
+# -- limits, and what a user may get wrong
+
+
+def test_a_tenant_has_twenty_endpoints_at_most(webhooks: Webhooks) -> None:
+    for number in range(MOST_ENDPOINTS):
+        webhooks.add(f"https://{number}.example/in")
+    with pytest.raises(InvalidRequest, match="has 20 endpoints already"):
+        webhooks.add("https://one-too-many.example/in")
+    webhooks.add("https://other.example/in", tenant="other")
+
+
+def test_without_a_master_secret_the_error_says_how_to_make_one(store: JobStore, redis_url: str) -> None:
+    with pytest.raises(SettingsError, match="openssl rand -base64 32"):
+        Webhooks(store, WorkerSettings(redis_url=redis_url)).add("https://one.example/in")
+    assert Webhooks(store, WorkerSettings(redis_url=redis_url)).endpoints() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"url": "ftp://one.example"}, "url: "),
+        ({"url": "https://one.example", "events": ["swap.done"]}, "events: 'swap.done' is none of swap.succeeded, "),
+        ({"url": "https://one.example", "tenant": "no tenant"}, "tenant: "),
+    ],
+)
+def test_what_is_wrong_is_named(webhooks: Webhooks, given: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidRequest, match=says):
+        webhooks.add(**given)
+
+
+def test_nothing_is_told_of_another_tenants_things(store: JobStore, webhooks: Webhooks) -> None:
+    endpoint = webhooks.add("https://one.example/in")
+    ended(store)
+    (delivery,) = webhooks.deliveries().deliveries
+    by_endpoint: list[Any] = [webhooks.endpoint, webhooks.rotate, webhooks.secret, webhooks.remove, webhooks.test]
+    for call in by_endpoint:
+        with pytest.raises(EndpointNotFound):
+            call(endpoint.id, tenant="other")
+    with pytest.raises(EndpointNotFound):
+        webhooks.update(endpoint.id, tenant="other", enabled=False)
+    by_delivery: list[Any] = [webhooks.delivery, webhooks.replay]
+    for call in by_delivery:
+        with pytest.raises(DeliveryNotFound):
+            call(delivery.id, tenant="other")
+    assert webhooks.endpoints(tenant="other") == []
+    assert webhooks.endpoint(endpoint.id).state == "enabled"
+
+
+def test_a_host_gets_few_tries_while_it_fails_and_many_when_it_answers(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    endpoint = webhooks.add("https://busy.example/in")
+    for _ in range(100):
+        webhooks.test(endpoint.id)
+    assert store.redis.llen("webhooks") == 4
+    receiver.answers[endpoint.url] = DOWN
+    assert work(store, worker) == 5
+    assert store.redis.zscore(keys.wake(), "host:busy.example") is not None
+    probes = work_on(store, worker, clock, 0.25, step_s=1)
+    assert probes < 15, "the pause doubles"
+    receiver.answers.clear()
+    work_on(store, worker, clock, 3, step_s=30)
+    assert store.look().traffic["hooks_pending"] == 0
+    assert int(store.redis.hget(keys.host("busy.example"), "tries") or 0) == 12
