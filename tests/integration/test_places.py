@@ -37,7 +37,7 @@ from swapjobs.tenants import TenantLimits
 from swapjobs.webhooks import Webhooks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     import pytest
 
@@ -363,6 +363,13 @@ class Fleet(RuleBasedStateMachine):
             self.check(id_, life, standing.get(f"swap:{id_}", []))
         self.the_counts_are_right([id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
 
+    def answers(self, command: str, names: Sequence[str]) -> list[Any]:
+        """Return what Redis answers to one command for each key, in one round trip."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.execute_command(command, name)
+            return list(pipe.execute())
+
     @staticmethod
     def record_of(id_: str) -> str:
         return keys.job(id_) if record.is_own_delivery(id_) else keys.delivery(id_)
@@ -370,28 +377,31 @@ class Fleet(RuleBasedStateMachine):
     def look_at_deliveries(self, standing: dict[str, list[str]]) -> None:
         prefix = keys.delivery("")
         others = [key.removeprefix(prefix) for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
-        hooks = {id_: self.redis.hgetall(self.record_of(id_)) for id_ in [*self.lives, *others]}
+        ids = [*self.lives, *others]
+        hooks = dict(zip(ids, self.answers("HGETALL", [self.record_of(id_) for id_ in ids]), strict=True))
         self.seen.update(id_ for id_, fields in hooks.items() if "hook" in fields)
         self.pending = {id_: fields for id_, fields in hooks.items() if fields.get("hook") == "pending"}
         assert {id_: len(places) for id_, places in standing.items()} == dict.fromkeys(self.pending, 1), standing
         assert self.store.look().traffic["hooks_pending"] == len(self.pending)
+        hinted_ids = set(self.redis.zrange(keys.hints(keys.WEBHOOKS), 0, -1))
         trying: Counter[str] = Counter()
         hinted, of_endpoint, telling = trying.copy(), trying.copy(), trying.copy()
         for id_, fields in self.pending.items():
             trying[fields["hook_host"]] += standing[id_] == ["delivery"] and "hook_next_at" not in fields
-            hinted[fields["hook_host"]] += self.redis.zscore(keys.hints(keys.WEBHOOKS), id_) is not None
+            hinted[fields["hook_host"]] += id_ in hinted_ids
             of_endpoint[fields.get("endpoint", "")] += 1
             telling[fields.get("job", "")] += 1
         for host in ("one.example", "two.example", "three.example"):
             counted = [int(number or 0) for number in self.redis.hmget(keys.host(host), "in_flight", "hints")]
             assert counted == [trying[host], hinted[host]], host
-        for endpoint in {*self.endpoints, *of_endpoint} - {""}:
-            assert self.redis.scard(keys.undelivered(endpoint)) == of_endpoint[endpoint]
-        for id_ in self.lives:
-            assert self.redis.scard(keys.telling(id_)) == telling[id_]
-        for id_ in others:
-            expires = [self.redis.ttl(key) > 0 for key in (keys.delivery(id_), keys.history(id_))]
-            assert set(expires) == {id_ not in self.pending}
+        endpoints = sorted({*self.endpoints, *of_endpoint} - {""})
+        sizes = self.answers("SCARD", [keys.undelivered(each) for each in endpoints])
+        assert sizes == [of_endpoint[each] for each in endpoints]
+        sizes = self.answers("SCARD", [keys.telling(id_) for id_ in self.lives])
+        assert sizes == [telling[id_] for id_ in self.lives]
+        for key in (keys.delivery, keys.history):
+            expires = [ttl > 0 for ttl in self.answers("TTL", [key(id_) for id_ in others])]
+            assert expires == [id_ not in self.pending for id_ in others]
         self.told = telling
 
     def the_counts_are_right(self, calling: list[str]) -> None:
