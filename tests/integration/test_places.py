@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from pydantic import SecretStr
 
 from announced import LISTENER, announced
 from factories import job_of, make_request
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 TRY = record.entry("webhook", at=1, number=1, duration_ms=1)
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
 LEASE_S = 30.0
+MASTER = SecretStr("whsec_" + "A" * 43 + "=")
 # Drawn whatever there is to pick from: what exists depends on the other draws, and the draws must not.
 picks = st.integers(0, 999)
 OUTCOMES = (
@@ -453,7 +455,7 @@ class Fleet(RuleBasedStateMachine):
 
 
 def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> None:
-    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600, webhook_master_secret="whsec_" + "A" * 43 + "=")
+    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600, webhook_master_secret=MASTER)
     client = connect(base)
     machine = type("Machine", (Fleet,), {"store": JobStore(client, base, clock=PART), "base": base})
     run_state_machine_as_test(
@@ -643,7 +645,7 @@ def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
         return read(name).replace(usual, small) if usual else read(name)
 
     monkeypatch.setattr(lua_text, "_read", in_small_steps)
-    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600)
+    base = WorkerSettings(redis_url=redis_url, result_ttl_s=600, webhook_master_secret=MASTER)
     client = connect(base)
     store = JobStore(client, base, clock=f"{PART}-- in small steps\n")
     monkeypatch.undo()
