@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 from contextlib import asynccontextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -15,6 +15,7 @@ from swapjobs.client import SwapClient
 from swapjobs.gateway import problems
 from swapjobs.gateway.access import Access
 from swapjobs.gateway.edge import Edge
+from swapjobs.gateway.openapi import document
 from swapjobs.gateway.parts import Parts
 from swapjobs.gateway.pressure import Pressure
 from swapjobs.gateway.waiting import Waiting
@@ -59,7 +60,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         version=version("swapjobs"),
         summary="A job queue in front of a face-swap API",
         lifespan=lifespan,
-        docs_url=None,
+        docs_url=None,  # ours is in docs.py
         redoc_url=None,
         max_body_size=settings.gateway_max_body_bytes,
         redirect_slashes=False,
@@ -81,6 +82,11 @@ def make_app(settings: GatewaySettings) -> FastAPI:
 
 class _App(FastAPI):
     """FastAPI with our edge outside of its own, so that no answer leaves without id, headers and a line in the log."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            self.openapi_schema = document(self)
+        return self.openapi_schema
 
     def build_middleware_stack(self) -> ASGIApp:
         return Edge(super().build_middleware_stack())

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi.sse import EventSourceResponse
 from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 
@@ -15,6 +15,16 @@ from swapjobs.errors import ErrorCode, InvalidRequest, JobNotFound
 from swapjobs.gateway.access import Caller, Who
 from swapjobs.gateway.bodies import JsonObject
 from swapjobs.gateway.events import changes, version_of
+from swapjobs.gateway.openapi import (
+    BODY_PROBLEMS,
+    DONE_EXAMPLE,
+    EVENTS_EXAMPLE,
+    JOB_EXAMPLE,
+    SWAP_EXAMPLES,
+    body,
+    job_answer,
+    problems,
+)
 from swapjobs.gateway.parts import Gateway, Parts
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.lifecycle import FINAL, JobState
@@ -33,21 +43,30 @@ _LATEST_S: Final = 60
 Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job is final, or after N seconds (0..60)")]
 
 
-@router.post("", status_code=202)
+@router.post(
+    "",
+    status_code=202,
+    openapi_extra=body("SwapRequest", SWAP_EXAMPLES),
+    responses={
+        200: job_answer("It is final", DONE_EXAMPLE),
+        202: job_answer("It is accepted, and not final yet", JOB_EXAMPLE),
+        **problems("idempotency_conflict", "queue_full", *BODY_PROBLEMS),
+    },
+)
 async def submit(
     response: Response,
     caller: Caller,
     gateway: Gateway,
-    body: JsonObject,
+    wanted: JsonObject,
     prefer: Prefer = None,
     idempotency_key: Annotated[str | None, Header(description="the same as `business_task_id` in the body")] = None,
 ) -> Job:
     """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is."""
-    wanted = request_of(body, caller.tenant, idempotency_key)
+    swap = request_of(wanted, caller.tenant, idempotency_key)
 
     def accept() -> Job:
         gateway.pressure.check()
-        return gateway.client.submit(wanted)
+        return gateway.client.submit(swap)
 
     job = await run_in_threadpool(accept)
     job = await _waited(job, prefer, caller, gateway, response)
@@ -83,28 +102,54 @@ def list_jobs(
     return page
 
 
-@router.get("/{job_id}")
+@router.get(
+    "/{job_id}",
+    responses={
+        200: job_answer("How it stands", DONE_EXAMPLE),
+        **problems("job_not_found", "job_gone", "malformed_request"),
+    },
+)
 async def get_job(job_id: str, response: Response, caller: Caller, gateway: Gateway, prefer: Prefer = None) -> Job:
     """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
     job = await run_in_threadpool(own_job, gateway, caller, job_id)
     return await _waited(job, prefer, caller, gateway, response, unfinished=200)
 
 
-@router.post("/{job_id}/cancel")
+@router.post(
+    "/{job_id}/cancel",
+    responses={
+        200: job_answer("It is final", {**JOB_EXAMPLE, "state": "cancelled"}),
+        **problems("job_not_found", "job_gone"),
+    },
+)
 def cancel(job_id: str, caller: Caller, gateway: Gateway) -> Job:
     """Cancel a job; a final one stays as it is."""
     own_job(gateway, caller, job_id)
     return gateway.client.cancel(job_id)
 
 
-@router.post("/{job_id}/retry")
+@router.post(
+    "/{job_id}/retry",
+    responses={
+        200: job_answer("It is back in line", JOB_EXAMPLE),
+        **problems("job_not_found", "job_gone", "not_retryable", "queue_full"),
+    },
+)
 def retry(job_id: str, caller: Caller, gateway: Gateway) -> Job:
     """Put a failed, cancelled or expired job back in line; 409 for others."""
     own_job(gateway, caller, job_id)
     return gateway.client.retry(job_id)
 
 
-@router.get("/{job_id}/events")
+@router.get(
+    "/{job_id}/events",
+    response_class=Response,
+    responses={
+        200: {"description": "Events until the job is final", "content": {"text/event-stream": EVENTS_EXAMPLE}},
+        204: {"description": "The job is final, and its last event was seen: there is nothing more to come"},
+        **problems("job_not_found", "job_gone"),
+    },
+)
 async def events(
     job_id: str,
     caller: Caller,
@@ -127,7 +172,7 @@ async def events(
         finally:
             places.__exit__(None, None, None)
 
-    return StreamingResponse(stream(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return EventSourceResponse(stream(), headers={"X-Accel-Buffering": "no"})
 
 
 def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
@@ -142,19 +187,19 @@ def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
     return job
 
 
-def request_of(body: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
+def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
     """Return the request in a body; its tenant is the key's.
 
     Raises:
         InvalidRequest: with the field that is not right.
     """
-    named = body.get("tenant", tenant)
+    named = wanted.get("tenant", tenant)
     if named != tenant:
         raise InvalidRequest("tenant: the key belongs to another tenant; leave the field out", field="tenant")
-    fields = {**body, "tenant": tenant}
+    fields = {**wanted, "tenant": tenant}
     if idempotency_key is not None:
         key = _unquoted(idempotency_key)
-        given = body.get("business_task_id")
+        given = wanted.get("business_task_id")
         if given is not None and given != key:
             text = "Idempotency-Key: differs from business_task_id in the body; give one, or both the same"
             raise InvalidRequest(text, field="Idempotency-Key")

@@ -172,8 +172,9 @@ class Waiting:
                 await self._serve(connection)
             except* (redis.RedisError, OSError) as errors:
                 pause = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
+                if not failures:
+                    log.warning("waits: no connection to Redis, trying again: %s", type(errors.exceptions[0]).__name__)
                 failures += 1
-                log.warning("waits: no connection to Redis, trying again: %s", type(errors.exceptions[0]).__name__)
                 await asyncio.sleep(pause)
             finally:
                 self._confirmed.clear()

@@ -1,0 +1,197 @@
+"""The OpenAPI document: FastAPI's, with the body of a job, our problems, and examples. The tests run every example."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi.openapi.utils import get_openapi
+
+from swapjobs.gateway.problems import STATUSES, Problem
+from swapjobs.models import SwapRequest
+from swapjobs.tools import MAX_URL_LENGTH, TOOLS
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+_REF: Final = "#/components/schemas/"
+_DESCRIPTION: Final = """\
+Send `Authorization: Bearer <key>`; `swapjobs keys create` makes a key, and the key says which tenant asks. Errors are
+`application/problem+json` (RFC 9457): `code` is stable, `field` names what is not right.
+"""
+_PICTURES: Final = {
+    "source_url": "https://pictures.example/anna.jpg",
+    "target_url": "https://pictures.example/party.jpg",
+}
+SWAP_EXAMPLES: Final[dict[str, Any]] = {
+    "smallest": {"summary": "Two pictures, no more", "value": _PICTURES},
+    "own id": {
+        "summary": "With your own id: sent again, it is the same job; told by a webhook when done",
+        "value": {
+            **_PICTURES,
+            "business_task_id": "order-4711",
+            "callback_url": "https://shop.example/hooks/swap",
+            "metadata": {"order": 4711},
+        },
+    },
+    "restored": {
+        "summary": "Single Face Swap V2.0, with restoration",
+        "value": {**_PICTURES, "tool": "v2/roop", "fidelity_weight": 0.5},
+    },
+    "second face": {
+        "summary": "Multiple Face Swap: the second face from the left",
+        "value": {**_PICTURES, "tool": "face/fusion", "face_idx": 2, "priority": "bulk"},
+    },
+}
+JOB_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "xvylxczeuccyfneeuyx6k7pr",
+    "state": "queued",
+    "tool": "roop",
+    "tenant": "default",
+    "priority": "interactive",
+    "business_task_id": "order-4711",
+    **_PICTURES,
+    "output_url": None,
+    "error": None,
+    "attempts": 0,
+    "reason": None,
+    "next_attempt_at": None,
+    "created_at": "2026-11-23T09:30:00.123000Z",
+    "started_at": None,
+    "finished_at": None,
+    "expires_at": None,
+    "batch_id": None,
+    "metadata": {},
+    "webhook": None,
+}
+DONE_EXAMPLE: Final = {
+    **JOB_EXAMPLE,
+    "state": "succeeded",
+    "output_url": "https://vendor.example/results/1f0c.jpg",
+    "attempts": 1,
+    "started_at": "2026-11-23T09:30:00.140000Z",
+    "finished_at": "2026-11-23T09:30:02.310000Z",
+}
+EVENTS_EXAMPLE: Final = {
+    "schema": {"type": "string"},
+    "example": 'retry: 2000\n\nevent: queued\ndata: {"id": "xvylxczeuccyfneeuyx6k7pr", ...}\nid: 97c357940dd00ee6\n\n',
+}
+_PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
+    "malformed_request": ("the body is not JSON: EOF while parsing an object at line 1 column 1", None),
+    "invalid_request": ("source_url: must begin with http:// or https://", "source_url"),
+    "idempotency_conflict": ("business_task_id 'order-4711' was already used for a different request", None),
+    "access_denied": ("the gateway does not know this key; `swapjobs keys create` makes one", None),
+    "forbidden": ("without keys the gateway serves this machine alone: a proxy passed the request on", None),
+    "job_not_found": ("no job has the id xvylxczeuccyfneeuyx6k7pr", None),
+    "job_gone": ("job xvylxczeuccyfneeuyx6k7pr finished and its record has expired", None),
+    "not_retryable": (
+        "job xvylxczeuccyfneeuyx6k7pr is succeeded: only failed, cancelled and expired jobs can be retried",
+        None,
+    ),
+    "body_too_large": ("the body is larger than this route takes", None),
+    "unsupported_media_type": ("the header Content-Type must be application/json, it is missing", None),
+    "too_many_requests": ("this key makes too many requests", None),
+    "queue_full": ("Redis is at its memory limit: no new job can be accepted now; try again later", None),
+    "queue_unavailable": ("Redis cannot be reached: Connection refused", None),
+}
+_ALL_STATUSES: Final = {
+    **STATUSES,
+    "malformed_request": 400,
+    "forbidden": 403,
+    "body_too_large": 413,
+    "unsupported_media_type": 415,
+}
+_ALWAYS: Final = ("invalid_request", "access_denied", "forbidden", "too_many_requests", "queue_unavailable")
+BODY_PROBLEMS: Final = ("malformed_request", "body_too_large", "unsupported_media_type")
+
+
+def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """Return what a route's `responses` says of the problems with these codes."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status = _ALL_STATUSES[code]
+        detail, field = _PROBLEMS.get(code, ("what is wrong", None))
+        told = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field)
+        schema = {"schema": {"$ref": f"{_REF}Problem"}, "examples": {}}
+        answer = found.setdefault(
+            status, {"description": HTTPStatus(status).phrase, "content": {"application/problem+json": schema}}
+        )
+        examples = answer["content"]["application/problem+json"]["examples"]
+        examples[code] = {"value": told.model_dump(exclude_none=True)}
+    return found
+
+
+def job_answer(description: str, example: dict[str, Any]) -> dict[str, Any]:
+    """Return what a route's `responses` says of an answer with a job."""
+    content = {"schema": {"$ref": f"{_REF}Job"}, "example": example}
+    return {"description": description, "content": {"application/json": content}}
+
+
+def body(name: str, examples: dict[str, Any]) -> dict[str, Any]:
+    """Return the `openapi_extra` of a route that reads a JSON object of the schema `name`."""
+    content = {"schema": {"$ref": f"{_REF}{name}"}, "examples": examples}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the app."""
+    made = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, description=_DESCRIPTION, routes=app.routes
+    )
+    schemas = made["components"]["schemas"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema(ref_template=_REF + "{model}")
+    schemas |= _swap_requests()
+    for path in made["paths"].values():
+        for operation in path.values():
+            _add_problems(operation)
+    return made
+
+
+def _add_problems(operation: dict[str, Any]) -> None:
+    """Name the problems that every route with a key has, beside those that it names itself."""
+    if "HTTPValidationError" in str(operation["responses"].get("422", "")):
+        del operation["responses"]["422"]
+    if "security" not in operation:
+        return
+    for status, answer in problems(*_ALWAYS).items():
+        named = operation["responses"].setdefault(str(status), answer)
+        for kind, content in answer["content"].items():
+            examples = named.get("content", {}).get(kind, {}).get("examples")
+            if examples is not None:
+                named["content"][kind]["examples"] = content["examples"] | examples
+
+
+def _swap_requests() -> dict[str, Any]:
+    """Return the schemas of a request: one for each tool, with its own fields, and their union."""
+    base = SwapRequest.model_json_schema(ref_template=_REF + "{model}")
+    base.pop("$defs", None)
+    del base["properties"]["tenant"]
+    base["properties"]["metadata"]["additionalProperties"] = True
+    found: dict[str, Any] = {}
+    for tool, fields in TOOLS.items():
+        own = fields.model_json_schema(by_alias=False)["properties"] if fields.model_fields else {}
+        properties = {**base["properties"], "tool": {"const": tool}, **own}
+        for name, schema in properties.items():
+            if name.endswith("_url"):
+                properties[name] = _url(schema)
+        required = base["required"] if tool == "roop" else [*base["required"], "tool"]
+        title = "SwapRequest" + "".join(part.capitalize() for part in tool.replace("/", " ").split())
+        found[title] = {
+            "type": "object",
+            "title": title,
+            "description": (fields.__doc__ or "").strip(),
+            "properties": properties,
+            "required": required,
+            "additionalProperties": False,
+        }
+    union = {"anyOf": [{"$ref": f"{_REF}{title}"} for title in found], "title": "SwapRequest"}
+    return {**found, "SwapRequest": union}
+
+
+def _url(schema: dict[str, Any]) -> dict[str, Any]:
+    plain = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,4})?(/[!-~]*)?$"  # others may be right too, all of these are
+    rule = {"type": "string", "maxLength": MAX_URL_LENGTH, "pattern": plain}
+    text: dict[str, Any] = {name: schema[name] for name in ("title", "description") if name in schema}
+    return {**text, "anyOf": [rule, {"type": "null"}]} if "anyOf" in schema else {**text, **rule}
