@@ -17,14 +17,15 @@ import yaml
 
 from conftest_acceptance import Program
 from factories import wait_until
-from swapjobs.settings import known_names
+from swapjobs.settings import PREFIX, CoreSettings, GatewaySettings, WorkerSettings, known_names
 from swapsandbox.redis_server import find_server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-OURS = ("worker", "webhook-worker", "flower", "sandbox")
+OURS = ("worker", "webhook-worker", "gateway", "flower", "sandbox")
+GATEWAY_KEY = "acme:a-key-of-the-tests-of-compose"
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +82,7 @@ def test_the_compose_client_accepts_the_file_and_passes_settings_on(tmp_path: Pa
         for name, service in found.items()
         if service.get("ports")
     }
-    assert hosts == {"flower": ["127.0.0.1"], "sandbox": ["127.0.0.1"]}
+    assert hosts == dict.fromkeys(("gateway", "flower", "sandbox"), ["127.0.0.1"])
     assert all(service["healthcheck"]["test"] for service in found.values())
 
 
@@ -94,14 +95,21 @@ def test_a_dashboard_without_a_password_is_refused_with_the_remedy(tmp_path: Pat
 
 def test_every_setting_can_be_set_in_the_file_and_no_other(services: dict[str, Any]) -> None:
     for name in ("worker", "webhook-worker"):
-        assert set(services[name]["environment"]) == known_names()
+        assert set(services[name]["environment"]) == settings_of(WorkerSettings)
+    assert set(services["gateway"]["environment"]) == settings_of(GatewaySettings)
     named = {name for service in services.values() for name in service.get("environment", {})}
     assert {name for name in named if name.startswith("SWAPJOBS_")} == known_names()
 
 
-def test_only_the_workers_get_secrets(services: dict[str, Any]) -> None:
-    others = {name: set(service.get("environment", {})) for name, service in services.items() if "worker" not in name}
-    assert others == {"redis": set(), "flower": {"SWAPJOBS_REDIS_URL", "FLOWER_BASIC_AUTH"}, "sandbox": set()}
+def settings_of(kind: type[CoreSettings]) -> set[str]:
+    return {f"{PREFIX}{name.upper()}" for name in kind.model_fields}
+
+
+def test_only_those_get_secrets_who_need_them(services: dict[str, Any]) -> None:
+    rest = {name: set(services[name].get("environment", {})) for name in ("redis", "flower", "sandbox")}
+    assert rest == {"redis": set(), "flower": {"SWAPJOBS_REDIS_URL", "FLOWER_BASIC_AUTH"}, "sandbox": set()}
+    at_gateway = {name for name in services["gateway"]["environment"] if "SECRET" in name or "API_KEY" in name}
+    assert at_gateway == {"SWAPJOBS_WEBHOOK_MASTER_SECRET"}
 
 
 @pytest.fixture
@@ -155,8 +163,10 @@ class Service(Program):
             "SWAPJOBS_REDIS_URL": redis_url,
             "SWAPJOBS_ALIVE_FILE": str(self.alive_file),
             "FLOWER_BASIC_AUTH": "me:password",
+            "SWAPJOBS_GATEWAY_KEYS": GATEWAY_KEY,  # without one it listens on loopback only
         }
-        given = [name for name, value in service.get("environment", {}).items() if value is not None]
+        named = service.get("environment", {})
+        given = [name for name, value in named.items() if value is not None or name == "SWAPJOBS_GATEWAY_KEYS"]
         super().__init__("swapjobs", *command, cwd=folder, env={name: values[name] for name in given})
 
     def is_healthy(self) -> bool:
