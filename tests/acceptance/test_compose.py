@@ -82,7 +82,7 @@ def test_the_compose_client_accepts_the_file_and_passes_settings_on(tmp_path: Pa
         for name, service in found.items()
         if service.get("ports")
     }
-    assert hosts == dict.fromkeys(("gateway", "flower", "sandbox"), ["127.0.0.1"])
+    assert hosts == {name: ["127.0.0.1"] for name in ("gateway", "flower", "sandbox")}
     assert all(service["healthcheck"]["test"] for service in found.values())
 
 

@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.sse import EventSourceResponse
 from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
@@ -54,10 +54,12 @@ Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job
     },
 )
 async def submit(
+    request: Request,
     response: Response,
     caller: Caller,
     gateway: Gateway,
     wanted: JsonObject,
+    *,
     prefer: Prefer = None,
     idempotency_key: Annotated[str | None, Header(description="the same as `business_task_id` in the body")] = None,
 ) -> Job:
@@ -69,7 +71,7 @@ async def submit(
         return gateway.client.submit(swap)
 
     job = await run_in_threadpool(accept)
-    job = await _waited(job, prefer, caller, gateway, response)
+    job = await _waited(job, prefer, caller, gateway, request, response)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job
 
@@ -85,7 +87,7 @@ def list_jobs(
     created_after: AwareDatetime | None = None,
     created_before: AwareDatetime | None = None,
     cursor: str | None = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:
     """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""
     client: Any = gateway.client
@@ -109,10 +111,12 @@ def list_jobs(
         **problems("job_not_found", "job_gone", "malformed_request"),
     },
 )
-async def get_job(job_id: str, response: Response, caller: Caller, gateway: Gateway, prefer: Prefer = None) -> Job:
+async def get_job(
+    job_id: str, request: Request, response: Response, caller: Caller, gateway: Gateway, prefer: Prefer = None
+) -> Job:
     """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
     job = await run_in_threadpool(own_job, gateway, caller, job_id)
-    return await _waited(job, prefer, caller, gateway, response, unfinished=200)
+    return await _waited(job, prefer, caller, gateway, request, response, unfinished=200)
 
 
 @router.post(
@@ -219,13 +223,20 @@ def retry_after_s(job: Job) -> int:
 
 
 async def _waited(
-    job: Job, prefer: str | None, caller: Who, gateway: Parts, response: Response, *, unfinished: int = 202
+    job: Job,
+    prefer: str | None,
+    caller: Who,
+    gateway: Parts,
+    request: Request,
+    response: Response,
+    *,
+    unfinished: int = 202,
 ) -> Job:
     """Wait as long as the caller prefers, and set the status and the headers that tell how it went."""
     seconds = wait_of(prefer)
     if seconds is not None:
         response.headers["Preference-Applied"] = f"wait={seconds}"
-        job = await gateway.waiting.until_final(job, seconds, _looking(gateway, caller, job.id))
+        job = await gateway.waiting.until_final(job, seconds, _looking(gateway, caller, job.id), request)
     if job.state in FINAL:
         response.status_code = 200
     else:

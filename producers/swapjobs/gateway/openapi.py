@@ -94,7 +94,7 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
     "queue_full": ("Redis is at its memory limit: no new job can be accepted now; try again later", None),
     "queue_unavailable": ("Redis cannot be reached: Connection refused", None),
 }
-_ALL_STATUSES: Final = {
+ALL_STATUSES: Final = {
     **STATUSES,
     "malformed_request": 400,
     "forbidden": 403,
@@ -109,7 +109,7 @@ def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     """Return what a route's `responses` says of the problems with these codes."""
     found: dict[int | str, dict[str, Any]] = {}
     for code in codes:
-        status = _ALL_STATUSES[code]
+        status = ALL_STATUSES[code]
         detail, field = _PROBLEMS.get(code, ("what is wrong", None))
         told = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field)
         schema = {"schema": {"$ref": f"{_REF}Problem"}, "examples": {}}

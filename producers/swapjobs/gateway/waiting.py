@@ -27,6 +27,8 @@ from swapjobs.redis_url import sentinel_place
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from starlette.requests import Request
+
     from swapjobs.models import Job
     from swapjobs.settings import GatewaySettings
 
@@ -44,7 +46,7 @@ class Watch:
 
     def __init__(self, channel: str) -> None:
         self.channel = channel
-        self.stopped = False  # the gateway ends: nothing will be told any more
+        self.stopped = False  # the gateway ends, or the client has gone: nothing will be told any more
         self._told = asyncio.Event()
 
     def tell(self) -> None:
@@ -96,31 +98,42 @@ class Waiting:
             self.open -= 1
             self._leave(watch)
 
-    async def until_final(self, job: Job, timeout_s: float, look: Callable[[], Job]) -> Job:
+    async def until_final(
+        self, job: Job, timeout_s: float, look: Callable[[], Job], request: Request | None = None
+    ) -> Job:
         """Return the job once it is final, or as it stands after `timeout_s`; at once where no place is free.
 
-        `look` gets the job from Redis, and is called in a thread.
+        `look` gets the job from Redis, and is called in a thread. With `request` it ends when the client goes away.
         """
         if job.state in FINAL or timeout_s <= 0 or self.stopped:
             return job
-        until = asyncio.get_running_loop().time() + timeout_s
         try:
             with self.watch(job.id) as watch:
-                patience = math.inf
-                while (left := until - asyncio.get_running_loop().time()) > 0 and not watch.stopped:
-                    await watch.told(min(left, patience))
-                    if watch.stopped:
-                        break
-                    try:
-                        job = await run_in_threadpool(look)
-                    except QueueUnavailable:
-                        patience = _LOOK_AGAIN_S
-                        continue
-                    patience = math.inf
-                    if job.state in FINAL:
-                        break
+                listening = asyncio.create_task(_leave_with(request, watch)) if request else None
+                try:
+                    return await self._until_final(job, timeout_s, look, watch)
+                finally:
+                    if listening is not None:
+                        listening.cancel()
         except TooManyRequests:
-            pass
+            return job
+
+    @staticmethod
+    async def _until_final(job: Job, timeout_s: float, look: Callable[[], Job], watch: Watch) -> Job:
+        loop = asyncio.get_running_loop()
+        until, patience = loop.time() + timeout_s, math.inf
+        while (left := until - loop.time()) > 0:
+            await watch.told(min(left, patience))
+            if watch.stopped:
+                break
+            try:
+                job = await run_in_threadpool(look)
+            except QueueUnavailable:
+                patience = _LOOK_AGAIN_S
+                continue
+            patience = math.inf
+            if job.state in FINAL:
+                break
         return job
 
     def _join(self, watch: Watch) -> None:
@@ -207,6 +220,14 @@ class Waiting:
             if kind in {"subscribe", "message"}:
                 for watch in self._watches.get(channel, ()):
                     watch.tell()
+
+
+async def _leave_with(request: Request, watch: Watch) -> None:
+    """End the watch when the client has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    watch.stopped = True
+    watch.tell()
 
 
 def _pool(url: str) -> ConnectionPool:
