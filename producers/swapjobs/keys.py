@@ -183,6 +183,11 @@ def tenants() -> str:
     return f"{PREFIX}tenants"
 
 
+def gateway_keys() -> str:
+    """Hash: key id -> JSON of a gateway key, with the digest of its secret (api_keys.py). No TTL."""
+    return f"{PREFIX}gateway-keys"
+
+
 def failures() -> str:
     """Sorted set of `job id:fence:charged`, score = when that call failed (ms). TTL: minutes."""
     return f"{PREFIX}failures"
@@ -216,11 +221,6 @@ def fleet() -> str:
 def disk() -> str:
     """String: written before a wait for the disk, which waits only for its own connection's writes. TTL: 1 min."""
     return f"{PREFIX}disk"
-
-
-def gateway_keys() -> str:
-    """Hash: key id -> JSON of a gateway key, with the digest of its secret (api_keys.py). No TTL."""
-    return f"{PREFIX}gateway-keys"
 
 
 def changed(job_id: str) -> str:
