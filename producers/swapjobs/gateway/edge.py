@@ -48,9 +48,8 @@ class Edge:
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here, in one line of the log
+            # FastAPI has answered already (problems.py), and passes the error on
             _tell("error", request_id=answer.request_id, error=type(error).__name__, at=_places(error))
-            if not answer.status:
-                await problem(500, "internal", "something went wrong in the gateway")(scope, receive, answer.send)
         finally:
             _log(scope, answer, time.perf_counter() - began)
 

@@ -95,6 +95,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HttpProblem, _http_problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(Exception, _unexpected)
 
 
 async def _ours(_: Request, error: Any) -> JSONResponse:
@@ -135,3 +136,8 @@ async def _validation(_: Request, error: Any) -> JSONResponse:
     field = ".".join(names) or where
     text = first["msg"].removeprefix("Value error, ")
     return problem(422, "invalid_request", f"{field}: {text}", field=field)
+
+
+async def _unexpected(_: Request, __: Any) -> JSONResponse:
+    """Answer for a fault of ours; edge.py writes it into the log."""
+    return problem(500, "internal", "something went wrong in the gateway; its log has it under this X-Request-Id")
