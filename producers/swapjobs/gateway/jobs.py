@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,7 +10,7 @@ from fastapi.sse import EventSourceResponse
 from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 
-from swapjobs.errors import ErrorCode, InvalidRequest, JobNotFound
+from swapjobs.errors import ErrorCode, JobNotFound
 from swapjobs.gateway.access import Caller, Who
 from swapjobs.gateway.bodies import JsonObject
 from swapjobs.gateway.events import changes, version_of
@@ -26,17 +25,16 @@ from swapjobs.gateway.openapi import (
     problems,
 )
 from swapjobs.gateway.parts import Gateway, Parts
-from swapjobs.gateway.problems import HttpProblem
+from swapjobs.gateway.reading import request_of, wait_of
 from swapjobs.lifecycle import FINAL, JobState
-from swapjobs.models import Job, SwapRequest
+from swapjobs.models import Job
 from swapjobs.views import JobPage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
-MAX_WAIT_S: Final = 60
 _SOON_S: Final = 2  # after which it makes sense to ask again how an unfinished job stands
 _LATEST_S: Final = 60
 
@@ -191,29 +189,6 @@ def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
     return job
 
 
-def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
-    """Return the request in a body; its tenant is the key's.
-
-    Raises:
-        InvalidRequest: with the field that is not right.
-    """
-    named = wanted.get("tenant", tenant)
-    if named != tenant:
-        raise InvalidRequest("tenant: the key belongs to another tenant; leave the field out", field="tenant")
-    fields = {**wanted, "tenant": tenant}
-    if idempotency_key is not None:
-        key = _unquoted(idempotency_key)
-        given = wanted.get("business_task_id")
-        if given is not None and given != key:
-            text = "Idempotency-Key: differs from business_task_id in the body; give one, or both the same"
-            raise InvalidRequest(text, field="Idempotency-Key")
-        if not re.fullmatch(r"[ -}]{1,64}", key):
-            text = "Idempotency-Key: must be 1 to 64 printable ASCII characters without '~'"
-            raise InvalidRequest(text, field="Idempotency-Key")
-        fields["business_task_id"] = key
-    return SwapRequest.parse(fields)
-
-
 def retry_after_s(job: Job) -> int:
     """Return after how many seconds it makes sense to ask again."""
     if job.next_attempt_at is None:
@@ -245,27 +220,5 @@ async def _waited(
     return job
 
 
-def wait_of(prefer: str | None) -> int | None:
-    """Return the seconds of the preference `wait` (RFC 7240); None where it is not given.
-
-    Raises:
-        HttpProblem: it is not a number from 0 to 60.
-    """
-    for preference in (prefer or "").split(","):
-        name, _, value = preference.partition(";")[0].strip().partition("=")
-        if name.strip().lower() == "wait":
-            text = value.strip().strip('"')
-            if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > MAX_WAIT_S:
-                raise HttpProblem(400, f"Prefer: wait must be from 0 to {MAX_WAIT_S} seconds", field="Prefer")
-            return int(text)
-    return None
-
-
 def _looking(gateway: Parts, caller: Who, job_id: str) -> Callable[[], Job]:
     return lambda: own_job(gateway, caller, job_id)
-
-
-def _unquoted(key: str) -> str:
-    """Return the key within the quotes that the header's draft standard asks for and few clients send."""
-    match = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', key)
-    return re.sub(r"\\(.)", r"\1", match[1]) if match else key

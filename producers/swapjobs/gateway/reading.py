@@ -1,0 +1,60 @@
+"""Reads what a request asks for, from its body and its headers."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from swapjobs.errors import InvalidRequest
+from swapjobs.gateway.problems import HttpProblem
+from swapjobs.models import SwapRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_WAIT_S: Final = 60
+
+
+def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
+    """Return the request in a body; its tenant is the key's.
+
+    Raises:
+        InvalidRequest: with the field that is not right.
+    """
+    named = wanted.get("tenant", tenant)
+    if named != tenant:
+        raise InvalidRequest("tenant: the key belongs to another tenant; leave the field out", field="tenant")
+    fields = {**wanted, "tenant": tenant}
+    if idempotency_key is not None:
+        key = _unquoted(idempotency_key)
+        given = wanted.get("business_task_id")
+        if given is not None and given != key:
+            text = "Idempotency-Key: differs from business_task_id in the body; give one, or both the same"
+            raise InvalidRequest(text, field="Idempotency-Key")
+        if not re.fullmatch(r"[ -}]{1,64}", key):
+            text = "Idempotency-Key: must be 1 to 64 printable ASCII characters without '~'"
+            raise InvalidRequest(text, field="Idempotency-Key")
+        fields["business_task_id"] = key
+    return SwapRequest.parse(fields)
+
+
+def wait_of(prefer: str | None) -> int | None:
+    """Return the seconds of the preference `wait` (RFC 7240); None where it is not given.
+
+    Raises:
+        HttpProblem: it is not a number from 0 to 60.
+    """
+    for preference in (prefer or "").split(","):
+        name, _, value = preference.partition(";")[0].strip().partition("=")
+        if name.strip().lower() == "wait":
+            text = value.strip().strip('"')
+            if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > MAX_WAIT_S:
+                raise HttpProblem(400, f"Prefer: wait must be from 0 to {MAX_WAIT_S} seconds", field="Prefer")
+            return int(text)
+    return None
+
+
+def _unquoted(key: str) -> str:
+    """Return the key within the quotes that the header's draft standard asks for and few clients send."""
+    match = re.fullmatch(r'"((?:[^"\\]|\\["\\])*)"', key)
+    return re.sub(r"\\(.)", r"\1", match[1]) if match else key
