@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.errors import JobNotFound, QueueUnavailable
@@ -13,6 +13,9 @@ from swapjobs.lifecycle import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
+
+    from starlette.types import Receive, Scope, Send
 
     from swapjobs.gateway.waiting import Watch
     from swapjobs.models import Job
@@ -20,6 +23,21 @@ if TYPE_CHECKING:
 _KEEP_ALIVE_S: Final = 15.0
 _RETRY_MS: Final = 2000  # after which a browser connects again
 _LOOK_AGAIN_S: Final = 1.0
+
+
+class WatchedStream(EventSourceResponse):
+    """An event stream that gives its waiter's place back, also where the client is gone before it begins."""
+
+    def __init__(self, place: AbstractContextManager[Watch], content: AsyncIterator[bytes]) -> None:
+        super().__init__(content, headers={"X-Accel-Buffering": "no"})
+        self._place = place
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._place.__exit__(None, None, None)
 
 
 def version_of(job: Job) -> str:

@@ -6,14 +6,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.sse import EventSourceResponse
 from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.errors import ErrorCode, JobNotFound
 from swapjobs.gateway.access import Caller, Who
 from swapjobs.gateway.bodies import JsonObject
-from swapjobs.gateway.events import changes, version_of
+from swapjobs.gateway.events import WatchedStream, changes, version_of
 from swapjobs.gateway.openapi import (
     BODY_PROBLEMS,
     DONE_EXAMPLE,
@@ -167,14 +166,7 @@ async def events(
     places = gateway.waiting.watch(job.id)
     watch = places.__enter__()
 
-    async def stream() -> Any:
-        try:
-            async for chunk in changes(job, seen, watch, look):
-                yield chunk
-        finally:
-            places.__exit__(None, None, None)
-
-    return EventSourceResponse(stream(), headers={"X-Accel-Buffering": "no"})
+    return WatchedStream(places, changes(job, seen, watch, look))
 
 
 def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
