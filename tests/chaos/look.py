@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from swapjobs import Job
 
 _BLOCK: Final = 500
+_LATER: Final = re.compile("(prune|ended):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Look:
         """Return what is still to be done: wake-up members, hints that are out, lines, runways, calls in flight."""
         runways = {name: self._redis.llen(name) for name in keys.RUNWAYS.values()}
         return Leftovers(
-            wake=self._redis.zrange(keys.wake(), 0, -1),
+            # what becomes of indexes and batches when records expire is not a job's
+            wake=[member for member in self._redis.zrange(keys.wake(), 0, -1) if not _LATER.match(member)],
             hints=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.hints(lane), 0, -1)],
             lines=[keys.line(lane, who) for lane, who in self._lines()],
             runways={name: length for name, length in runways.items() if length},
@@ -115,7 +118,7 @@ class Look:
         )
 
     def without_ttl(self) -> list[str]:
-        """Return our keys that would stay for ever; those of traffic control may."""
+        """Return our keys that would stay for ever; those of traffic control may, and what is pruned with the records."""
         names = sorted(self._redis.scan_iter(f"{keys.PREFIX}*", count=1000))
         lasting = []
         for start in range(0, len(names), _BLOCK):
@@ -124,7 +127,8 @@ class Look:
                 for name in block:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
-        return [name for name in lasting if name not in {keys.traffic(), keys.counts(), keys.server()}]
+        kept = {keys.traffic(), keys.counts(), keys.server(), keys.wake()}
+        return [name for name in lasting if name not in kept and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:
         """Return a job that has a record, as producers see it."""

@@ -181,6 +181,7 @@ def test_a_paused_batch_of_one_tenant_does_not_hold_up_another(store: JobStore, 
     other = [submit(store, tenant="y") for _ in range(3)]
     dispatch(store, 12)
     assert set(other) <= set(hinted(store))
+    assert store.redis.zcard(keys.set_aside("x", "b")) == 2000
 
 
 def test_what_runs_when_its_batch_is_paused_goes_on(store: JobStore, batches: Batches) -> None:

@@ -95,7 +95,8 @@ def test_every_filter_leaves_out_what_does_not_fit(store: JobStore) -> None:
     assert told(store, batch_id="b", state="failed") == []
     assert told(store, tenant="another") == []
     store.retry([no_face])
-    assert told(store, error_code="no_face") == [], "a retry takes the code away"
+    assert told(store, error_code="no_face") == []
+    assert not store.redis.hexists(keys.job(no_face), "code"), "a retry takes the code away"
 
 
 def test_expired_jobs_are_found_by_their_code(clocked: tuple[JobStore, FakeClock]) -> None:
@@ -211,6 +212,18 @@ def test_a_pruned_index_begins_anew(clocked: tuple[JobStore, FakeClock]) -> None
     clock.move(TTL_S + 60)
     dispatch(store)
     assert not store.redis.exists(keys.index("default"))
+
+
+def test_the_entry_of_an_id_that_is_used_again_is_pruned(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    id_ = submit(store, business_task_id="again")
+    clock.move(TTL_S)
+    vanish(store, id_)
+    submit(store, business_task_id="again")
+    clock.move(60)
+    dispatch(store)
+    assert store.redis.xlen(keys.index("default")) == 1
+    assert told(store) == [id_]
 
 
 def test_a_step_of_pruning_is_bounded(clocked: tuple[JobStore, FakeClock]) -> None:
