@@ -61,14 +61,14 @@ class BatchStore:
     def batches(self, tenant: str, after: tuple[int, str] | None, limit: int) -> list[tuple[str, int, Fields]]:
         """Return id, creation time and fields of batches, newest first; `after` is the last one of the page before.
 
-        The fields are empty where a batch is gone and not taken out of the list yet.
+        It may be gone by now. The fields are empty where a batch is gone and not taken out of the list yet.
         """
         key, start = keys.batches(tenant), 0
         if after:
             created_ms, batch_id = after
-            rank: Any = self.redis.zrevrank(key, batch_id)
-            # gone since then: those created in the same ms may be told twice
-            start = rank + 1 if rank is not None else self.redis.zcount(key, f"({created_ms}", "+inf")
+            same_ms: Any = self.redis.zrangebyscore(key, created_ms, created_ms)
+            later: Any = self.redis.zcount(key, f"({created_ms}", "+inf")
+            start = later + sum(each >= batch_id for each in same_ms)
         rows: Any = self.redis.zrevrange(key, start, start + limit - 1, withscores=True)
         ids = [str(id_) for id_, _ in rows]
         return [

@@ -118,7 +118,7 @@ class Look:
         )
 
     def without_ttl(self) -> list[str]:
-        """Return our keys that would stay for ever; those of traffic control may, and what is pruned with the records."""
+        """Return our keys that would stay for ever; those of traffic control and indexes may."""
         names = sorted(self._redis.scan_iter(f"{keys.PREFIX}*", count=1000))
         lasting = []
         for start in range(0, len(names), _BLOCK):
