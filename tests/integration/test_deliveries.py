@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from swapjobs.claims import DeliveryClaim
     from swapjobs.store import JobStore
+    from swapworker.webhooks.sender import Style
 
 HOUR = 3600.0
 HOOK = "https://own.example/in"
@@ -60,9 +61,11 @@ class Scripted(WebhookSender):
         super().__init__(settings)
         self.answers: dict[str, Delivery] = {}
         self.sent: list[tuple[str, str, str]] = []
+        self.styles: list[Style] = []
 
-    def send(self, url: str, message_id: str, event_json: str, **_: Any) -> Delivery:
+    def send(self, url: str, message_id: str, event_json: str, *, style: Style = "standard", **_: Any) -> Delivery:
         self.sent.append((url, message_id, event_json))
+        self.styles.append(style)
         return self.answers.get(url, GOOD)
 
 
@@ -203,6 +206,21 @@ def test_the_receivers_own_wish_is_respected(
     work(store, worker)
     assert work_on(store, worker, clock, 0.4, step_s=60) == 0
     assert work_on(store, worker, clock, 0.2, step_s=60) == 1
+
+
+def test_a_callback_the_vendors_way_has_the_vendors_body_and_schedule(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    webhooks.add("https://one.example/in")
+    receiver.answers[HOOK] = Delivery(ok=False, status=200, duration_ms=5, reason="without the code 200 in its JSON")
+    id_ = ended(store, callback_url=HOOK, callback_style="vendor")
+    work(store, worker)
+    assert sorted(receiver.styles) == ["standard", "vendor"]
+    work_on(store, worker, clock, 4, step_s=1)
+    found = webhooks.delivery(id_)
+    assert (found.state, len(found.tries)) == ("undelivered", 10)
+    bodies = {json.loads(body)["code"] for url, _, body in receiver.sent if url == HOOK}
+    assert bodies == {"200"}
 
 
 # -- the end of endpoints
