@@ -71,8 +71,8 @@ def id_() -> str:
     return f"job-{next(_numbers)}"
 
 
-def calling(side: Side) -> httpx.Client:
-    return httpx.Client(base_url=side.url, headers=side.headers, trust_env=False, timeout=60)
+def calling(side: Side, *, timeout_s: float = 60) -> httpx.Client:
+    return httpx.Client(base_url=side.url, headers=side.headers, trust_env=False, timeout=timeout_s)
 
 
 def told(answer: httpx.Response) -> dict[str, Any]:
@@ -143,7 +143,8 @@ def test_with_a_callback_only_the_tool_that_documents_it_answers_at_once(
     door: Door, http: httpx.Client, id_: str
 ) -> None:
     hook = "https://callbacks.example/done"
-    asked = swap(http, id_, "face/fusion", callbackUrl=hook)
+    with calling(door, timeout_s=20) as impatient:  # the others would wait 55 s
+        asked = swap(impatient, id_, "face/fusion", callbackUrl=hook)
     assert (asked["data"]["status"], asked["data"]["businessTaskId"]) == (0, id_)
     with door.jobs() as jobs, ThreadPoolExecutor(1) as thread:
         waiting = thread.submit(swap, http, f"{id_}-roop", callbackUrl=hook)
