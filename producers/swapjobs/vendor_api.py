@@ -173,7 +173,11 @@ def request_of(tool: str, body: SwapBody, tenant: str) -> SwapRequest:
         BadBody: a field is not valid, told by the vendor's name for it.
     """
     business_id = business_id_of(body.business_task_id)
-    kept = {} if business_id == body.business_task_id else {"metadata": {ORIGINAL_ID: body.business_task_id}}
+    kept: dict[str, Any] = {}
+    if business_id != body.business_task_id:
+        kept["metadata"] = {ORIGINAL_ID: body.business_task_id}
+    if body.callback_url is not None:
+        kept |= {"callback_url": body.callback_url, "callback_style": "vendor"}
     try:
         return SwapRequest.parse(
             {
@@ -182,7 +186,6 @@ def request_of(tool: str, body: SwapBody, tenant: str) -> SwapRequest:
                 "business_task_id": business_id,
                 "source_url": body.source_urls[0],
                 "target_url": body.target_url,
-                "callback_url": body.callback_url,
                 **body.tool_fields,
                 **kept,
             }

@@ -19,12 +19,15 @@ from hypothesis import strategies as st
 from conftest_acceptance import Program
 from door import KEY_SECRET, Door, Side, door_side
 from factories import wait_until
-from swapjobs import JobState, keys
+from swapjobs import Job, JobState, keys
 from swapjobs.api_keys import ApiKeys
 from swapjobs.errors import ErrorCode
-from swapjobs.models import job_id
+from swapjobs.models import WebhookStatus, job_id
+from swapjobs.vendor_api import business_id_of
 from swapsandbox.redis_server import EmbeddedRedis, free_port
 from swapworker.outcome import Failed, Pending, Succeeded, Throttled, Unseen
+from webserver import answer as reply
+from webserver import once, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,6 +159,34 @@ def test_with_a_callback_only_the_tool_that_documents_it_answers_at_once(
             assert webhook.url == hook
         jobs.resume()
         assert waiting.result()["data"]["status"] == 1
+
+
+@pytest.mark.parametrize(("fault", "status"), [("latency:ms=100", 1), ("status_2:msg=no face found", 2)])
+def test_a_callback_is_the_final_envelope_and_counts_once_it_is_answered_as_the_vendor_asks(
+    door: Door, http: httpx.Client, id_: str, fault: str, status: int
+) -> None:
+    """The first answer is a page with status 200: the vendor would come again after 3 s."""
+    door.vendor.faults(fault)
+    long_id = f"tenant~{id_}~2"  # no id of ours: the product is told its own
+    answers = itertools.chain([reply("<p>thank you</p>")], itertools.repeat(reply('{"code": "200"}')))
+    with serving(once(lambda peer: peer.send(next(answers)))) as receiver:
+        swap(http, long_id, "face/fusion", callbackUrl=f"{receiver.url}/done?token=1")
+        wait_until(lambda: len(receiver.requests) == 2, what="the second try")
+        with door.jobs() as jobs:
+            webhook = wait_until(lambda: delivered(jobs.get(job_id("shop", business_id_of(long_id)))))
+        assert webhook is not None
+        assert (webhook.attempts, webhook.last_status) == (2, 200)
+    first, second = receiver.requests
+    assert first.line == "POST /done?token=1 HTTP/1.1"
+    assert first.headers["content-type"] == "application/json"
+    assert json.loads(first.body) == query(http, long_id, "face/fusion")
+    assert json.loads(first.body)["data"]["status"] == status
+    assert json.loads(first.body)["data"]["businessTaskId"] == long_id
+    assert second.body == first.body
+
+
+def delivered(job: Job) -> WebhookStatus | None:
+    return job.webhook if job.webhook and job.webhook.state == "delivered" else None
 
 
 def test_a_task_whose_record_has_expired_is_neither_unknown_nor_begun_again(

@@ -56,13 +56,13 @@ def job(state: JobState = JobState.QUEUED, **fields: Any) -> Job:
     [
         ("roop", {}, {}),
         ("roop", {"unknown": 1, "faceIdx": "nonsense"}, {}),
-        ("roop", {"callbackUrl": HOOK}, {"callback_url": HOOK}),
+        ("roop", {"callbackUrl": HOOK}, {"callback_url": HOOK, "callback_style": "vendor"}),
         ("v2/roop", {}, {}),
         ("v2/roop", {"fidelityWeight": "0.7"}, {"fidelity_weight": 0.7}),
         ("v2/roop", {"fidelityWeight": None}, {}),
         ("face/fusion", {"sourceUrl": [A]}, {}),
         ("face/fusion", {"sourceUrl": [A, C], "faceIdx": 2}, {"second_source_url": C, "face_idx": 2}),
-        ("face/fusion", {"sourceUrl": [A], "callbackUrl": HOOK}, {"callback_url": HOOK}),
+        ("face/fusion", {"sourceUrl": [A], "callbackUrl": HOOK}, {"callback_url": HOOK, "callback_style": "vendor"}),
     ],
 )
 def test_a_body_asks_for_what_our_own_request_would(tool: str, body: dict[str, Any], fields: dict[str, Any]) -> None:
