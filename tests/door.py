@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from conftest_acceptance import SECRET, Program, Sandbox
+from fleet import WORKER
 from swapjobs import SwapClient, keys
 from swapjobs.settings import CoreSettings, WorkerSettings
 from swapsandbox.process import sandbox
@@ -59,6 +60,7 @@ class Door(Side):
     environment: dict[str, str]
     folder: Path
     gateway: Program
+    worker: Program
 
     def jobs(self) -> SwapClient:
         """Return a client of the queue behind the door."""
@@ -74,13 +76,18 @@ class Door(Side):
     def gateway_with(self, **settings: str) -> Iterator[Side]:
         """Run one more gateway, with other settings."""
         url = f"http://127.0.0.1:{free_port()}"
-        with _gateway(url, self.folder, {**self.environment, **settings}):
+        with _gateway(url, self.folder, {**self.environment, **settings}).wait_for("gateway ready"):
             yield Side(url, self.vendor, self.key_id, self.key_secret)
 
-    def start_gateway(self, **settings: str) -> Program:
+    def start_gateway(self) -> Program:
         """Start a gateway in the place of one that has ended."""
-        self.gateway = _gateway(self.url, self.folder, {**self.environment, **settings})
+        self.gateway = _gateway(self.url, self.folder, self.environment)
         return self.gateway
+
+    def start_worker(self) -> Program:
+        """Start a worker in the place of one that has ended."""
+        self.worker = _worker(self.folder, self.environment)
+        return self.worker
 
 
 @contextlib.contextmanager
@@ -107,15 +114,21 @@ def door_side(folder: Path, **settings: str) -> Iterator[Door]:
             "SWAPJOBS_GATEWAY_KEY_RATE": "10000/s",
             **settings,
         }
-        worker = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n", "inner@%h")
-        stack.enter_context(Program(*worker, cwd=folder, env=environment)).wait_for("ready.")
         url = f"http://127.0.0.1:{free_port()}"
-        gateway = _gateway(url, folder, environment)
-        door = Door(url, side.vendor, KEY_ID, KEY_SECRET, environment, folder, gateway)
-        stack.callback(lambda: door.gateway.__exit__())  # noqa: PLW0108 - the gateway of that time
+        programs = _gateway(url, folder, environment), _worker(folder, environment)
+        door = Door(url, side.vendor, KEY_ID, KEY_SECRET, environment, folder, *programs)
+        # those of that time: they may have been started again
+        stack.callback(lambda: door.worker.__exit__())  # noqa: PLW0108
+        stack.callback(lambda: door.gateway.__exit__())  # noqa: PLW0108
+        for program, text in zip(programs, ("gateway ready", "ready."), strict=True):
+            program.wait_for(text)
         yield door
+
+
+def _worker(folder: Path, environment: dict[str, str]) -> Program:
+    return Program(*WORKER, "inner@%h", cwd=folder, env=environment)
 
 
 def _gateway(url: str, folder: Path, environment: dict[str, str]) -> Program:
     port = url.rpartition(":")[2]
-    return Program("swapjobs", "gateway", "--port", port, cwd=folder, env=environment).wait_for("gateway ready")
+    return Program("swapjobs", "gateway", "--port", port, cwd=folder, env=environment)

@@ -55,7 +55,7 @@ def paid_once_each(inner: Door, count: int) -> None:
 def test_bad_days_on_both_sides_leave_every_job_done_and_paid_once(
     inner: Door, start_outer: Callable[..., Program], client: SwapClient
 ) -> None:
-    """The vendor loses replies, refuses, takes its time; the outer worker is killed in the middle, and the gateway."""
+    """The vendor loses replies, refuses, takes its time; both workers and the gateway are killed in the middle."""
     refusals = ("lost_reply:count=4", "http_503:count=3", "code_500:count=2,after_work=yes")
     inner.vendor.faults(*refusals, "pending:s=3,share=0.2", "latency:ms=300")
     outer = start_outer("one")
@@ -64,9 +64,10 @@ def test_bad_days_on_both_sides_leave_every_job_done_and_paid_once(
     requests += [make_request(tenant="a-tenant", business_task_id=f"{number}-{'x' * 60}") for number in range(10, 22)]
     ids = [client.submit(request).id for request in requests]
     wait_until(lambda: 5 <= inner.vendor.get("stats")["billed"] < len(ids), what="the middle")
-    outer.end(signal.SIGKILL)
-    inner.gateway.end(signal.SIGKILL)
+    for program in (outer, inner.gateway, inner.worker):
+        program.end(signal.SIGKILL)
     inner.start_gateway()
+    inner.start_worker()
     start_outer("two")
     all_succeeded(client, ids, deadline_s=60)
     paid_once_each(inner, len(ids))

@@ -66,6 +66,12 @@ _WITHOUT_BUSINESS_ID: Final = "roop"
 _WITH_CALLBACK: Final = "face/fusion"
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
+# Where our own text speaks of things that the caller does not know.
+_IN_THEIR_WORDS: Final = {
+    "access_denied": "access key refused",
+    "idempotency_conflict": "businessTaskId: was already used for a different request",
+    "job_gone": "the task finished and its record has expired; it is not begun anew: use another businessTaskId",
+}
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False, max_body_size=_NO_LIMIT)
 
@@ -175,15 +181,14 @@ def _endpoint(answer: Answer) -> Endpoint:
             return JSONResponse(await answer(gateway, who, raw, request))
         except BadBody as error:
             return _refusal(400, str(error))
-        except AccessDenied:
-            return _refusal(401, "access key refused")
         except HttpProblem as error:
             return _refusal(error.status, error.detail)
         except ClientDisconnect:
             return _refusal(400, "the client went away")
         except SwapjobsError as error:
             told = problems.of_error(error)  # there is one table of statuses
-            return _refusal(told.status_code, str(error), {"Retry-After": told.headers.get("Retry-After", "")})
+            msg = _IN_THEIR_WORDS.get(error.code, str(error))
+            return _refusal(told.status_code, msg, {"Retry-After": told.headers.get("Retry-After", "")})
 
     return endpoint
 
