@@ -151,7 +151,8 @@ async def _who(gateway: Parts, request: Request) -> Who:
     if who is None or key_id != (who.key_id if id_of(secret) else who.tenant):
         who = await gateway.access.open_to(request)
     request.state.who = who
-    request.state.headers = gateway.access.count(who)
+    request.state.headers = {}
+    gateway.access.count(who, request.state.headers)
     return who
 
 
