@@ -1,4 +1,8 @@
-"""The vendor client against a server: what it sends, what it makes of it, and that it never tells its secrets."""
+"""The vendor client against a server: what it sends, what it makes of it, and that it never tells its secrets.
+
+Here a scripted peer says what no vendor's program would. What the client finds at the sandbox and, the same, at the
+gateway's door is in `tests/acceptance/test_vendor_contract.py`.
+"""
 
 from __future__ import annotations
 
