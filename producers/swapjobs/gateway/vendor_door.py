@@ -15,7 +15,6 @@ Paths, headers, bodies and envelopes are the vendor's (`swapjobs.vendor_api`). W
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -83,8 +82,7 @@ async def swap(tool: str, gateway: Parts, who: Who, raw: bytes, request: Request
     job = await run_in_threadpool(_accept, gateway, wanted)
     if not (wanted.callback_url and tool == _WITH_CALLBACK):
         wait_s = gateway.settings.gateway_vendor_wait_s
-        end = gateway.waiting.until_final(job, wait_s, partial(gateway.client.get, job.id))
-        job = await _unless_gone(request, end) or job
+        job = await gateway.waiting.until_final(job, wait_s, partial(gateway.client.get, job.id), request)
     return vendor_envelope(job, with_business_id=tool != _WITHOUT_BUSINESS_ID)
 
 
@@ -120,18 +118,6 @@ def _accept(gateway: Parts, request: SwapRequest) -> Job:
     if job.state in FINAL and known.fields["fingerprint"] == request.fingerprint():
         return job
     return gateway.client.submit(request)
-
-
-async def _unless_gone(request: Request, end: Coroutine[Any, Any, Job]) -> Job | None:
-    """Return the job at the end of its wait; None as soon as the client has gone away, for places are few."""
-    wait = asyncio.ensure_future(end)
-    gone = asyncio.ensure_future(request.receive())  # the body is read, so this can only be the disconnect
-    try:
-        await asyncio.wait((wait, gone), return_when=asyncio.FIRST_COMPLETED)
-        return wait.result() if wait.done() else None
-    finally:
-        wait.cancel()
-        gone.cancel()
 
 
 async def _who(gateway: Parts, request: Request) -> Who:
