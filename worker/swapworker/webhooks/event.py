@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from swapjobs import record
+from swapjobs.batches import batch_of
 from swapjobs.models import WebhookEvent
 from swapjobs.signing import Signer, endpoint_signers
 from swapjobs.vendor_api import vendor_envelope
@@ -48,7 +49,11 @@ def event_of(claim: DeliveryClaim) -> WebhookEvent:
         )
     created_at = datetime.fromtimestamp(claim.delivery.number("created_at") / 1000, UTC)
     kind = cast("Any", claim.delivery.fields["event"])
-    return WebhookEvent(type=kind, timestamp=created_at, data=json.loads(claim.delivery.request["data"]))
+    data = json.loads(claim.delivery.request["data"])
+    if kind == "batch.completed":
+        fields = claim.delivery.fields
+        data = batch_of(fields["tenant"], fields["subject"], data).model_dump(mode="json")
+    return WebhookEvent(type=kind, timestamp=created_at, data=data)
 
 
 def signers_of(claim: DeliveryClaim, master: SecretStr) -> tuple[Signer, ...]:
