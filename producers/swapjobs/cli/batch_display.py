@@ -12,7 +12,7 @@ from swapjobs.cli.output import err
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swapjobs.cli.rows import Place
+    from swapjobs.rows import Place
 
 _COUNT_S: Final = 2.0
 

@@ -1,36 +1,31 @@
-"""submit-batch at work: block after block, held back by the queue's length, patient with a Redis that is away."""
+"""Submitting a file at work: block after block, held back by the queue's length, patient with a Redis that is away."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from collections import Counter
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from swapjobs import keys
-from swapjobs.cli.output import print_error
-from swapjobs.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable
+from swapjobs.cli.batch_display import Display
+from swapjobs.cli.batch_input import size_of
+from swapjobs.cli.output import err, out, print_error, print_fields, print_json
+from swapjobs.cli.progress_file import ProgressFile, new_run
+from swapjobs.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError
+from swapjobs.intake import BLOCK, Outcome, Told, names_itself, submit_block
+from swapjobs.rows import START, Row, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from io import BufferedReader
 
-    from swapjobs.cli.progress_file import Outcome
-    from swapjobs.cli.rows import Row
     from swapjobs.client import SwapClient
-    from swapjobs.models import Submission
 
 T = TypeVar("T")
 
-BLOCK: Final = 100  # as many as submit_many gives to Redis in one step
 _RECOUNT_S: Final = 5.0  # others submit too, so a count is not believed for longer
 _PAUSE_S: Final = 1.0
-
-
-class Told(NamedTuple):
-    """What became of one row."""
-
-    line: int
-    id: str | None
-    outcome: Outcome
-    error: str | None
 
 
 class Patience:
@@ -116,28 +111,119 @@ def knows(client: SwapClient, job_id: str) -> bool:
     return True
 
 
-def submit_block(client: SwapClient, rows: Sequence[Row], defaults: Mapping[str, Any], run: str) -> list[Told]:
-    """Submit rows and return what became of each. To do it again with the same `run` makes no job twice."""
-    requests = [_request(row, defaults, run) for row in rows if not isinstance(row.content, str)]
-    answers = iter(list(client.submit_many(requests)))
-    return [_told(row, answers) for row in rows]
+class Run:
+    """One run of a command that submits a file.
+
+    Args:
+        client: Where the jobs go.
+        fixed: Fields for rows that do not name them.
+        progress: How far a run before this one was; None where that can't be known.
+        patience: With a Redis that goes away.
+        prefix: Of the ids of rows without a business_task_id; by default one that no other run has.
+    """
+
+    def __init__(
+        self,
+        client: SwapClient,
+        fixed: Mapping[str, Any],
+        progress: ProgressFile | None,
+        patience: Patience,
+        *,
+        prefix: str | None = None,
+    ) -> None:
+        self._client = client
+        self._fixed = fixed
+        self._progress = progress
+        self._patience = patience
+        self._is_own = prefix is None
+        self._prefix = prefix or (progress.state.run if progress else new_run())
+        self._last_id: str | None = None
+        self._place = START
+        self._outages = 0
+        self.began = False
+        self.counts: Counter[Outcome] = Counter()
+
+    @property
+    def status(self) -> int:
+        """The exit status: 1 when a line came to nothing."""
+        return 1 if self.counts["invalid"] or self.counts["conflict"] else 0
+
+    def told(self) -> str:
+        """Return the counts in words."""
+        each = ", ".join(f"{self.counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
+        return f"{self.counts.total()} jobs: {each}"
+
+    def go(self, stream: BufferedReader, name: str, max_queued: int | None, *, as_json: bool) -> None:
+        """Submit what is left, and tell what became of each row."""
+        self._go_on()
+        rows = read_rows(stream, name, self._place)
+        self._depth()  # a Redis that cannot be reached is told before anything was submitted
+        try:
+            with Display(size_of(stream), self._place, self._depth, shown=not as_json) as display:
+                room = Room(max_queued, self._depth, display.held)
+                while block := list(islice(rows, room())):
+                    told = self._submit(block)
+                    room.take(sum(each.outcome == "created" for each in told))
+                    for each in told:
+                        _print(each, as_json=as_json)
+                    self._count(block, told)
+                    display.at(self._place, self.counts.total())
+        except (KeyboardInterrupt, SwapjobsError):
+            if self._place != START:
+                again = "; the same command goes on there" if self._progress else ""
+                text = f"stopped after about line {self._place.line}: {self.told()}; what was accepted is kept{again}"
+                err.print(text, markup=False, soft_wrap=True)
+            raise
+
+    def _go_on(self) -> None:
+        """Begin where a run before this one was stopped, if Redis still has what that one submitted."""
+        state = self._progress.state if self._progress else None
+        if state is None or state.place == START:
+            return
+        line = f"line {state.line}"
+        last_id = state.last_id
+        if last_id and not self._patience(lambda: knows(self._client, last_id)):
+            text = f"Redis does not know job {last_id}, the last one up to {line}: all lines are submitted again"
+            print_error("", f"{text}; no job that it has is made twice", what="warning", style="yellow")
+            return
+        err.print(
+            f"goes on after {line}, where {self._progress and self._progress.path} says", markup=False, soft_wrap=True
+        )
+        self._place, self._last_id, self.counts = state.place, last_id, Counter(state.counts)
+
+    def _submit(self, block: Sequence[Row]) -> list[Told]:
+        self.began = True
+        told = self._patience(lambda: submit_block(self._client, block, self._fixed, self._prefix))
+        if self._is_own:  # nobody else can have made a job of such an id: a first try did, whose answer was lost
+            told = [
+                each._replace(outcome="created") if each.outcome == "existing" and not names_itself(row) else each
+                for row, each in zip(block, told, strict=True)
+            ]
+        last_id = self._last_id
+        outages, self._outages = self._outages, self._patience.outages
+        if self._outages > outages and last_id and not self._patience(lambda: knows(self._client, last_id)):
+            raise QueueUnavailable(
+                f"Redis came back without job {last_id}, which it had accepted before: submit all lines again; none"
+                " with a business_task_id is made twice" + (", and no other of this file" if self._progress else "")
+            )
+        return told
+
+    def _count(self, block: Sequence[Row], told: Sequence[Told]) -> None:
+        """Keep what was told, and only then write down that it was."""
+        self.counts.update(each.outcome for each in told)
+        accepted = [each.id for each in told if each.outcome in {"created", "existing"}]
+        self._last_id = accepted[-1] if accepted else self._last_id
+        self._place = block[-1].after
+        if self._progress:
+            out.file.flush()
+            self._progress.save(self._place, self._last_id, self.counts)
+
+    def _depth(self) -> int:
+        return self._patience(lambda: depth_of(self._client))
 
 
-def _has_id(row: Row) -> bool:
-    return not isinstance(row.content, str) and row.content.get("business_task_id") is not None
-
-
-def _request(row: Row, defaults: Mapping[str, Any], run: str) -> dict[str, Any]:
-    named = {} if _has_id(row) else {"business_task_id": f"{run}-{row.line}"}
-    return {**defaults, **row.content, **named}  # type: ignore[dict-item]  # a mapping: the caller saw to it
-
-
-def _told(row: Row, answers: Iterator[Submission]) -> Told:
-    if isinstance(row.content, str):
-        return Told(row.line, None, "invalid", row.content)
-    answer = next(answers)
-    if answer.outcome == "conflict":
-        return Told(row.line, answer.id, "conflict", "business_task_id: was already used for a different request")
-    # nobody but this run can have made a job of its own id: its first try did, whose answer was lost
-    outcome = "created" if answer.outcome == "existing" and not _has_id(row) else answer.outcome
-    return Told(row.line, answer.id, outcome, answer.error)
+def _print(told: Told, *, as_json: bool) -> None:
+    if as_json:
+        print_json(told._asdict())
+    if told.error:
+        print_fields(err, (f"line {told.line}: {told.error}", 0, ""))

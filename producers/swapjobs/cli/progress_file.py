@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
-from swapjobs.cli.rows import Place
 from swapjobs.errors import InvalidRequest
+from swapjobs.intake import Outcome
+from swapjobs.rows import Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 SUFFIX: Final = ".progress"
 _SIZE: Final = 1024  # always the same, and written by one call: never half new and half old after a kill
 _TWICE: Final = "lines without a business_task_id that were accepted would be submitted a second time"
-
-Outcome = Literal["created", "existing", "conflict", "invalid"]
 
 
 class State(BaseModel):

@@ -7,7 +7,7 @@ import json
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from swapjobs.errors import InvalidRequest
 from swapjobs.models import SwapRequest
@@ -15,6 +15,13 @@ from swapjobs.tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+class Readable(Protocol):
+    """What rows are read from: a file, or the body of a request."""
+
+    def readline(self, limit: int, /) -> bytes:
+        """Return a line, or its first `limit` bytes; nothing at the end."""
 
 
 class Place(NamedTuple):
@@ -51,17 +58,20 @@ class _Line:
         return Place(self.end, self.number)
 
 
-def read_rows(stream: IO[bytes], name: str, start: Place = START) -> Iterator[Row]:
+def read_rows(
+    stream: Readable, name: str, start: Place = START, *, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[Row]:
     """Return the rows of a CSV or JSON lines stream; a line that cannot be read is its error text.
 
     JSON lines when the first character is `{`, else CSV with a header. A CSV record may have line breaks in the
     quoted cell `metadata` and nowhere else, so that a quote left open costs its own line and not the rest of the file.
-    With `start`, the `after` of a row, the rows behind that one; then the stream must be seekable.
+    With `start`, the `after` of a row, the rows behind that one; then the stream must be a file that can be sought.
+    A line longer than `max_line_bytes` costs itself only.
 
     Raises:
         InvalidRequest: the first line is neither a CSV header with `source_url` and `target_url` nor a JSON object.
     """
-    lines = _lines(stream, START)
+    lines = _lines(stream, START, max_line_bytes)
     first = next(lines, None)
     if first is None:
         raise InvalidRequest(f"{name}: is empty; a CSV header or JSON objects, one on each line, are expected")
@@ -74,23 +84,23 @@ def read_rows(stream: IO[bytes], name: str, start: Place = START) -> Iterator[Ro
         raise InvalidRequest(f"{name}: is a JSON array; JSON lines are expected: one object on each line")
     header = None if begin.startswith("{") else _header(first.text, name)
     if start != START:
-        stream.seek(start.offset)
-        lines = _lines(stream, start)
+        cast("IO[bytes]", stream).seek(start.offset)
+        lines = _lines(stream, start, max_line_bytes)
     elif header is None:
         lines = chain([first], lines)
-    return _json_rows(lines) if header is None else _csv_rows(header, lines)
+    return _json_rows(lines) if header is None else _csv_rows(header, lines, max_line_bytes)
 
 
-def _lines(stream: IO[bytes], start: Place) -> Iterator[_Line]:
+def _lines(stream: Readable, start: Place, limit: int) -> Iterator[_Line]:
     end, number = start
-    while raw := stream.readline(MAX_LINE_BYTES + 1):
+    while raw := stream.readline(limit + 1):
         number += 1
         end += len(raw)
-        if len(raw) > MAX_LINE_BYTES:
+        if len(raw) > limit:
             while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(MAX_LINE_BYTES)
+                raw = stream.readline(limit)
                 end += len(raw)
-            yield _Line(number, "", end, f"is longer than {MAX_LINE_BYTES} bytes")
+            yield _Line(number, "", end, f"is longer than {limit} bytes")
             continue
         try:
             yield _Line(number, (raw.removeprefix(_BOM) if number == 1 else raw).decode("utf-8"), end)
@@ -143,13 +153,13 @@ def _header(text: str, name: str) -> list[str]:
     return header
 
 
-def _csv_rows(header: list[str], lines: Iterator[_Line]) -> Iterator[Row]:
+def _csv_rows(header: list[str], lines: Iterator[_Line], limit: int) -> Iterator[Row]:
     ahead: deque[_Line] = deque()  # lines taken for a record that came to nothing: they are looked at again
     while True:
         taken: list[_Line] = []
         row: dict[str, Any] | str
         try:
-            cells = next(csv.reader(_record(ahead, lines, taken), strict=True), [])
+            cells = next(csv.reader(_record(ahead, lines, taken, limit), strict=True), [])
             row = _csv_row(header, cells)
         except csv.Error as error:
             row = _OPEN_QUOTE if taken[1:] else _csv_problem(error)
@@ -163,10 +173,10 @@ def _csv_rows(header: list[str], lines: Iterator[_Line]) -> Iterator[Row]:
             yield Row(first.number, first.problem or row, last.after)
 
 
-def _record(ahead: deque[_Line], lines: Iterator[_Line], taken: list[_Line]) -> Iterator[str]:
+def _record(ahead: deque[_Line], lines: Iterator[_Line], taken: list[_Line], limit: int) -> Iterator[str]:
     """Yield line after line for as long as the CSV reader asks for more of its record, within reason."""
     size = 0
-    while size < MAX_LINE_BYTES:
+    while size < limit:
         line = ahead.popleft() if ahead else next(lines, None)
         if line is None:
             return
