@@ -25,10 +25,12 @@ from swapjobs.tools import check_url
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from swapjobs.client import SwapClient
     from swapjobs.models import Job
     from swapjobs.views import Batch
 
 _BLOCK: Final = 500  # jobs in one JSON text, so that memory stays constant here and no text is huge in the browser
+_PAGE: Final = 200
 _NOT_WEB: Final = "!"
 
 
@@ -54,6 +56,21 @@ def report(
         yield f'<script type="application/json" class="data">{_json(rows)}</script>\n'
     yield from (_tiles(batch, counted), _failures(batch), _charts(counted), _list(batch, counted, pictures=pictures))
     yield f"</main><script>{_asset('js')}</script></body></html>\n"
+
+
+def jobs_of(client: SwapClient, batch_id: str, *, tenant: str = "default") -> Iterator[Job]:
+    """Yield the jobs of a batch that still have records, page by page.
+
+    Raises:
+        QueueUnavailable: Redis cannot be reached.
+    """
+    cursor = None
+    while True:
+        page = client.list(tenant=tenant, batch_id=batch_id, cursor=cursor, limit=_PAGE)
+        yield from page.jobs
+        cursor = page.next_cursor
+        if cursor is None:
+            return
 
 
 def content_security_policy(*, pictures: bool = True, insecure: bool = True) -> str:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from swapjobs import keys
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from swapjobs.client import SwapClient
     from swapjobs.models import Submission
     from swapjobs.rows import Row
 
 BLOCK: Final = 100  # as many as submit_many gives to Redis in one step
+_RECOUNT_S: Final = 5.0  # others submit too, so a count is not believed for longer
+_PAUSE_S: Final = 1.0
 _LONGEST_PREFIX: Final = 64 - len("-") - 12  # a business_task_id has 64 characters; 12 digits count any file's lines
 
 Outcome = Literal["created", "existing", "conflict", "invalid", "refused"]
@@ -25,6 +30,41 @@ class Told(NamedTuple):
     id: str | None
     outcome: Outcome
     error: str | None
+
+
+class Room:
+    """How many jobs may be submitted now, so that no more than `most` stand in line; waits until there is room.
+
+    The line is counted when what was free is used up, or after some seconds; not for every block.
+    """
+
+    def __init__(self, most: int | None, depth: Callable[[], int], held: Callable[[int], object]) -> None:
+        self._most = most
+        self._depth = depth
+        self._held = held
+        self._left = 0
+        self._counted = 0.0
+
+    def __call__(self) -> int:
+        """Return a number from 1 to `BLOCK`."""
+        if self._most is None:
+            return BLOCK
+        if self._left <= 0 or time.monotonic() - self._counted > _RECOUNT_S:
+            while (left := self._most - (depth := self._depth())) <= 0:
+                self._held(depth)
+                time.sleep(_PAUSE_S)
+            self._left, self._counted = left, time.monotonic()
+        return min(BLOCK, self._left)
+
+    def take(self, jobs: int) -> None:
+        """Count jobs that were created."""
+        self._left -= jobs
+
+
+def depth_of(client: SwapClient) -> int:
+    """Return how many jobs stand in line."""
+    in_line = client.line().in_line
+    return in_line[keys.INTERACTIVE] + in_line[keys.BULK]
 
 
 def prefix_of(batch_id: str) -> str:

@@ -7,13 +7,12 @@ from collections import Counter
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from swapjobs import keys
 from swapjobs.cli.batch_display import Display
 from swapjobs.cli.batch_input import size_of
 from swapjobs.cli.output import err, out, print_error, print_fields, print_json
 from swapjobs.cli.progress_file import ProgressFile, new_run
 from swapjobs.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError
-from swapjobs.intake import BLOCK, Outcome, Told, names_itself, submit_block
+from swapjobs.intake import Outcome, Room, Told, depth_of, names_itself, submit_block
 from swapjobs.rows import START, Row, read_rows
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_RECOUNT_S: Final = 5.0  # others submit too, so a count is not believed for longer
 _PAUSE_S: Final = 1.0
 
 
@@ -63,41 +61,6 @@ class Patience:
             else:
                 self._worked = True
                 return answer
-
-
-class Room:
-    """How many jobs may be submitted now, so that no more than `most` stand in line; waits until there is room.
-
-    The line is counted when what was free is used up, or after some seconds; not for every block.
-    """
-
-    def __init__(self, most: int | None, depth: Callable[[], int], held: Callable[[int], object]) -> None:
-        self._most = most
-        self._depth = depth
-        self._held = held
-        self._left = 0
-        self._counted = 0.0
-
-    def __call__(self) -> int:
-        """Return a number from 1 to `BLOCK`."""
-        if self._most is None:
-            return BLOCK
-        if self._left <= 0 or time.monotonic() - self._counted > _RECOUNT_S:
-            while (left := self._most - (depth := self._depth())) <= 0:
-                self._held(depth)
-                time.sleep(_PAUSE_S)
-            self._left, self._counted = left, time.monotonic()
-        return min(BLOCK, self._left)
-
-    def take(self, jobs: int) -> None:
-        """Count jobs that were created."""
-        self._left -= jobs
-
-
-def depth_of(client: SwapClient) -> int:
-    """Return how many jobs stand in line."""
-    in_line = client.line().in_line
-    return in_line[keys.INTERACTIVE] + in_line[keys.BULK]
 
 
 def knows(client: SwapClient, job_id: str) -> bool:

@@ -1,0 +1,153 @@
+"""Routes of batches: send many rows at once, see how they stand, steer them, and read the report."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, StreamingResponse
+from pydantic import BaseModel
+
+from swapjobs.batch_report import content_security_policy, jobs_of, report
+from swapjobs.errors import ErrorCode
+from swapjobs.gateway.access import Caller
+from swapjobs.gateway.batch_upload import MEDIA_TYPES, Upload, UploadAnswer
+from swapjobs.gateway.bodies import media_type
+from swapjobs.gateway.parts import Gateway, Parts
+from swapjobs.gateway.problems import HttpProblem
+from swapjobs.models import Name
+from swapjobs.views import Batch
+
+router = APIRouter(prefix="/v1/batches", tags=["batches"])
+
+_ANY_LENGTH: Final = 2**62  # the rows are limited, one by one
+_ROWS: Final = """\
+{"source_url": "https://example.com/face.jpg", "target_url": "https://example.com/1.jpg", "business_task_id": "a-1"}
+{"source_url": "https://example.com/face.jpg", "target_url": "https://example.com/2.jpg", "business_task_id": "a-2"}
+"""
+_CSV: Final = """\
+source_url,target_url,business_task_id
+https://example.com/face.jpg,https://example.com/1.jpg,a-1
+"""
+_TOLD: Final = """\
+{"line":1,"id":"nfkdnbr4p3tc2dzc2rzlbnrl","outcome":"created","error":null}
+{"line":2,"id":null,"outcome":"invalid","error":"is not JSON: Expecting value at column 1"}
+{"summary":{"batch_id":"spring","state":"closed","complete":true,"rows":2,"created":1,"existing":0,"conflict":0,\
+"invalid":1,"refused":0,"error":null}}
+"""
+_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            kind: {"schema": {"type": "string"}, "example": _CSV if kind == "text/csv" else _ROWS}
+            for kind in MEDIA_TYPES
+        },
+    }
+}
+_ANSWER: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "one JSON line for each row, and a last one with the sums",
+        "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": _TOLD}},
+    }
+}
+
+
+class BatchPage(BaseModel):
+    """Some batches, newest first."""
+
+    batches: list[Batch]
+    next_cursor: str | None = None
+
+
+@router.post("", response_class=UploadAnswer, responses=_ANSWER, openapi_extra=_BODY, max_body_size=_ANY_LENGTH)
+async def upload(
+    request: Request,
+    caller: Caller,
+    gateway: Gateway,
+    *,
+    batch_id: Annotated[Name | None, Query(description="send the same rows with the same id again at any time")] = None,
+    callback_url: Annotated[str | None, Query(description="is told when the batch is completed")] = None,
+    close: Annotated[bool, Query(description="the batch takes no more jobs after these")] = False,
+) -> UploadAnswer:
+    """Accept a job for each row of the body: JSON lines, or CSV with a header, of any length.
+
+    The answer tells what became of each row while the body is still coming in: `created`, `existing`, `conflict`,
+    `invalid`, or `refused`. A bad row costs only itself. A row without a business_task_id gets `<batch id>-<line>` for
+    one, so the same body may be sent again for the same batch, also after a disconnect in the middle: what was accepted
+    is kept and found again as `existing`. While the queue is full the body is not read on; rows for which there is
+    no room within 30 s are `refused`, and a batch with such rows is not closed. The last line sums up; without it
+    the answer is not whole.
+    """
+    kind = media_type(request)
+    if kind not in MEDIA_TYPES:
+        told = ", ".join(MEDIA_TYPES)
+        raise HttpProblem(415, f"the header Content-Type must be one of {told}; it is {kind or 'missing'}")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HttpProblem(415, "the header Content-Encoding: send the rows as they are", field="Content-Encoding")
+    begun = Upload(gateway, request.receive, caller.tenant, batch_id=batch_id, close=close)
+    await begun.begin(callback_url)
+    return UploadAnswer(begun)
+
+
+@router.get("")
+def list_batches(
+    caller: Caller,
+    gateway: Gateway,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> BatchPage:
+    """List batches, newest first."""
+    batches, after = _batches(gateway).list(tenant=caller.tenant, cursor=cursor, limit=limit)
+    return BatchPage(batches=batches, next_cursor=after)
+
+
+@router.get("/{batch_id}")
+def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+    """Tell how a batch stands: jobs by state and error code, rate, estimated end."""
+    found: Batch = _batches(gateway).get(batch_id, tenant=caller.tenant)
+    return found
+
+
+@router.post("/{batch_id}/{action}")
+def steer(
+    batch_id: Name, action: Literal["close", "pause", "resume", "cancel"], caller: Caller, gateway: Gateway
+) -> Batch:
+    """Do something to a whole batch.
+
+    `close`: it takes no more jobs, and is completed once all are final. `pause`: no job of it is begun until `resume`.
+    `cancel`: all its unfinished jobs. What takes long goes on by itself; `doing` says so meanwhile.
+    """
+    found: Batch = getattr(_batches(gateway), action)(batch_id, tenant=caller.tenant)
+    return found
+
+
+@router.post("/{batch_id}/retry", name="retry_batch")
+def retry(batch_id: Name, caller: Caller, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
+    """Let its failed jobs run again: all, or those with one error code. That is a new round of the batch."""
+    found: Batch = _batches(gateway).retry(batch_id, tenant=caller.tenant, error_code=error_code)
+    return found
+
+
+@router.get("/{batch_id}/report", response_class=HTMLResponse)
+def batch_report(
+    batch_id: Name,
+    request: Request,
+    caller: Caller,
+    gateway: Gateway,
+    *,
+    pictures: Annotated[bool, Query(description="no: no thumbnails, and no query strings of URLs in the page")] = True,
+) -> StreamingResponse:
+    """Return the batch as one HTML page that needs nothing but itself: figures, charts, and a list to search."""
+    batch = _batches(gateway).get(batch_id, tenant=caller.tenant)
+    policy = content_security_policy(pictures=pictures, insecure=request.url.scheme == "http")
+    jobs = jobs_of(gateway.client, batch_id, tenant=caller.tenant)
+    return StreamingResponse(
+        report(batch, jobs, pictures=pictures),
+        media_type="text/html",
+        headers={"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"},
+    )
+
+
+def _batches(gateway: Parts) -> Any:
+    client: Any = gateway.client
+    return client.batches

@@ -1,0 +1,200 @@
+"""Routes of webhooks: the endpoints that are told of a tenant's events, and the log of deliveries."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from swapjobs.errors import InvalidRequest
+from swapjobs.gateway.access import Caller
+from swapjobs.gateway.bodies import JsonObject
+from swapjobs.gateway.parts import Gateway, Parts
+from swapjobs.models import explain
+from swapjobs.tools import Url
+from swapjobs.views import Delivery, DeliveryPage, Endpoint, EndpointSecret, EventType
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+DeliveryState = Literal["pending", "delivered", "undelivered"]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewEndpoint(_Body):
+    """What an endpoint is made of."""
+
+    url: Url = Field(examples=["https://shop.example/hooks/swap"])
+    events: list[EventType] = Field(default=[], description="none: all of them")
+
+
+class EndpointChange(_Body):
+    """What is to change; what is left out stays as it is."""
+
+    url: Url | None = None
+    events: list[EventType] | None = Field(default=None, description="an empty list: all of them")
+    enabled: bool | None = None
+
+
+class Rotation(_Body):
+    """How the secret is changed."""
+
+    overlap_s: float = Field(default=86_400, ge=0, le=30 * 86_400, description="the old secret signs too so long")
+
+
+class ReplaySince(_Body):
+    """Which deliveries are begun anew."""
+
+    since: AwareDatetime = Field(examples=["2026-11-23T00:00:00Z"])
+    state: Literal["undelivered", "delivered"] = "undelivered"
+    endpoint_id: str | None = None
+
+
+class Replayed(BaseModel):
+    """The deliveries that were begun anew."""
+
+    ids: list[str]
+    more: bool = Field(description="there are more: ask again")
+
+
+class EndpointList(BaseModel):
+    """All endpoints of a tenant, oldest first."""
+
+    endpoints: list[Endpoint]
+
+
+B = TypeVar("B", bound=_Body)
+_MOST_AT_ONCE = 1000
+
+
+def _takes(model: type[_Body]) -> dict[str, Any]:
+    """Return what OpenAPI is told of a body; it is read by `JsonObject`, which is strict about what JSON is."""
+    schema = model.model_json_schema()
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.post("/endpoints", status_code=201, openapi_extra=_takes(NewEndpoint))
+def add_endpoint(body: JsonObject, response: Response, caller: Caller, gateway: Gateway) -> EndpointSecret:
+    """Register a URL that is told of events; the answer holds the secret that verifies them."""
+    given = _read(NewEndpoint, body)
+    made: EndpointSecret = _webhooks(gateway).add(given.url, tenant=caller.tenant, events=tuple(given.events))
+    response.headers["Location"] = f"/v1/webhooks/endpoints/{made.id}"
+    return made
+
+
+@router.get("/endpoints")
+def list_endpoints(caller: Caller, gateway: Gateway) -> EndpointList:
+    """List the endpoints."""
+    return EndpointList(endpoints=_webhooks(gateway).endpoints(tenant=caller.tenant))
+
+
+@router.get("/endpoints/{endpoint_id}")
+def get_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> Endpoint:
+    """Tell how an endpoint stands."""
+    found: Endpoint = _webhooks(gateway).endpoint(endpoint_id, tenant=caller.tenant)
+    return found
+
+
+@router.get("/endpoints/{endpoint_id}/secret")
+def get_secret(endpoint_id: str, caller: Caller, gateway: Gateway) -> EndpointSecret:
+    """Tell the secret and the public key of an endpoint once more."""
+    found: EndpointSecret = _webhooks(gateway).secret(endpoint_id, tenant=caller.tenant)
+    return found
+
+
+@router.patch("/endpoints/{endpoint_id}", openapi_extra=_takes(EndpointChange))
+def change_endpoint(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway) -> Endpoint:
+    """Change an endpoint; enabling one that was disabled begins anew."""
+    given = _read(EndpointChange, body)
+    events = None if given.events is None else tuple(given.events)
+    changed: Endpoint = _webhooks(gateway).update(
+        endpoint_id, tenant=caller.tenant, url=given.url, events=events, enabled=given.enabled
+    )
+    return changed
+
+
+@router.delete("/endpoints/{endpoint_id}", status_code=204)
+def remove_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> None:
+    """Take an endpoint away; what is pending for it becomes undelivered."""
+    _webhooks(gateway).remove(endpoint_id, tenant=caller.tenant)
+
+
+@router.post("/endpoints/{endpoint_id}/rotate", openapi_extra=_takes(Rotation))
+def rotate(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway) -> EndpointSecret:
+    """Give an endpoint a new secret; the old one signs too for a while."""
+    overlap_s = _read(Rotation, body).overlap_s
+    found: EndpointSecret = _webhooks(gateway).rotate(endpoint_id, tenant=caller.tenant, overlap_s=overlap_s)
+    return found
+
+
+@router.post("/endpoints/{endpoint_id}/test", status_code=202)
+def test_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> Delivery:
+    """Send an event `test` to an endpoint; the delivery shows what became of it."""
+    sent: Delivery = _webhooks(gateway).test(endpoint_id, tenant=caller.tenant)
+    return sent
+
+
+@router.get("/deliveries")
+def list_deliveries(
+    caller: Caller,
+    gateway: Gateway,
+    *,
+    state: DeliveryState | None = None,
+    endpoint_id: str | None = None,
+    event: EventType | None = None,
+    subject: Annotated[str | None, Query(description="id of a job, batch or endpoint")] = None,
+    after: AwareDatetime | None = None,
+    before: AwareDatetime | None = None,
+    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> DeliveryPage:
+    """List deliveries with all their tries, newest first; all filters given must hold."""
+    asked = {"state": state, "endpoint_id": endpoint_id, "event": event, "subject": subject}
+    page: DeliveryPage = _webhooks(gateway).deliveries(
+        tenant=caller.tenant, **asked, after=after, before=before, cursor=cursor, limit=limit
+    )
+    return page
+
+
+@router.get("/deliveries/{delivery_id}")
+def get_delivery(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
+    """Tell how a delivery stands."""
+    found: Delivery = _webhooks(gateway).delivery(delivery_id, tenant=caller.tenant)
+    return found
+
+
+@router.post("/deliveries/{delivery_id}/replay", status_code=202)
+def replay(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
+    """Begin the tries of a delivery anew, with the same webhook id."""
+    found: Delivery = _webhooks(gateway).replay(delivery_id, tenant=caller.tenant)
+    return found
+
+
+@router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince))
+def replay_since(body: JsonObject, caller: Caller, gateway: Gateway) -> Replayed:
+    """Begin anew the deliveries since a time that are in one state, a thousand at most in one request."""
+    given = _read(ReplaySince, body)
+    ids: list[str] = []
+    for id_ in _webhooks(gateway).replay_since(
+        given.since, tenant=caller.tenant, state=given.state, endpoint_id=given.endpoint_id
+    ):
+        ids.append(id_)
+        if len(ids) == _MOST_AT_ONCE:
+            return Replayed(ids=ids, more=True)
+    return Replayed(ids=ids, more=False)
+
+
+def _read(model: type[B], body: dict[str, Any]) -> B:
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidRequest(explain(error), field=str(first["loc"][0]) if first["loc"] else None) from None
+
+
+def _webhooks(gateway: Parts) -> Any:
+    client: Any = gateway.client
+    return client.webhooks
