@@ -91,6 +91,16 @@ def submit_block(client: SwapClient, rows: Sequence[Row], fixed: Mapping[str, An
     return [_told(row, answers) for row in rows]
 
 
+def bound(row: Row, fixed: Mapping[str, str]) -> Row:
+    """Return the row, or what is wrong with it: it may name these values, as its tenant and its batch, or none."""
+    if isinstance(row.content, str):
+        return row
+    for name, value in fixed.items():
+        if row.content.get(name, value) != value:
+            return row._replace(content=f"{name}: all rows go to {value!a}; leave it out")
+    return row
+
+
 def names_itself(row: Row) -> bool:
     """Tell whether a row has a business_task_id of its own."""
     return not isinstance(row.content, str) and row.content.get("business_task_id") is not None

@@ -12,7 +12,7 @@ from swapjobs.cli.batch_input import size_of
 from swapjobs.cli.output import err, out, print_error, print_fields, print_json
 from swapjobs.cli.progress_file import ProgressFile, new_run
 from swapjobs.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError
-from swapjobs.intake import Outcome, Room, Told, depth_of, names_itself, submit_block
+from swapjobs.intake import Outcome, Room, Told, bound, depth_of, names_itself, prefix_of, submit_block
 from swapjobs.rows import START, Row, read_rows
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ class Run:
         fixed: Fields for rows that do not name them.
         progress: How far a run before this one was; None where that can't be known.
         patience: With a Redis that goes away.
-        prefix: Of the ids of rows without a business_task_id; by default one that no other run has.
+        batch: The tenant and the batch that all rows go to. Rows without a business_task_id get `<batch id>-<line>`
+            for one; without a batch, one that begins as in no other run.
     """
 
     def __init__(
@@ -92,14 +93,14 @@ class Run:
         progress: ProgressFile | None,
         patience: Patience,
         *,
-        prefix: str | None = None,
+        batch: Mapping[str, str] | None = None,
     ) -> None:
         self._client = client
-        self._fixed = fixed
+        self._fixed = {**fixed, **(batch or {})}
         self._progress = progress
         self._patience = patience
-        self._is_own = prefix is None
-        self._prefix = prefix or (progress.state.run if progress else new_run())
+        self._batch = batch or {}
+        self._prefix = prefix_of(batch["batch_id"]) if batch else progress.state.run if progress else new_run()
         self._last_id: str | None = None
         self._place = START
         self._outages = 0
@@ -124,7 +125,7 @@ class Run:
         try:
             with Display(size_of(stream), self._place, self._depth, shown=not as_json) as display:
                 room = Room(max_queued, self._depth, display.held)
-                while block := list(islice(rows, room())):
+                while block := [bound(row, self._batch) for row in islice(rows, room())]:
                     told = self._submit(block)
                     room.take(sum(each.outcome == "created" for each in told))
                     for each in told:
@@ -157,7 +158,7 @@ class Run:
     def _submit(self, block: Sequence[Row]) -> list[Told]:
         self.began = True
         told = self._patience(lambda: submit_block(self._client, block, self._fixed, self._prefix))
-        if self._is_own:  # nobody else can have made a job of such an id: a first try did, whose answer was lost
+        if not self._batch:  # nobody else can have made a job of such an id: a first try did, whose answer was lost
             told = [
                 each._replace(outcome="created") if each.outcome == "existing" and not names_itself(row) else each
                 for row, each in zip(block, told, strict=True)

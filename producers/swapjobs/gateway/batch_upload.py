@@ -15,7 +15,7 @@ from starlette.responses import Response
 from swapjobs.errors import QueueFull, QueueUnavailable, SwapjobsError, TooManyRequests
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.gateway.spool import Body, Gone, Spool
-from swapjobs.intake import BLOCK, Outcome, Room, Told, depth_of, prefix_of, submit_block
+from swapjobs.intake import BLOCK, Outcome, Room, Told, bound, depth_of, prefix_of, submit_block
 from swapjobs.rows import Row, read_rows
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Upload:
 
     def _take_all(self) -> None:
         for row in self._rows:
-            self._block.append(self._checked(row))
+            self._block.append(bound(row, self._fixed))
             if len(self._block) >= BLOCK:
                 self._flush()
         self._flush()
@@ -112,16 +112,6 @@ class Upload:
             self.batch = self._patiently(lambda: client.batches.close(self.batch.id, tenant=self._tenant))
         text = f"{refused} rows were not taken; send them again with this batch id" if refused else ""
         self._summary("too_many_requests" if refused else None, text)
-
-    def _checked(self, row: Row) -> Row:
-        """Return the row, or what is wrong with it: it may name this tenant and this batch, or none."""
-        if isinstance(row.content, str):
-            return row
-        for name, value in self._fixed.items():
-            if row.content.get(name, value) != value:
-                text = f"{name}: is that of the {'key' if name == 'tenant' else 'request'}, {value}; leave it out"
-                return row._replace(content=text)
-        return row
 
     def _flush(self) -> None:
         while self._block:
