@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import shutil
 import subprocess
 from html import unescape
 from typing import TYPE_CHECKING, Any
@@ -15,6 +13,7 @@ import pytest
 import redis
 from celery import Celery
 
+from browser import find_browser
 from conftest_acceptance import Program, finished
 from factories import make_request, wait_until
 from swapjobs import SwapClient
@@ -117,16 +116,6 @@ def test_a_person_reads_in_a_browser_what_became_of_a_job(
     details = text_of(page(browser, board, f"/task/{failed}", tmp_path))
     assert "Status FAILURE" in details
     assert "Exception no_face: TARGET_NO_FACE: no face found" in details
-
-
-def find_browser() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        path = shutil.which(name)
-        if path:
-            return path
-    if os.environ.get("CI"):  # noqa: TID251 - CI's own variable, not a setting
-        pytest.fail("no chromium on PATH: .ci/run installs it")
-    pytest.skip("no chromium on PATH: the dashboard's pages are not looked at")
 
 
 def page(browser: str, board: httpx.Client, path: str, folder: Path) -> str:
