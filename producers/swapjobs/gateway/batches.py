@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
@@ -108,16 +108,31 @@ def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     return found
 
 
-@router.post("/{batch_id}/{action}")
-def steer(
-    batch_id: Name, action: Literal["close", "pause", "resume", "cancel"], caller: Caller, gateway: Gateway
-) -> Batch:
-    """Do something to a whole batch.
+@router.post("/{batch_id}/close", name="close_batch")
+def close(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+    """Let a batch take no more jobs: once all are final it is completed, and its callback_url is told."""
+    found: Batch = _batches(gateway).close(batch_id, tenant=caller.tenant)
+    return found
 
-    `close`: it takes no more jobs, and is completed once all are final. `pause`: no job of it is begun until `resume`.
-    `cancel`: all its unfinished jobs. What takes long goes on by itself; `doing` says so meanwhile.
-    """
-    found: Batch = getattr(_batches(gateway), action)(batch_id, tenant=caller.tenant)
+
+@router.post("/{batch_id}/pause", name="pause_batch")
+def pause(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+    """Start none of its jobs until `resume`; those that run go on."""
+    found: Batch = _batches(gateway).pause(batch_id, tenant=caller.tenant)
+    return found
+
+
+@router.post("/{batch_id}/resume", name="resume_batch")
+def resume(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+    """Let the jobs of a paused batch start again; what takes long goes on by itself, `doing` says so meanwhile."""
+    found: Batch = _batches(gateway).resume(batch_id, tenant=caller.tenant)
+    return found
+
+
+@router.post("/{batch_id}/cancel", name="cancel_batch")
+def cancel(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+    """Cancel all its jobs that are not final; what takes long goes on by itself, `doing` says so meanwhile."""
+    found: Batch = _batches(gateway).cancel(batch_id, tenant=caller.tenant)
     return found
 
 
