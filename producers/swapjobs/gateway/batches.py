@@ -108,6 +108,21 @@ def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     return found
 
 
+@router.put("/{batch_id}", name="open_batch")
+def open_batch(
+    batch_id: Name,
+    caller: Caller,
+    gateway: Gateway,
+    callback_url: Annotated[str | None, Query(description="is told when the batch is completed")] = None,
+) -> Batch:
+    """Open a batch before it has jobs; one that is there already stays as it is, but for the `callback_url`.
+
+    Jobs and rows that name a batch open it too.
+    """
+    opened: Batch = _batches(gateway).open(batch_id, tenant=caller.tenant, callback_url=callback_url)
+    return opened
+
+
 @router.post("/{batch_id}/close", name="close_batch")
 def close(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Let a batch take no more jobs: once all are final it is completed, and its callback_url is told."""
