@@ -48,7 +48,8 @@ def report(
     """
     counted = Figures()
     yield _head(batch, made_at or datetime.now(UTC), pictures=pictures)
-    for block in _blocks(jobs):
+    source = iter(jobs)
+    while block := list(islice(source, _BLOCK)):
         rows = []
         for job in block:
             counted.add(job)
@@ -215,12 +216,6 @@ def _web(url: str | None, *, pictures: bool) -> str:
     except ValueError:
         return _NOT_WEB
     return url if pictures else url.partition("#")[0].partition("?")[0]
-
-
-def _blocks(jobs: Iterable[Job]) -> Iterator[list[Job]]:
-    source = iter(jobs)
-    while block := list(islice(source, _BLOCK)):
-        yield block
 
 
 def _json(value: Any) -> str:

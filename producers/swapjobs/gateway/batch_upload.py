@@ -157,10 +157,14 @@ class Upload:
         self._spool.write(_line({"summary": {**told, "rows": self._counts.total(), **counts, "error": error}}))
 
 
-class UploadAnswer(Response):
-    """The answer to an upload. Not a StreamingResponse: that one reads the body away while it listens for its end."""
+class JsonLines(Response):
+    """JSON lines."""
 
     media_type = "application/x-ndjson"
+
+
+class UploadAnswer(JsonLines):
+    """The answer to an upload. Not a StreamingResponse: that one reads the body away while it listens for its end."""
 
     def __init__(self, upload: Upload) -> None:
         super().__init__(headers={"Location": f"/v1/batches/{upload.batch.id}", "X-Accel-Buffering": "no"})

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from swapjobs.batch_report import content_security_policy, jobs_of, report
 from swapjobs.errors import ErrorCode
 from swapjobs.gateway.access import Caller
-from swapjobs.gateway.batch_upload import MEDIA_TYPES, Upload, UploadAnswer
+from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
 from swapjobs.gateway.bodies import media_type
+from swapjobs.gateway.openapi import problems
 from swapjobs.gateway.parts import Gateway, Parts
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.models import Name
@@ -48,8 +49,10 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "one JSON line for each row, and a last one with the sums",
         "content": {"application/x-ndjson": {"schema": {"type": "string"}, "example": _TOLD}},
-    }
+    },
+    **problems("unsupported_media_type", "queue_full"),
 }
+_UNKNOWN: Final = problems("batch_not_found")
 
 
 class BatchPage(BaseModel):
@@ -59,7 +62,7 @@ class BatchPage(BaseModel):
     next_cursor: str | None = None
 
 
-@router.post("", response_class=UploadAnswer, responses=_ANSWER, openapi_extra=_BODY, max_body_size=_ANY_LENGTH)
+@router.post("", response_class=JsonLines, responses=_ANSWER, openapi_extra=_BODY, max_body_size=_ANY_LENGTH)
 async def upload(
     request: Request,
     caller: Caller,
@@ -101,7 +104,7 @@ def list_batches(
     return BatchPage(batches=batches, next_cursor=after)
 
 
-@router.get("/{batch_id}")
+@router.get("/{batch_id}", responses=_UNKNOWN)
 def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Tell how a batch stands: jobs by state and error code, rate, estimated end."""
     found: Batch = _batches(gateway).get(batch_id, tenant=caller.tenant)
@@ -123,42 +126,42 @@ def open_batch(
     return opened
 
 
-@router.post("/{batch_id}/close", name="close_batch")
+@router.post("/{batch_id}/close", name="close_batch", responses=_UNKNOWN)
 def close(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Let a batch take no more jobs: once all are final it is completed, and its callback_url is told."""
     found: Batch = _batches(gateway).close(batch_id, tenant=caller.tenant)
     return found
 
 
-@router.post("/{batch_id}/pause", name="pause_batch")
+@router.post("/{batch_id}/pause", name="pause_batch", responses=_UNKNOWN)
 def pause(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Start none of its jobs until `resume`; those that run go on."""
     found: Batch = _batches(gateway).pause(batch_id, tenant=caller.tenant)
     return found
 
 
-@router.post("/{batch_id}/resume", name="resume_batch")
+@router.post("/{batch_id}/resume", name="resume_batch", responses=_UNKNOWN)
 def resume(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Let the jobs of a paused batch start again; what takes long goes on by itself, `doing` says so meanwhile."""
     found: Batch = _batches(gateway).resume(batch_id, tenant=caller.tenant)
     return found
 
 
-@router.post("/{batch_id}/cancel", name="cancel_batch")
+@router.post("/{batch_id}/cancel", name="cancel_batch", responses=_UNKNOWN)
 def cancel(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Cancel all its jobs that are not final; what takes long goes on by itself, `doing` says so meanwhile."""
     found: Batch = _batches(gateway).cancel(batch_id, tenant=caller.tenant)
     return found
 
 
-@router.post("/{batch_id}/retry", name="retry_batch")
+@router.post("/{batch_id}/retry", name="retry_batch", responses=_UNKNOWN)
 def retry(batch_id: Name, caller: Caller, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
     """Let its failed jobs run again: all, or those with one error code. That is a new round of the batch."""
     found: Batch = _batches(gateway).retry(batch_id, tenant=caller.tenant, error_code=error_code)
     return found
 
 
-@router.get("/{batch_id}/report", response_class=HTMLResponse)
+@router.get("/{batch_id}/report", response_class=HTMLResponse, responses=_UNKNOWN)
 def batch_report(
     batch_id: Name,
     request: Request,

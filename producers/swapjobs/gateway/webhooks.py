@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from swapjobs.errors import InvalidRequest
 from swapjobs.gateway.access import Caller
 from swapjobs.gateway.bodies import JsonObject
+from swapjobs.gateway.openapi import BODY_PROBLEMS, problems
 from swapjobs.gateway.parts import Gateway, Parts
 from swapjobs.models import explain
 from swapjobs.tools import Url
@@ -67,7 +68,10 @@ class EndpointList(BaseModel):
 
 
 B = TypeVar("B", bound=_Body)
-_MOST_AT_ONCE = 1000
+_MOST_AT_ONCE: Final = 1000
+_UNKNOWN: Final = problems("endpoint_not_found")
+_UNKNOWN_DELIVERY: Final = problems("delivery_not_found")
+_BODY: Final = problems(*BODY_PROBLEMS)
 
 
 def _takes(model: type[_Body]) -> dict[str, Any]:
@@ -76,7 +80,7 @@ def _takes(model: type[_Body]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-@router.post("/endpoints", status_code=201, openapi_extra=_takes(NewEndpoint))
+@router.post("/endpoints", status_code=201, openapi_extra=_takes(NewEndpoint), responses=_BODY)
 def add_endpoint(body: JsonObject, response: Response, caller: Caller, gateway: Gateway) -> EndpointSecret:
     """Register a URL that is told of events; the answer holds the secret that verifies them."""
     given = _read(NewEndpoint, body)
@@ -91,21 +95,21 @@ def list_endpoints(caller: Caller, gateway: Gateway) -> EndpointList:
     return EndpointList(endpoints=_webhooks(gateway).endpoints(tenant=caller.tenant))
 
 
-@router.get("/endpoints/{endpoint_id}")
+@router.get("/endpoints/{endpoint_id}", responses=_UNKNOWN)
 def get_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> Endpoint:
     """Tell how an endpoint stands."""
     found: Endpoint = _webhooks(gateway).endpoint(endpoint_id, tenant=caller.tenant)
     return found
 
 
-@router.get("/endpoints/{endpoint_id}/secret")
+@router.get("/endpoints/{endpoint_id}/secret", responses=_UNKNOWN)
 def get_secret(endpoint_id: str, caller: Caller, gateway: Gateway) -> EndpointSecret:
     """Tell the secret and the public key of an endpoint once more."""
     found: EndpointSecret = _webhooks(gateway).secret(endpoint_id, tenant=caller.tenant)
     return found
 
 
-@router.patch("/endpoints/{endpoint_id}", openapi_extra=_takes(EndpointChange))
+@router.patch("/endpoints/{endpoint_id}", openapi_extra=_takes(EndpointChange), responses=_BODY | _UNKNOWN)
 def change_endpoint(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway) -> Endpoint:
     """Change an endpoint; enabling one that was disabled begins anew."""
     given = _read(EndpointChange, body)
@@ -116,13 +120,13 @@ def change_endpoint(endpoint_id: str, body: JsonObject, caller: Caller, gateway:
     return changed
 
 
-@router.delete("/endpoints/{endpoint_id}", status_code=204)
+@router.delete("/endpoints/{endpoint_id}", status_code=204, responses=_UNKNOWN)
 def remove_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> None:
     """Take an endpoint away; what is pending for it becomes undelivered."""
     _webhooks(gateway).remove(endpoint_id, tenant=caller.tenant)
 
 
-@router.post("/endpoints/{endpoint_id}/rotate", openapi_extra=_takes(Rotation))
+@router.post("/endpoints/{endpoint_id}/rotate", openapi_extra=_takes(Rotation), responses=_BODY | _UNKNOWN)
 def rotate(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway) -> EndpointSecret:
     """Give an endpoint a new secret; the old one signs too for a while."""
     overlap_s = _read(Rotation, body).overlap_s
@@ -130,7 +134,7 @@ def rotate(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway)
     return found
 
 
-@router.post("/endpoints/{endpoint_id}/test", status_code=202)
+@router.post("/endpoints/{endpoint_id}/test", status_code=202, responses=_UNKNOWN)
 def test_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> Delivery:
     """Send an event `test` to an endpoint; the delivery shows what became of it."""
     sent: Delivery = _webhooks(gateway).test(endpoint_id, tenant=caller.tenant)
@@ -159,21 +163,21 @@ def list_deliveries(
     return page
 
 
-@router.get("/deliveries/{delivery_id}")
+@router.get("/deliveries/{delivery_id}", responses=_UNKNOWN_DELIVERY)
 def get_delivery(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
     """Tell how a delivery stands."""
     found: Delivery = _webhooks(gateway).delivery(delivery_id, tenant=caller.tenant)
     return found
 
 
-@router.post("/deliveries/{delivery_id}/replay", status_code=202)
+@router.post("/deliveries/{delivery_id}/replay", status_code=202, responses=_UNKNOWN_DELIVERY)
 def replay(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
     """Begin the tries of a delivery anew, with the same webhook id."""
     found: Delivery = _webhooks(gateway).replay(delivery_id, tenant=caller.tenant)
     return found
 
 
-@router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince))
+@router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince), responses=_BODY)
 def replay_since(body: JsonObject, caller: Caller, gateway: Gateway) -> Replayed:
     """Begin anew the deliveries since a time that are in one state, a thousand at most in one request."""
     given = _read(ReplaySince, body)
