@@ -47,7 +47,6 @@ class Upload:
     def __init__(self, gateway: Parts, receive: Receive, tenant: str, *, batch_id: str | None, close: bool) -> None:
         self._gateway, self._tenant, self._batch_id, self._close = gateway, tenant, batch_id, close
         self._body = Body(receive, _SILENCE_S)
-        self._spool = Spool()
         self._counts: Counter[Outcome] = Counter()
         self._block: list[Row] = []
         self._held_since: float | None = None
@@ -79,6 +78,7 @@ class Upload:
 
     async def answer(self, send: Callable[[bytes], Any]) -> None:
         """Take the rows, and pass on what became of them as it is known."""
+        self._spool = Spool()
         self._body.before_wait = self._flush
         thread = asyncio.ensure_future(anyio.to_thread.run_sync(self._run, limiter=_uploads))
         try:
