@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from swapjobs.batch_figures import STATES, duration
-from swapjobs.cli.output import COLOURS, err, out, plain, print_fields, print_json
+from swapjobs.cli.output import err, out, plain, print_fields, print_json, state_style
 from swapjobs.lifecycle import FINAL, JobState
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _picture(batch: Batch) -> Group:
     grid = Table.grid(padding=(0, 2))
     for state in STATES:
         if batch.counts.get(state):
-            grid.add_row(Text(state.value, COLOURS.get(state, "")), f"{batch.counts[state]:,}")
+            grid.add_row(Text(state.value, state_style(state)), f"{batch.counts[state]:,}")
     for code, count in sorted(batch.errors.items(), key=lambda each: -each[1]):
         grid.add_row(Text(f"  {code.value}", "dim"), Text(f"{count:,}", "dim"))
     return Group(head, ProgressBar(total=max(batch.total, 1), completed=done, width=40), grid)

@@ -26,7 +26,7 @@ class _Console(Console):
 out = _Console(highlight=False)
 err = _Console(stderr=True, highlight=False)
 
-COLOURS = {JobState.SUCCEEDED: "green", JobState.FAILED: "red", JobState.RUNNING: "cyan", JobState.WAITING: "yellow"}
+_COLOURS = {JobState.SUCCEEDED: "green", JobState.FAILED: "red", JobState.RUNNING: "cyan", JobState.WAITING: "yellow"}
 
 
 def print_json(value: Any) -> None:
