@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from swapjobs import failures, listing, waits
 from swapjobs.batches import Batches
 from swapjobs.connection import queue_errors
-from swapjobs.errors import BatchClosed, IdempotencyConflict, InvalidRequest, JobNotFound, NotRetryable
-from swapjobs.models import Job, Submission, SwapRequest
+from swapjobs.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotRetryable
+from swapjobs.models import Job, Submission, SwapRequest, as_bulk
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 from swapjobs.tenants import TenantLimits
@@ -18,7 +17,7 @@ from swapjobs.webhooks import Webhooks
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from swapjobs.lifecycle import JobState
     from swapjobs.line import Line
@@ -47,6 +46,13 @@ class SwapClient:
         self.webhooks = Webhooks(self._store, self.settings)
         self._durably = self.settings.submit_durability == "fsync"
 
+    @classmethod
+    def from_gateway(cls, url: str, key: str, **way: Any) -> SwapClient:
+        """Return a client with the same methods, through the HTTP gateway at `url`; `way`: see `gateway_http.Way`."""
+        from swapjobs.gateway_client import GatewayClient  # noqa: PLC0415 - only who wants it loads httpx
+
+        return GatewayClient(url, key, **way)
+
     def submit(self, request: SwapRequest) -> Job:
         """Accept one job; once this returns, the job reaches a final state.
 
@@ -57,16 +63,21 @@ class SwapClient:
             BatchClosed: its batch takes no more jobs.
             QueueFull: Redis is at its memory limit.
         """
+        return self.accept(request)[0]
+
+    def accept(self, request: SwapRequest) -> tuple[Job, bool]:
+        """Accept one job as `submit` does; tell also whether it is new."""
         with queue_errors():
             outcome, job = self._store.submit_one(request, durably=self._durably)
+        if outcome == "closed" or job is None:
+            raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
         if outcome == "conflict":
             raise IdempotencyConflict(
                 f"business_task_id {request.business_task_id!r} was already used for a different request"
-                f" by tenant {request.tenant!r}"
+                f" by tenant {request.tenant!r}",
+                job_id=job.id,
             )
-        if outcome == "closed" or job is None:
-            raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
-        return job.to_job()
+        return job.to_job(), outcome == "created"
 
     def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
         """Accept many jobs, lazily and in order: one `Submission` for each request.
@@ -79,7 +90,7 @@ class SwapClient:
         """
         source = iter(requests)
         while block := list(islice(source, _BLOCK)):
-            parsed = [_as_bulk(item) for item in block]
+            parsed = [as_bulk(item) for item in block]
             with queue_errors():
                 valid = (item for item in parsed if isinstance(item, SwapRequest))
                 accepted = iter(self._store.submit(valid, durably=self._durably))
@@ -232,12 +243,3 @@ class SwapClient:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _as_bulk(item: SwapRequest | Mapping[str, Any]) -> SwapRequest | Submission:
-    if isinstance(item, SwapRequest):
-        return item if "priority" in item.model_fields_set else item.model_copy(update={"priority": "bulk"})
-    try:
-        return SwapRequest.parse({"priority": "bulk", **item} if isinstance(item, Mapping) else item)
-    except InvalidRequest as error:
-        return Submission(id=None, outcome="invalid", error=str(error))

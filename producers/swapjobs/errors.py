@@ -50,9 +50,13 @@ class InvalidRequest(SwapjobsError):
 
 
 class IdempotencyConflict(SwapjobsError):
-    """The business_task_id was already used for a different request."""
+    """The business_task_id was already used for a different request, which is the job `job_id`."""
 
     code = "idempotency_conflict"
+
+    def __init__(self, message: str = "", *, job_id: str | None = None) -> None:
+        super().__init__(message)
+        self.job_id = job_id
 
 
 class JobNotFound(SwapjobsError):
@@ -129,6 +133,12 @@ class TooManyRequests(SwapjobsError):
     def __init__(self, message: str = "", *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class NotOffered(SwapjobsError):
+    """The gateway does not offer this: it needs Redis, and a `SwapClient()` that reaches it."""
+
+    code = "not_offered"
 
 
 class SettingsError(SwapjobsError):

@@ -24,7 +24,7 @@ from starlette.concurrency import run_in_threadpool
 
 from swapjobs.api_keys import ApiKeys, digest, id_of
 from swapjobs.connection import queue_errors
-from swapjobs.errors import AccessDenied, TooManyRequests
+from swapjobs.errors import AccessDenied, InvalidRequest, TooManyRequests
 from swapjobs.gateway.parts import Gateway
 from swapjobs.gateway.problems import HttpProblem
 
@@ -149,6 +149,8 @@ async def authenticate(
         raise AccessDenied("the header Authorization must be: Bearer <key>")
     else:
         who = await access.open_to(request)
+    if request.query_params.get("tenant", who.tenant) != who.tenant:
+        raise InvalidRequest("tenant: the key belongs to another tenant; leave it out", field="tenant")
     request.state.who = who
     request.state.headers = {}
     access.count(who, request.state.headers)

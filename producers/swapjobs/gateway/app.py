@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 ROUTES: Final = ("jobs", "batches", "webhooks", "vendor_door", "status", "docs")
 
 _SENT: Final = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"]
-_SHOWN: Final = ["Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"]
+_SHOWN: Final = [
+    *("Idempotent-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
+    "X-Request-Id",
+]
 
 
 def make_app(settings: GatewaySettings) -> FastAPI:

@@ -60,14 +60,19 @@ async def submit(
     prefer: Prefer = None,
     idempotency_key: Annotated[str | None, Header(description="the same as `business_task_id` in the body")] = None,
 ) -> Job:
-    """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is."""
+    """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is.
+
+    `Idempotent-Replayed: true` tells that it was accepted before.
+    """
     swap = request_of(wanted, caller.tenant, idempotency_key)
 
-    def accept() -> Job:
+    def accept() -> tuple[Job, bool]:
         gateway.pressure.check()
-        return gateway.client.submit(swap)
+        return gateway.client.accept(swap)
 
-    job = await run_in_threadpool(accept)
+    job, is_new = await run_in_threadpool(accept)
+    if not is_new:
+        response.headers["Idempotent-Replayed"] = "true"
     job = await _waited(job, prefer, caller, gateway, request, response)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return job

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from swapjobs.errors import InvalidRequest, SwapjobsError, TooManyRequests
+from swapjobs.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,10 @@ _RETRY_AFTER_S: Final = {"queue_full": 30, "queue_unavailable": 5, "too_many_req
 
 
 class Problem(BaseModel):
-    """What went wrong (RFC 9457). `code` is stable; `field` names the part of the request that is not right."""
+    """What went wrong (RFC 9457). `code` is stable; `field` names the part of the request that is not right.
+
+    `job_id` is the job that has the business_task_id which was used before.
+    """
 
     type: str = "about:blank"
     title: str = Field(examples=["Unprocessable Entity"])
@@ -55,6 +58,7 @@ class Problem(BaseModel):
     code: str
     detail: str
     field: str | None = None
+    job_id: str | None = None
 
 
 class HttpProblem(Exception):
@@ -68,10 +72,16 @@ class HttpProblem(Exception):
 
 
 def problem(
-    status: int, code: str, detail: str, *, field: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    field: str | None = None,
+    job_id: str | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return the answer for one problem."""
-    told = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field)
+    told = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field, job_id=job_id)
     body = told.model_dump(exclude_none=True)
     return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
 
@@ -86,7 +96,8 @@ def of_error(error: SwapjobsError) -> JSONResponse:
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="swapjobs"'
     field = error.field if isinstance(error, InvalidRequest) else None
-    return problem(status, error.code, str(error), field=field, headers=headers)
+    job_id = error.job_id if isinstance(error, IdempotencyConflict) else None
+    return problem(status, error.code, str(error), field=field, job_id=job_id, headers=headers)
 
 
 def install(app: FastAPI) -> None:
