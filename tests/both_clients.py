@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 TENANT: Final = "default"
 KEY: Final = "the-key-of-the-conformance-tests"
-NO_FACE: Final = record.entry("error", code="no_face", message="no face found")
 MASTER: Final = "whsec_" + "bWFzdGVyIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGIh"
 
 
-def fail(store: JobStore, id_: str, entry: str = NO_FACE) -> None:
+def fail(store: JobStore, id_: str, code: str = "no_face") -> None:
     """Let the job fail, as the vendor's status 2 does."""
-    assert store.apply(claim(store, id_), Event.FAIL, patch={"step": "send"}, entry=entry) == "ok"
+    entry = record.entry("error", code=code, message="no good")
+    assert store.apply(claim(store, id_), Event.FAIL, patch={"step": "send", "code": code}, entry=entry) == "ok"
 
 
 def one(**fields: Any) -> dict[str, Any]:

@@ -25,6 +25,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _LONGEST_TEXT: Final = 500
 
 
+class Reply(BaseModel):
+    """An answer that is not a model of its own; a later gateway may tell more."""
+
+
 def place(folder: str, id_: str, missing: type[JobNotFound] = JobNotFound) -> str:
     """Return the path of one thing; ids that can't be one's own never become another path.
 

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from swapjobs import failures
 from swapjobs.client import SwapClient
@@ -25,7 +25,9 @@ from swapjobs.errors import (
 )
 from swapjobs.gateway_answers import place, read, retry_after_s
 from swapjobs.gateway_http import GatewayHttp, Way
+from swapjobs.gateway_parts import GatewayBatches, GatewayWebhooks, own, text_of
 from swapjobs.lifecycle import FINAL
+from swapjobs.listing import Query
 from swapjobs.models import Job, Submission, SwapRequest, as_bulk
 from swapjobs.views import JobPage
 
@@ -33,10 +35,10 @@ if TYPE_CHECKING:
     import builtins
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from concurrent.futures import Future
-    from datetime import datetime
 
     from swapjobs.lifecycle import JobState
     from swapjobs.line import Line
+    from swapjobs.listing import Wanted
     from swapjobs.tenants import TenantLimits
 
 JOBS: Final = "/v1/jobs"
@@ -64,6 +66,8 @@ class GatewayClient(SwapClient):
 
     def __init__(self, url: str, key: str, **way: Any) -> None:
         self._http = GatewayHttp(url, key, Way(**way))
+        self.batches: Any = GatewayBatches(self._http)  # the methods of Batches and Webhooks; no classes of theirs,
+        self.webhooks: Any = GatewayWebhooks(self._http)  # which would have a store
 
     def __repr__(self) -> str:
         return f"GatewayClient({self._http.url!r})"
@@ -144,31 +148,13 @@ class GatewayClient(SwapClient):
             if time.monotonic() - began < wait_s / 2:  # it has too many that wait, or is about to end
                 time.sleep(min(retry_after_s(answer) or _PAUSE_S, left))
 
-    def list(
-        self,
-        *,
-        tenant: str = "default",
-        state: JobState | None = None,
-        batch_id: str | None = None,
-        error_code: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> JobPage:
+    def list(self, **query: Unpack[Wanted]) -> JobPage:
         """Return a page of jobs, newest first, as `SwapClient.list`."""
-        return self._http.get(
-            JOBS,
-            JobPage,
-            tenant=tenant if tenant != "default" else None,
-            state=state,
-            batch_id=batch_id,
-            error_code=error_code,
-            created_after=text_of(created_after),
-            created_before=text_of(created_before),
-            cursor=cursor,
-            limit=limit,
-        )
+        Query(**query).check()
+        params: dict[str, Any] = {**query, "tenant": own(query.get("tenant", "default"))}
+        for name in ("created_after", "created_before"):
+            params[name] = text_of(params.get(name))
+        return self._http.get(JOBS, JobPage, **params)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job and return it, as `SwapClient.cancel`."""
@@ -241,8 +227,3 @@ def body_of(request: SwapRequest) -> dict[str, Any]:
     """Return a request as JSON, with an id, so that it can be made twice and is one job."""
     told = request.model_dump(mode="json", exclude_defaults=True)
     return {"business_task_id": secrets.token_hex(12), **told}
-
-
-def text_of(when: datetime | None) -> str | None:
-    """Return a time as ISO 8601."""
-    return when.isoformat() if when else None

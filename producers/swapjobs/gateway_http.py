@@ -65,9 +65,11 @@ class GatewayHttp:
         """Return what lies at `path`; parameters that are None are left out."""
         return read(self.send("GET", path, params=params), model)
 
-    def post(self, path: str, model: type[_Model], body: Any = None, *, repeatable: bool = True) -> _Model:
+    def post(
+        self, path: str, model: type[_Model], body: Any = None, *, repeatable: bool = True, **params: Any
+    ) -> _Model:
         """Post `body` as JSON and return the answer."""
-        return read(self.send("POST", path, body=body, repeatable=repeatable), model)
+        return read(self.send("POST", path, params=params, body=body, repeatable=repeatable), model)
 
     def send(
         self,
