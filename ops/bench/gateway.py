@@ -189,7 +189,7 @@ def held(chosen: argparse.Namespace, *, events: bool) -> dict[str, float]:
 
             rest = {"events": events, "server": server}
             warm = ids[chosen.open :]
-            asyncio.run(hold(port, warm, idle_s=1, end=lambda: end(warm), **rest))
+            asyncio.run(hold(port, warm[:20], idle_s=1, end=lambda: end(warm), **rest))
             ids = ids[: chosen.open]
             return asyncio.run(hold(port, ids, idle_s=chosen.idle_s, end=lambda: end(ids), **rest))
 

@@ -65,7 +65,7 @@ export class GatewayError extends Error {
 
 const FINAL: ReadonlySet<State> = new Set<State>(["succeeded", "failed", "cancelled", "expired"]);
 const LONGEST_WAIT_S = 60;
-const TRIES = 5;
+const TRIES = 8; // some 12 s: a gateway that is started anew is back by then
 
 const sleep = (seconds: number) => new Promise<void>((done) => setTimeout(done, seconds * 1000));
 
@@ -121,6 +121,7 @@ export class Gateway {
         Accept: "text/event-stream",
         ...headers,
       });
+      if (reply.status === 204) return; // final, and told already
       try {
         for await (const event of serverSentEvents(reply)) {
           last = event.id ?? last;
@@ -154,7 +155,7 @@ export class Gateway {
         });
       } catch (error) {
         if (tries === TRIES) throw error;
-        await sleep(0.2 * 2 ** tries * Math.random());
+        await sleep(Math.min(5, 0.1 * 2 ** tries) * (0.5 + Math.random() / 2));
         continue;
       }
       if (reply.ok) return reply;
