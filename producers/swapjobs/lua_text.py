@@ -61,9 +61,9 @@ _KEYS: Final = {
 
 # Every part once, each after those that it needs.
 _PARTS: Final = (
-    "traffic", "tenant", "host", "stopped", "line", "rate", "runway", "refill", "history", "deliver", "announce",
-    "endpoint", "batch", "tally", "place", "tell", "finish", "index", "steps", "epoch", "learn", "window", "probe",
-    "breaker", "hear", "jump", "memory", "lost",
+    "traffic", "tenant", "host", "stopped", "turn", "line", "rate", "runway", "refill", "history", "deliver",
+    "announce", "endpoint", "batch", "tally", "place", "tell", "finish", "index", "steps", "epoch", "learn", "window",
+    "probe", "breaker", "hear", "jump", "memory", "lost",
 )  # fmt: skip
 _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, get_args
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from pydantic import (
     AwareDatetime,
@@ -29,7 +28,7 @@ from pydantic import (
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.lifecycle import JobState, Reason
 from swapjobs.tools import BLANK, TOOLS, ToolFields, Url
-from swapjobs.urls import CallbackUrl
+from swapjobs.urls import CallbackUrl, without_signature
 
 MAX_METADATA_BYTES: Final = 4096
 
@@ -38,13 +37,6 @@ BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=64, patte
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Priority = Literal["interactive", "bulk"]
 
-# Query parameters of presigned URLs (S3, GCS, Azure, CloudFront, Aliyun OSS, Tencent COS): they change with every
-# signing of the same picture, so they are no part of what is asked for.
-_SIGNATURE_PARAMETER = re.compile(
-    r"^(x-amz-|x-goog-|x-oss-|q-)|^(signature|expires|awsaccesskeyid|googleaccessid|ossaccesskeyid|security-token"
-    r"|policy|key-pair-id|sig|se|sp|sv|sr|st|spr|skoid|sktid|skt|ske|sks|skv)$",
-    re.IGNORECASE,
-)
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: bulk submits call it a lot
 
 
@@ -139,9 +131,11 @@ class SwapRequest(_Model):
     def fingerprint(self) -> str:
         """Return 16 characters that differ between requests that ask the vendor for different things."""
         fields = self.tool_fields
-        urls = {name: _unsigned(url) for name, url in fields if name.endswith("_url") and url}
+        urls = {name: without_signature(url) for name, url in fields if name.endswith("_url") and url}
         fields = fields.model_copy(update=urls) if urls else fields
-        canonical = _canonical([self.tool, fields.body(_unsigned(self.source_url), _unsigned(self.target_url))])
+        canonical = _canonical(
+            [self.tool, fields.body(without_signature(self.source_url), without_signature(self.target_url))]
+        )
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
@@ -242,11 +236,3 @@ def explain(error: ValidationError) -> str:
         text = problem["msg"].removeprefix("Value error, ")[:300]
         lines.append(f"{field}: {text}" if field else text)
     return "; ".join(lines)
-
-
-def _unsigned(url: str) -> str:
-    if "?" not in url:
-        return url
-    parts = urlsplit(url)
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE_PARAMETER.match(pair[0])]
-    return urlunsplit(parts._replace(query=urlencode(kept)))

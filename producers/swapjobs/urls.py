@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator
 
@@ -26,6 +26,13 @@ _URL: Final = re.compile(r"(https?)://([^/?#]*)([^?#]*)((?:\?[^#]*)?)(?:#.*)?", 
 _AUTHORITY: Final = re.compile(r"(\[[^\[\]@]*\]|[^\[\]:@]*)(?::([0-9]*))?")
 _LABEL: Final = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")  # by which resolvers tell an IPv4 address from a name
+# Query parameters of presigned URLs (S3, GCS, Azure, CloudFront, Aliyun OSS, Tencent COS): they change with every
+# signing of the same picture, so they are no part of what is asked for.
+_SIGNATURE_PARAMETER: Final = re.compile(
+    r"^(x-amz-|x-goog-|x-oss-|q-)|^(signature|expires|awsaccesskeyid|googleaccessid|ossaccesskeyid|security-token"
+    r"|policy|key-pair-id|sig|se|sp|sv|sr|st|spr|skoid|sktid|skt|ske|sks|skv)$",
+    re.IGNORECASE,
+)
 _KEPT: Final = "/?%:@!$&'()*+,;=-._~[]"  # not percent-encoded
 
 
@@ -116,3 +123,12 @@ def _ascii(host: str) -> str:
         return idna.encode(host, uts46=True).decode("ascii")
     except UnicodeError:
         raise ValueError("has no valid international host name") from None
+
+
+def without_signature(url: str) -> str:
+    """Return a presigned URL without the parameters that change with every signing of the same picture."""
+    if "?" not in url:
+        return url
+    parts = urlsplit(url)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE_PARAMETER.match(pair[0])]
+    return urlunsplit(parts._replace(query=urlencode(kept)))

@@ -112,6 +112,7 @@ _BACK_IN_LINE: Final = {
     "held": "paused by hand",
     "stopping": "the worker stops",
     "outage": "vendor_outage: the line is closed",
+    "aside": "its batch is paused or being cancelled",
 }
 
 
