@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BEGAN = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 HOSTILE = (
     "</script><script>document.title='owned'</script>",
+    "</script ><script >document.title='owned'</script >",
     "<!--<script>",
     "\"'><img src=x onerror=document.title='owned'>",
     "]]>\u2028\u2029\x00&lt;script&gt;",
