@@ -268,7 +268,8 @@ def test_a_redis_that_goes_away_meanwhile_is_waited_for(
 ) -> None:
     with EmbeddedRedis(tmp_path / "redis") as server:
         environment["SWAPJOBS_REDIS_URL"] = server.url
-        _, url = start(program)
+        # else a Redis on a busy disk may be killed with the first row not written yet
+        _, url = start(program, SWAPJOBS_SUBMIT_DURABILITY="fsync")
         with Talk(url, "/v1/batches?batch_id=outage&close=true") as talk:
             talk.send(row(1))
             talk.hear(b'{"line":1,')

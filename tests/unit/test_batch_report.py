@@ -112,6 +112,8 @@ def assert_is_harmless(page: Page) -> None:
     """Nothing runs but the page's own script, nothing is loaded or linked to, nothing has a handler or a style."""
     code = [text for attributes, text in page.raw if attributes.get("type") != "application/json"]
     assert code == [asset("css"), asset("js")]
+    data = [text for attributes, text in page.raw if attributes.get("type") == "application/json"]
+    assert not set("<>&") & set("".join(data))  # nothing in them can end their element, whatever the browser's rules
     names = {name for _, attributes in page.elements for name in attributes}
     assert not {name for name in names if name.startswith("on") or name in {"src", "style", "srcdoc", "action"}}
     assert [attributes["href"] for _, attributes in page.elements if "href" in attributes] == ["#list"]
