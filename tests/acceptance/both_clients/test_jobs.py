@@ -103,6 +103,14 @@ def test_each_request_of_many_has_its_outcome_in_order(client: SwapClient) -> No
     assert all(client.get(str(each.id)) for each in told if each.outcome == "created")
 
 
+def test_the_first_of_two_with_one_id_is_the_job(client: SwapClient) -> None:
+    """Also where requests are under way side by side."""
+    rows = [one(business_task_id=f"pair-{n // 2}", target_url=f"https://a.example/{n}.jpg") for n in range(80)]
+    told = list(client.submit_many(rows))
+    assert [each.outcome for each in told] == ["created", "conflict"] * 40
+    assert [client.get(str(each.id)).target_url for each in told[::2]] == [row["target_url"] for row in rows[::2]]
+
+
 def test_many_are_bulk_unless_they_say_otherwise(client: SwapClient) -> None:
     requests: list[SwapRequest | dict[str, Any]] = [
         one(),
