@@ -25,6 +25,7 @@ ALL: Final = (
     "fairness",
     "memory",
     "recovery",
+    "gateway",
     "storm",
     "capacity",
 )
