@@ -84,7 +84,7 @@ class Batches:
         _check(tenant)
         if not 1 <= limit <= MOST:
             raise InvalidRequest(f"limit: must be from 1 to {MOST}", field="limit")
-        found = re.fullmatch(r"(\d{1,15})~([A-Za-z0-9._-]{1,64})", cursor) if cursor is not None else None
+        found = re.fullmatch(r"([0-9]{1,15})~([A-Za-z0-9._-]{1,64})", cursor) if cursor is not None else None
         if cursor is not None and not found:
             raise InvalidRequest("cursor: is not one that a page gave", field="cursor")
         with queue_errors():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -121,7 +122,7 @@ def _parsed(cursor: str | None) -> _Place | None:
     if cursor is None:
         return None
     score, _, id_ = cursor.partition(".")
-    if not (score.isascii() and score.isdigit() and id_):
+    if not (re.fullmatch(r"[0-9]{1,15}", score) and id_):
         raise InvalidRequest("cursor: must be a next_cursor that was given before", field="cursor")
     return int(score), id_
 

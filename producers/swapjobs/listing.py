@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST: Final = 500  # jobs of a page
 LOOKED_AT: Final = 1000  # entries for one page
 _BLOCK: Final = 200  # entries looked at in one round trip
-_CURSOR: Final = re.compile(r"\d{1,15}-\d{1,15}")
+_CURSOR: Final = re.compile(r"[1-9][0-9]{0,14}-[0-9]{1,15}")
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 
 

@@ -14,7 +14,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -27,6 +26,7 @@ from pydantic import (
 
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.lifecycle import JobState, Reason
+from swapjobs.times import KeptTime
 from swapjobs.tools import BLANK, TOOLS, ToolFields, Url
 from swapjobs.urls import CallbackUrl, without_signature
 
@@ -75,7 +75,7 @@ class SwapRequest(_Model):
     callback_style: Literal["standard", "vendor"] = Field(
         default="standard", description="vendor: the body, and what counts as received, are those of the vendor's API"
     )
-    expires_at: AwareDatetime | None = Field(default=None, description="give up when not done by then")
+    expires_at: KeptTime | None = Field(default=None, description="give up when not done by then")
     metadata: dict[str, JsonValue] = Field(default_factory=dict, description="handed back unchanged")
     batch_id: Name | None = None
 

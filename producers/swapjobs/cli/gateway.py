@@ -36,7 +36,7 @@ def gateway(
             f"--host {host}: without keys the gateway listens on 127.0.0.1 only, as anybody could use it;"
             " make one with `swapjobs keys create`, or set SWAPJOBS_GATEWAY_KEYS"
         )
-    serve(make_app(settings), host, port)
+    serve(make_app(settings), host, port, settings)
 
 
 def _any_key(settings: GatewaySettings) -> bool:

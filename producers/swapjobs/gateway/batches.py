@@ -16,6 +16,7 @@ from swapjobs.gateway.bodies import media_type
 from swapjobs.gateway.openapi import problems
 from swapjobs.gateway.parts import Gateway, Parts
 from swapjobs.gateway.problems import HttpProblem
+from swapjobs.gateway.reading import PlainUrl
 from swapjobs.models import Name
 from swapjobs.views import Batch
 
@@ -69,7 +70,7 @@ async def upload(
     gateway: Gateway,
     *,
     batch_id: Annotated[Name | None, Query(description="send the same rows with the same id again at any time")] = None,
-    callback_url: Annotated[str | None, Query(description="is told when the batch is completed")] = None,
+    callback_url: Annotated[PlainUrl | None, Query(description="is told when the batch is completed")] = None,
     close: Annotated[bool, Query(description="the batch takes no more jobs after these")] = False,
 ) -> UploadAnswer:
     """Accept a job for each row of the body: JSON lines, or CSV with a header, of any length.
@@ -96,7 +97,7 @@ async def upload(
 def list_batches(
     caller: Caller,
     gateway: Gateway,
-    cursor: str | None = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}~[A-Za-z0-9._-]{1,64}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> BatchPage:
     """List batches, newest first."""
@@ -116,7 +117,7 @@ def open_batch(
     batch_id: Name,
     caller: Caller,
     gateway: Gateway,
-    callback_url: Annotated[str | None, Query(description="is told when the batch is completed")] = None,
+    callback_url: Annotated[PlainUrl | None, Query(description="is told when the batch is completed")] = None,
 ) -> Batch:
     """Open a batch before it has jobs; one that is there already stays as it is, but for the `callback_url`.
 

@@ -22,11 +22,13 @@ async def json_object(request: Request) -> dict[str, Any]:
     """Return the body, which must be a JSON object.
 
     Raises:
-        HttpProblem: 415, it is said to be something else than application/json; 400, it is not a JSON object.
+        HttpProblem: 415, it is compressed, or said not to be application/json; 400, it is not a JSON object.
     """
     kind = media_type(request)
     if kind != "application/json":
         raise HttpProblem(415, f"the header Content-Type must be application/json, it is {kind or 'missing'}")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HttpProblem(415, "the header Content-Encoding: send the body as it is", field="Content-Encoding")
     body = await request.body()
     try:
         value = from_json(body, allow_inf_nan=False, cache_strings=False)

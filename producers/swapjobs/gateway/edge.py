@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from swapjobs.gateway.problems import problem
+from swapjobs.gateway.problems import GONE, problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_GONE: Final = 499  # in the log: the client went away before there was an answer
 _FRAMES: Final = 8
 _SECURITY: Final = {
     "Cache-Control": "no-store",
@@ -96,7 +95,7 @@ def _log(scope: Scope, answer: _Answer, seconds: float) -> None:
         "request",
         method=scope["method"],
         path=scope["path"],
-        status=answer.status or _GONE,
+        status=answer.status or GONE,
         ms=round(seconds * 1000, 1),
         tenant=who.tenant if who else None,
         key=who.key_id if who else None,

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import AwareDatetime
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.errors import ErrorCode, JobNotFound
@@ -24,9 +23,11 @@ from swapjobs.gateway.openapi import (
     problems,
 )
 from swapjobs.gateway.parts import Gateway, Parts
-from swapjobs.gateway.reading import request_of, wait_of
+from swapjobs.gateway.problems import HttpProblem
+from swapjobs.gateway.reading import PLAIN_KEY, request_of, wait_of
 from swapjobs.lifecycle import FINAL, JobState
-from swapjobs.models import Job
+from swapjobs.models import Job, Name
+from swapjobs.times import Time
 from swapjobs.views import JobPage
 
 if TYPE_CHECKING:
@@ -58,13 +59,18 @@ async def submit(
     wanted: JsonObject,
     *,
     prefer: Prefer = None,
-    idempotency_key: Annotated[str | None, Header(description="the same as `business_task_id` in the body")] = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="the same as `business_task_id` in the body", json_schema_extra=PLAIN_KEY)
+    ] = None,
 ) -> Job:
     """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is.
 
     `Idempotent-Replayed: true` tells that it was accepted before.
     """
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        raise HttpProblem(400, "Idempotency-Key: is there more than once", field="Idempotency-Key")
     swap = request_of(wanted, caller.tenant, idempotency_key)
+    wait_of(prefer)  # a wish that can't be understood is refused before the job is accepted
 
     def accept() -> tuple[Job, bool]:
         gateway.pressure.check()
@@ -84,11 +90,11 @@ def list_jobs(
     gateway: Gateway,
     *,
     state: JobState | None = None,
-    batch_id: str | None = None,
+    batch_id: Name | None = None,
     error_code: ErrorCode | None = None,
-    created_after: AwareDatetime | None = None,
-    created_before: AwareDatetime | None = None,
-    cursor: str | None = None,
+    created_after: Time | None = None,
+    created_before: Time | None = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,14}-[0-9]{1,15}$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:
     """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.openapi.utils import get_openapi
 
 from swapjobs.gateway.problems import STATUSES, Problem
+from swapjobs.gateway.reading import PLAIN_URL
 from swapjobs.models import SwapRequest
-from swapjobs.tools import MAX_URL_LENGTH, TOOLS
+from swapjobs.tools import TOOLS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -191,7 +192,5 @@ def _swap_requests() -> dict[str, Any]:
 
 
 def _url(schema: dict[str, Any]) -> dict[str, Any]:
-    plain = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,4})?(/[!-~]*)?$"  # others may be right too, all of these are
-    rule = {"type": "string", "maxLength": MAX_URL_LENGTH, "pattern": plain}
     text: dict[str, Any] = {name: schema[name] for name in ("title", "description") if name in schema}
-    return {**text, "anyOf": [rule, {"type": "null"}]} if "anyOf" in schema else {**text, **rule}
+    return {**text, "anyOf": [PLAIN_URL, {"type": "null"}]} if "anyOf" in schema else {**text, **PLAIN_URL}

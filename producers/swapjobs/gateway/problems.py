@@ -6,9 +6,10 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from swapjobs.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
@@ -43,6 +44,7 @@ _CODES: Final = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+GONE: Final = 499  # in the log: the client went away before there was an answer
 _RETRY_AFTER_S: Final = {"queue_full": 30, "queue_unavailable": 5, "too_many_requests": 1}
 
 
@@ -106,11 +108,17 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HttpProblem, _http_problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(ClientDisconnect, _gone)
     app.add_exception_handler(Exception, _unexpected)
 
 
 async def _ours(_: Request, error: Any) -> JSONResponse:
     return of_error(error)
+
+
+async def _gone(_: Request, _error: Any) -> Response:
+    """Answer to nobody, so that nobody's going away is a fault in the access log."""
+    return Response(status_code=GONE)
 
 
 async def _http_problem(_: Request, error: Any) -> JSONResponse:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import WithJsonSchema
 
 from swapjobs.errors import InvalidRequest
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.models import SwapRequest
+from swapjobs.tools import MAX_URL_LENGTH, Url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_WAIT_S: Final = 60
+# What the OpenAPI document says of URLs: others may be right too, all of these are.
+PLAIN_URL: Final[dict[str, Any]] = {
+    "type": "string",
+    "maxLength": MAX_URL_LENGTH,
+    "pattern": r"^https?://([A-Za-z0-9]+\.)+[A-Za-z]{2,8}(:[1-9][0-9]{0,3})?(/[!-~]*)?$",
+}
+# As above: one in quotes is read without them.
+PLAIN_KEY: Final = {"maxLength": 64, "pattern": "^[!#-}]([ -}]*[!-}])?$"}
+PlainUrl = Annotated[Url, WithJsonSchema(PLAIN_URL)]
 
 
 def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swapjobs.errors import InvalidRequest
 from swapjobs.gateway.access import Caller
 from swapjobs.gateway.bodies import JsonObject
 from swapjobs.gateway.openapi import BODY_PROBLEMS, problems
 from swapjobs.gateway.parts import Gateway, Parts
+from swapjobs.gateway.reading import PlainUrl
 from swapjobs.models import explain
-from swapjobs.tools import Url
+from swapjobs.times import Time
 from swapjobs.views import Delivery, DeliveryPage, Endpoint, EndpointSecret, EventType
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -28,14 +29,14 @@ class _Body(BaseModel):
 class NewEndpoint(_Body):
     """What an endpoint is made of."""
 
-    url: Url = Field(examples=["https://shop.example/hooks/swap"])
+    url: PlainUrl = Field(examples=["https://shop.example/hooks/swap"])
     events: list[EventType] = Field(default=[], description="none: all of them")
 
 
 class EndpointChange(_Body):
     """What is to change; what is left out stays as it is."""
 
-    url: Url | None = None
+    url: PlainUrl | None = None
     events: list[EventType] | None = Field(default=None, description="an empty list: all of them")
     enabled: bool | None = None
 
@@ -43,13 +44,15 @@ class EndpointChange(_Body):
 class Rotation(_Body):
     """How the secret is changed."""
 
-    overlap_s: float = Field(default=86_400, ge=0, le=30 * 86_400, description="the old secret signs too so long")
+    overlap_s: float = Field(
+        default=86_400, strict=True, ge=0, le=30 * 86_400, description="the old secret signs too so long"
+    )
 
 
 class ReplaySince(_Body):
     """Which deliveries are begun anew."""
 
-    since: AwareDatetime = Field(examples=["2026-11-23T00:00:00Z"])
+    since: Time = Field(examples=["2026-11-23T00:00:00Z"])
     state: Literal["undelivered", "delivered"] = "undelivered"
     endpoint_id: str | None = None
 
@@ -150,9 +153,9 @@ def list_deliveries(
     endpoint_id: str | None = None,
     event: EventType | None = None,
     subject: Annotated[str | None, Query(description="id of a job, batch or endpoint")] = None,
-    after: AwareDatetime | None = None,
-    before: AwareDatetime | None = None,
-    cursor: str | None = None,
+    after: Time | None = None,
+    before: Time | None = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}\..+$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> DeliveryPage:
     """List deliveries with all their tries, newest first; all filters given must hold."""

@@ -25,6 +25,16 @@ class GatewaySettings(CoreSettings):
     gateway_max_waits: int = Field(
         2000, ge=1, description="requests that wait for a job and event streams, open at once in one process"
     )
+    gateway_max_connections: int = Field(
+        4096, ge=16, description="open at once in one process; then idle ones are closed for new ones"
+    )
+    gateway_client_timeout_s: float = Field(
+        30,
+        gt=0,
+        le=3600,
+        description="a client that sends or takes nothing for so long in the middle of a request is cut off, and one"
+        " that sends less than 100 bytes a second",
+    )
     gateway_max_queued: int = Field(
         0, ge=0, description="with so many jobs in line the gateway answers 429 to new ones; 0: no limit"
     )
