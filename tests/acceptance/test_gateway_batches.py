@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from conftest_acceptance import ACME_KEY, ZETA_KEY
 from factories import wait_until
 from swapjobs import SwapClient
+from swapjobs.gateway.batch_upload import MOST_OF_TENANT
 from swapjobs.settings import CoreSettings
 from swapsandbox.redis_server import EmbeddedRedis
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from conftest_acceptance import Program
+    from conftest_acceptance import GatewayProcess, Program
 
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
 CSV: Final = {"Content-Type": "text/csv"}
@@ -261,6 +264,20 @@ def test_a_full_queue_holds_the_body_back(program: Callable[..., Program], clien
             client.cancel(job.id)
         talk.hear(b'"complete":true')
     assert client.batches.get("held").total == 120
+
+
+def test_one_tenants_uploads_leave_room_for_others(gateway: GatewayProcess) -> None:
+    with contextlib.ExitStack() as stack:
+        for number in range(MOST_OF_TENANT):
+            talk = stack.enter_context(Talk(gateway.url, "/v1/batches", Authorization=f"Bearer {ACME_KEY}"))
+            talk.send(row(number, business_task_id=f"upload-{number}"))
+            talk.hear(b"created")
+        statuses = {}
+        for key in (ACME_KEY, ZETA_KEY):
+            headers = {**NDJSON, "Authorization": f"Bearer {key}"}
+            answer = httpx.post(f"{gateway.url}/v1/batches", content=row(1), headers=headers, trust_env=False)
+            statuses[key] = (answer.status_code, answer.headers.get("Retry-After"))
+        assert statuses == {ACME_KEY: (429, "10"), ZETA_KEY: (200, None)}
 
 
 def test_a_redis_that_goes_away_meanwhile_is_waited_for(

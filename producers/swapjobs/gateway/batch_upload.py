@@ -7,6 +7,7 @@ import json
 import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 from starlette.requests import ClientDisconnect
@@ -33,7 +34,9 @@ HOLD_S: Final = 30.0  # rows are held back so long; proxies take a silence of a 
 _SILENCE_S: Final = 60.0
 _PAUSE_S: Final = 1.0
 MOST_UPLOADS: Final = 16  # at once in one process: each has a thread
+MOST_OF_TENANT: Final = 8
 _uploads = anyio.CapacityLimiter(MOST_UPLOADS)
+_shares: WeakValueDictionary[str, anyio.CapacityLimiter] = WeakValueDictionary()
 
 
 class Upload:
@@ -46,6 +49,7 @@ class Upload:
 
     def __init__(self, gateway: Parts, receive: Receive, tenant: str, *, batch_id: str | None, close: bool) -> None:
         self._gateway, self._tenant, self._batch_id, self._close = gateway, tenant, batch_id, close
+        self._share = _shares.setdefault(tenant, anyio.CapacityLimiter(MOST_OF_TENANT))
         self._body = Body(receive, _SILENCE_S)
         self._counts: Counter[Outcome] = Counter()
         self._block: list[Row] = []
@@ -61,10 +65,11 @@ class Upload:
             TooManyRequests: too many other uploads are under way.
             HttpProblem: the first line does not come.
         """
-        if _uploads.available_tokens <= 0:
-            raise TooManyRequests(f"{MOST_UPLOADS} batches are being received here already", retry_after_s=10)
+        if min(_uploads.available_tokens, self._share.available_tokens) <= 0:
+            text = f"{MOST_OF_TENANT} batches of one tenant, or {MOST_UPLOADS} of all, are being received here already"
+            raise TooManyRequests(text, retry_after_s=10)
         try:
-            self._rows = await anyio.to_thread.run_sync(self._open, callback_url, limiter=_uploads)
+            self._rows = await self._in_thread(lambda: self._open(callback_url))
         except Gone as error:
             raise HttpProblem(408, f"the first line did not come: {error}", code="request_timeout") from None
 
@@ -76,11 +81,15 @@ class Upload:
         self._prefix = prefix_of(self.batch.id)
         return rows
 
+    async def _in_thread(self, action: Callable[[], T]) -> T:
+        async with self._share:
+            return await anyio.to_thread.run_sync(action, limiter=_uploads)
+
     async def answer(self, send: Callable[[bytes], Any]) -> None:
         """Take the rows, and pass on what became of them as it is known."""
         self._spool = Spool()
         self._body.before_wait = self._flush
-        thread = asyncio.ensure_future(anyio.to_thread.run_sync(self._run, limiter=_uploads))
+        thread = asyncio.ensure_future(self._in_thread(self._run))
         try:
             while piece := await self._spool.take():
                 await send(piece)
