@@ -6,7 +6,7 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
-from announced import announced
+from announced import LISTENER, announced
 from factories import make_request, wait_until
 from fleet import WORKER, all_is_well, in_flight
 from swapjobs import JobState, SwapClient
@@ -22,9 +22,10 @@ def test_a_batch_is_completed_once_in_each_round_whichever_worker_is_killed(
     program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
 ) -> None:
     """Killed are one worker, and the other while jobs are rescued; then the failed ones are retried."""
-    vendor.faults("latency:ms=700", "status_2:prefix=bad,msg=TARGET_NO_FACE: no face found")
+    vendor.faults("latency:ms=3000", "status_2:prefix=bad,msg=TARGET_NO_FACE: no face found")
     names = [f"bad-{number}" for number in range(3)] + [f"good-{number}" for number in range(37)]
     requests = [make_request(business_task_id=name, batch_id="b") for name in names]
+    client.batches.open("b", callback_url=LISTENER)
     ids = [str(each.id) for each in client.submit_many(requests)]
     assert client.batches.close("b").state == "closed"
     one, two = [program(*WORKER, f"{name}@%h").wait_for("ready.") for name in ("one", "two")]

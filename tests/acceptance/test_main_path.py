@@ -286,6 +286,7 @@ def _content(redis: Any, key: bytes) -> Any:
         "string": redis.get,
         "zset": lambda name: redis.zrange(name, 0, -1),
         "list": lambda name: redis.lrange(name, 0, -1),
+        "stream": redis.xrange,
         "set": redis.smembers,
     }
     return read[redis.type(key).decode()](key)

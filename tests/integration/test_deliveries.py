@@ -244,7 +244,7 @@ def test_410_disables_an_endpoint_and_what_is_pending_for_it_is_given_up(
     assert (found.state, found.disabled_reason) == ("disabled", "the receiver answered 410")
     listed = webhooks.deliveries(endpoint_id=gone.id).deliveries
     assert [each.state for each in listed] == ["undelivered", "undelivered"]
-    assert "disabled: the receiver answered 410" in listed[1].tries[-1].reason
+    assert any("disabled: the receiver answered 410" in each.tries[-1].reason for each in listed)
     ((_, _, body),) = [sent for sent in receiver.sent if sent[0] == other.url]
     event = json.loads(body)
     assert (event["type"], event["data"]["url"]) == ("endpoint.disabled", url)

@@ -84,7 +84,7 @@ def _takes(model: type[_Body]) -> dict[str, Any]:
 
 
 @router.post("/endpoints", status_code=201, openapi_extra=_takes(NewEndpoint), responses=_BODY)
-def add_endpoint(body: JsonObject, response: Response, caller: Caller, gateway: Gateway) -> EndpointSecret:
+def add_endpoint(caller: Caller, body: JsonObject, response: Response, gateway: Gateway) -> EndpointSecret:
     """Register a URL that is told of events; the answer holds the secret that verifies them."""
     given = _read(NewEndpoint, body)
     made: EndpointSecret = _webhooks(gateway).add(given.url, tenant=caller.tenant, events=tuple(given.events))
@@ -113,7 +113,7 @@ def get_secret(endpoint_id: str, caller: Caller, gateway: Gateway) -> EndpointSe
 
 
 @router.patch("/endpoints/{endpoint_id}", openapi_extra=_takes(EndpointChange), responses=_BODY | _UNKNOWN)
-def change_endpoint(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway) -> Endpoint:
+def change_endpoint(endpoint_id: str, caller: Caller, body: JsonObject, gateway: Gateway) -> Endpoint:
     """Change an endpoint; enabling one that was disabled begins anew."""
     given = _read(EndpointChange, body)
     events = None if given.events is None else tuple(given.events)
@@ -130,7 +130,7 @@ def remove_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> None:
 
 
 @router.post("/endpoints/{endpoint_id}/rotate", openapi_extra=_takes(Rotation), responses=_BODY | _UNKNOWN)
-def rotate(endpoint_id: str, body: JsonObject, caller: Caller, gateway: Gateway) -> EndpointSecret:
+def rotate(endpoint_id: str, caller: Caller, body: JsonObject, gateway: Gateway) -> EndpointSecret:
     """Give an endpoint a new secret; the old one signs too for a while."""
     overlap_s = _read(Rotation, body).overlap_s
     found: EndpointSecret = _webhooks(gateway).rotate(endpoint_id, tenant=caller.tenant, overlap_s=overlap_s)
@@ -181,7 +181,7 @@ def replay(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
 
 
 @router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince), responses=_BODY)
-def replay_since(body: JsonObject, caller: Caller, gateway: Gateway) -> Replayed:
+def replay_since(caller: Caller, body: JsonObject, gateway: Gateway) -> Replayed:
     """Begin anew the deliveries since a time that are in one state, a thousand at most in one request."""
     given = _read(ReplaySince, body)
     ids: list[str] = []
