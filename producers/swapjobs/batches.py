@@ -189,7 +189,8 @@ def _gap_ms(fields: Mapping[str, str]) -> float | None:
         return None
     gap = float(fields["gap"])
     since = float(fields["as_of"]) - float(fields.get("last_end", fields["as_of"]))
-    return gap + max(since - gap, 0) / RATE_ENDS
+    gaps = int(fields.get("gaps", RATE_ENDS))
+    return gap + max(since - gap, 0) / min(gaps + 1, RATE_ENDS)
 
 
 def _time(fields: Mapping[str, str], name: str) -> datetime | None:

@@ -331,6 +331,19 @@ def test_the_rate_and_the_end_are_told_while_there_is_something_left(clocked: tu
     assert batches.get("b").rate_per_s is None
 
 
+def test_a_burst_at_the_start_is_not_taken_for_the_rate(clocked: tuple[JobStore, FakeClock]) -> None:
+    store, clock = clocked
+    ids = many(store, 100, batch_id="b")
+    for number, id_ in enumerate(ids[:20]):
+        clock.move(0.01 if number < 3 else 0.5)  # the first slots that are free end together
+        end(store, id_)
+    batch = batch_of("default", "b", {**store.batch("default", "b"), "as_of": str(int(clock.now_s * 1000))})
+    rate = 19 / (2 * 0.01 + 17 * 0.5)
+    assert batch.rate_per_s == pytest.approx(rate, rel=0.02)
+    assert batch.estimated_end is not None
+    assert batch.estimated_end.timestamp() == pytest.approx(clock.now_s + 80 / rate, abs=1)
+
+
 def test_batches_are_listed_newest_first_page_by_page(batches: Batches, store: JobStore) -> None:
     ids = [batches.open(f"b{number}").id for number in range(5)]
     store.submit(make_request(batch_id=f"c{number}") for number in range(3))  # in the same ms

@@ -2,18 +2,18 @@
 -- needs: traffic, batch
 local RATE_ENDS, LONGEST_GAP_MS = 64, 10000  -- the rate is a mean over so many ends; a pause is no gap
 
-local function note_pace(key, last_end, gap)
-  gap = tonumber(gap or nil)
+-- Until there were so many, it is the mean of all: the first gap alone says little, as the first jobs end together.
+local function note_pace(key, last_end, gap, gaps)
+  gap, gaps = tonumber(gap or nil), last_end and math.min((gaps or 0) + 1, RATE_ENDS)
   local since = math.max(now - (last_end or now), 0)
-  local new = gap and gap + (math.min(since, math.max(10 * gap, LONGEST_GAP_MS)) - gap) / RATE_ENDS
-    or last_end and since
-  redis.call('HSET', key, 'last_end', now_ms, unpack(new and {'gap', string.format('%.3f', new)} or {}))
+  local new = gap and gap + (math.min(since, math.max(10 * gap, LONGEST_GAP_MS)) - gap) / gaps or last_end and since
+  redis.call('HSET', key, 'last_end', now_ms, unpack(new and {'gap', string.format('%.3f', new), 'gaps', gaps} or {}))
 end
 
 -- A job of this batch goes from one state to another.
 local function count_move(id, name, from, to)
   local key = K.batch .. name
-  local known = redis.call('HMGET', key, 'created_at', 'last_end', 'gap')
+  local known = redis.call('HMGET', key, 'created_at', 'last_end', 'gap', 'gaps')
   if not known[1] then return end  -- gone, as this job soon is
   if redis.call('HINCRBY', key, from, -1) < 0 then redis.call('HSET', key, from, 0) end
   redis.call('HINCRBY', key, to, 1)
@@ -22,13 +22,13 @@ local function count_move(id, name, from, to)
     redis.call('HINCRBY', key, 'code:' .. code, to == STATE.failed and 1 or -1)
   end
   if MOVES.cancel[from] and not MOVES.cancel[to] then
-    if to ~= STATE.cancelled then note_pace(key, known[2], known[3]) end
+    if to ~= STATE.cancelled then note_pace(key, known[2], known[3], known[4]) end
     complete_if_done(name)
   elseif not MOVES.cancel[from] then
     keep(name)
     if redis.call('HDEL', key, 'completed_at') == 1 then
       redis.call('HINCRBY', key, 'round', 1)
-      redis.call('HDEL', key, 'last_end', 'gap')
+      redis.call('HDEL', key, 'last_end', 'gap', 'gaps')
     end
   end
 end
