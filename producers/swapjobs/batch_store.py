@@ -41,7 +41,7 @@ class BatchStore:
             BatchNotFound: there is no such batch.
         """
         if self._scripts.run("steer_batch", tenant, batch_id, command, error_code) == "gone":
-            raise _not_found(batch_id)
+            raise _not_found(tenant, batch_id)
 
     def step_batch(self, tenant: str, batch_id: str) -> str:
         """Go on with what was begun; return `more`, `done`, or `full`: nothing can be retried now."""
@@ -55,7 +55,7 @@ class BatchStore:
         """
         (fields,) = self._batches(tenant, [batch_id]) or [{}]
         if not fields:
-            raise _not_found(batch_id)
+            raise _not_found(tenant, batch_id)
         return fields
 
     def batches(self, tenant: str, after: tuple[int, str] | None, limit: int) -> list[tuple[str, int, Fields]]:
@@ -92,5 +92,5 @@ def submission(id_: str, told: str) -> Submission:
     return Submission(id=id_, outcome=cast("Any", told))
 
 
-def _not_found(batch_id: str) -> BatchNotFound:
-    return BatchNotFound(f"no batch has the id {batch_id!a}")
+def _not_found(tenant: str, batch_id: str) -> BatchNotFound:
+    return BatchNotFound(f"tenant {tenant!a} has no batch {batch_id!a}")

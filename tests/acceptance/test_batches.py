@@ -96,7 +96,7 @@ def test_the_command_list_shows_what_is_asked_for(
     assert (status, "more than 2" in output, len(output.splitlines())) == (0, True, 3)
     status, output = swapjobs_cli("list", "--limit", "1", "--all")
     assert (status, len(output.splitlines())) == (0, 4)
-    assert swapjobs_cli("list", "--tenant", "nobody") == (0, "no job fits\n")
+    assert swapjobs_cli("list", "--tenant", "nobody") == (0, "no job of tenant nobody fits\n")
     for wrong in (["--since", "soon"], ["--state", "done"], ["--batch", "a:b"], ["--limit", "0"]):
         status, output = swapjobs_cli("list", *wrong)
         assert (status, output.count("\n")) == (2, 1), output

@@ -136,7 +136,8 @@ def test_a_batch_is_steered(swapjobs_cli: Callable[..., tuple[int, str]], tmp_pa
 
 @pytest.mark.parametrize("command", ["show", "pause", "resume", "cancel", "retry", "close", "report"])
 def test_an_unknown_batch_is_told(command: str, swapjobs_cli: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    assert swapjobs_cli("batch", command, "none") == (3, "error (batch_not_found) no batch has the id 'none'\n")
+    told = "error (batch_not_found) tenant 'default' has no batch 'none'\n"
+    assert swapjobs_cli("batch", command, "none") == (3, told)
     assert not list(tmp_path.iterdir())
 
 

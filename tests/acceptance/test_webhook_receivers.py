@@ -170,3 +170,25 @@ def test_an_endpoint_from_its_registration_to_its_removal(
     run("remove", added["id"])
     status, output = swapjobs_cli("webhooks", "remove", added["id"])
     assert (status, "endpoint_not_found" in output) == (3, True)
+
+
+def test_the_command_line_says_what_is_not_there_and_what_is_not_right(
+    client: SwapClient, swapjobs_cli: Callable[..., tuple[int, str]]
+) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        return swapjobs_cli("webhooks", *arguments)
+
+    assert run("list", "--tenant", "shop") == (0, "no delivery of tenant shop fits\n")
+    assert run("endpoints", "--tenant", "shop") == (0, "tenant shop has no endpoints\n")
+    assert json.loads(run("list", "--json")[1]) == {"deliveries": [], "next_cursor": None}
+    for arguments in (("list", "--state", "sent"), ("replay-since", "2h", "--state", "sent"), ("replay-since", "soon")):
+        status, told = run(*arguments)
+        assert (status, told.count("\n")) == (2, 1), told
+    endpoint = client.webhooks.add("https://hooks.example/in")
+    sent = client.webhooks.test(endpoint.id)
+    began = f"{sent.created_at:%Y-%m-%d %H:%M:%S}"
+    assert run("list")[1].split() == [*began.split(), "pending", "test", sent.id]
+    assert run("replay-since", "15m") == (0, "0 replayed\n")
+    assert run("replay-since", "15m", "--state", "pending", "--json") == (0, '{"replayed": 1}\n')
+    status, told = run("test", endpoint.id, "--timeout", "0.5")
+    assert (status, "is a worker running?" in told) == (1, True)

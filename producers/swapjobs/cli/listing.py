@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapjobs.cli.output import JsonFlag, err, out, print_fields, print_json, state_style
+from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json, state_style
 from swapjobs.client import SwapClient
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.lifecycle import JobState
@@ -51,8 +51,8 @@ def list_jobs(
         "state": state,
         "batch_id": batch_id,
         "error_code": error_code,
-        "created_after": _time("--since", since, now),
-        "created_before": _time("--until", until, now),
+        "created_after": time_of("--since", since, now),
+        "created_before": time_of("--until", until, now),
         "limit": MOST if all_of_them else min(limit + 1, MOST),
     }
     shown = 0
@@ -67,7 +67,7 @@ def list_jobs(
             else:
                 _print(job)
     if not shown:
-        err.print("no job fits", soft_wrap=True)
+        err.print(f"no job of tenant {plain(tenant)} fits", soft_wrap=True)
 
 
 def _jobs(client: SwapClient, wanted: Wanted) -> Generator[Job]:
@@ -92,7 +92,12 @@ def _print(job: Job) -> None:
     )
 
 
-def _time(option: str, text: str | None, now: datetime) -> datetime | None:
+def time_of(option: str, text: str | None, now: datetime) -> datetime | None:
+    """Return the time that a person wrote for `option`: a date, a date and time, or how long ago.
+
+    Raises:
+        InvalidRequest: it is none of these.
+    """
     if text is None:
         return None
     try:

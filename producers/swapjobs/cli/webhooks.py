@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime  # noqa: TC003 - typer looks at it
-from typing import TYPE_CHECKING, Annotated, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
-from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
+from swapjobs.cli.listing import time_of
+from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json
 from swapjobs.client import SwapClient
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 
 TenantOption = Annotated[str, typer.Option(help="whose webhooks")]
 EventsOption = Annotated[list[str] | None, typer.Option("--event", help="tell only of this; may be repeated")]
-_WAIT_S: Final = 20.0
-_FORMATS: Final = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S"]
+State = Literal["pending", "delivered", "undelivered"]
 _COLOURS: Final = {
     "delivered": "green",
     "undelivered": "red",
@@ -54,7 +54,7 @@ def register(app: typer.Typer) -> None:
 
 def list_deliveries(
     tenant: TenantOption = "default",
-    state: Annotated[str | None, typer.Option(help="pending, delivered or undelivered")] = None,
+    state: Annotated[State | None, typer.Option(help="only those in this state")] = None,
     endpoint: Annotated[str | None, typer.Option(help="id of an endpoint")] = None,
     event: Annotated[str | None, typer.Option(help="like swap.failed")] = None,
     subject: Annotated[str | None, typer.Option(help="id of the job or batch")] = None,
@@ -79,6 +79,8 @@ def list_deliveries(
         return
     for each in page.deliveries:
         _print_line(each)
+    if not page.deliveries:
+        err.print(f"no delivery of tenant {plain(tenant)} fits", soft_wrap=True)
     if page.next_cursor:
         print_fields(out, (f"more: --cursor {page.next_cursor}", 0, "dim"))
 
@@ -100,17 +102,17 @@ def replay(
 
 
 def replay_since(
-    when: Annotated[datetime, typer.Argument(formats=_FORMATS, help="local time unless it has a zone")],
+    when: Annotated[str, typer.Argument(metavar="TIME", help="like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago")],
     tenant: TenantOption = "default",
-    state: Annotated[str, typer.Option(help="pending, delivered or undelivered")] = "undelivered",
+    state: Annotated[State, typer.Option(help="those in this state")] = "undelivered",
     endpoint: Annotated[str | None, typer.Option(help="id of an endpoint")] = None,
     *,
     as_json: JsonFlag = False,
 ) -> None:
     """Replay the undelivered deliveries that began since a time."""
-    count = 0
+    count, began = 0, cast("datetime", time_of("TIME", when, datetime.now(UTC)))
     with SwapClient() as client:
-        for _ in client.webhooks.replay_since(when.astimezone(), tenant=tenant, state=state, endpoint_id=endpoint):
+        for _ in client.webhooks.replay_since(began, tenant=tenant, state=state, endpoint_id=endpoint):
             count += 1
     if as_json:
         print_json({"replayed": count})
@@ -118,18 +120,26 @@ def replay_since(
         print_fields(out, (f"{count} replayed", 0, ""))
 
 
-def send_test(endpoint: str, tenant: TenantOption = "default", *, as_json: JsonFlag = False) -> None:
+def send_test(
+    endpoint: str,
+    tenant: TenantOption = "default",
+    timeout: Annotated[float, typer.Option(min=0, help="seconds to wait for the first try")] = 20,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
     """Send a signed event `test` to an endpoint and show what came of it.
 
     Exit status 0 when it was delivered at the first try, else 1.
     """
     with SwapClient() as client:
         sent = client.webhooks.test(endpoint, tenant=tenant)
-        until = time.monotonic() + _WAIT_S
+        until = time.monotonic() + timeout
         while not sent.tries and sent.state == "pending" and time.monotonic() < until:
             time.sleep(0.1)
             sent = client.webhooks.delivery(sent.id, tenant=tenant)
     _print(sent, as_json=as_json)
+    if not sent.tries:
+        err.print(f"nobody tried it in {timeout:g} s: is a worker running? (swapjobs doctor)", soft_wrap=True)
     raise typer.Exit(0 if sent.state == "delivered" else 1)
 
 
@@ -142,6 +152,8 @@ def endpoints(tenant: TenantOption = "default", *, as_json: JsonFlag = False) ->
     for each in [] if as_json else found:
         state = (each.state, len("disabled"), _COLOURS[each.state])
         print_fields(out, (each.id, 0, "bold"), state, (each.url, 0, ""), (_told(each), 0, "dim"))
+    if not found and not as_json:
+        err.print(f"tenant {plain(tenant)} has no endpoints", soft_wrap=True)
 
 
 def add(url: str, tenant: TenantOption = "default", event: EventsOption = None, *, as_json: JsonFlag = False) -> None:
@@ -205,8 +217,10 @@ def _print(model: BaseModel, *, as_json: bool) -> None:
 
 def _print_line(delivery: Delivery) -> None:
     last = delivery.tries[-1].reason if delivery.tries else ""
+    began = (f"{delivery.created_at:%Y-%m-%d %H:%M:%S}", 19, "dim")
     state = (delivery.state, len("undelivered"), _COLOURS[delivery.state])
-    print_fields(out, (delivery.id, 0, "bold"), state, (delivery.event, len("swap.succeeded"), ""), (last, 0, "dim"))
+    event = (delivery.event, len("endpoint.disabled"), "")
+    print_fields(out, began, state, event, (delivery.id, 0, "bold"), (last, 0, "dim"))
 
 
 def _told(endpoint: Endpoint) -> str:
