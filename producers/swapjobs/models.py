@@ -50,6 +50,14 @@ EventType = Literal[
 EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
+class _WrongField(ValueError):
+    """A field that is not as the tool wants it, found when the request is looked at as a whole."""
+
+    def __init__(self, field: str, text: str) -> None:
+        super().__init__(text)
+        self.field = field
+
+
 class SwapRequest(_Model):
     """Put the face of the source picture into the target picture.
 
@@ -100,13 +108,13 @@ class SwapRequest(_Model):
     @model_validator(mode="after")
     def _check_tool(self) -> Self:
         if self.tool not in TOOLS:
-            raise ValueError(f"tool: must be one of {', '.join(TOOLS)}")
+            raise _WrongField("tool", f"tool: must be one of {', '.join(TOOLS)}")
         extra = self.model_extra or {}
         if extra:
             try:
                 TOOLS[self.tool].model_validate(extra)
             except ValidationError as error:
-                raise ValueError(f"{explain(error)} (tool {self.tool})") from None
+                raise _WrongField(str(error.errors()[0]["loc"][0]), f"{explain(error)} (tool {self.tool})") from None
         return self
 
     @property
@@ -125,7 +133,8 @@ class SwapRequest(_Model):
             return cls.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]
-            field = str(first["loc"][0]) if first["loc"] else None
+            cause = first.get("ctx", {}).get("error")
+            field = str(first["loc"][0]) if first["loc"] else cause.field if isinstance(cause, _WrongField) else None
             raise InvalidRequest(explain(error), field=field) from None
 
     def fingerprint(self) -> str:

@@ -184,3 +184,20 @@ names = st.text("abc.-", min_size=1, max_size=4)
 @given(st.tuples(names, names), st.tuples(names, names))
 def test_job_ids_differ_when_tenant_or_business_id_differ(one: tuple[str, str], other: tuple[str, str]) -> None:
     assert (job_id(*one) == job_id(*other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"tool": "v2/roop", "fidelity_weight": 7}, "fidelity_weight"),
+        ({"tool": "face/fusion", "second_source_url": "nonsense"}, "second_source_url"),
+        ({"tool": "nonsense"}, "tool"),
+        ({"source_url": "nonsense"}, "source_url"),
+    ],
+)
+def test_a_refusal_names_its_field_also_when_it_is_a_tools_own(fields: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidRequest) as refusal:
+        SwapRequest.parse({"source_url": "https://a.example/s", "target_url": "https://a.example/t", **fields})
+    assert refusal.value.field == field
+    assert str(refusal.value).startswith(f"{field}: ")
