@@ -9,6 +9,7 @@ import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -139,7 +140,10 @@ def test_waits_and_streams_outlast_a_killed_redis(
             refused = gateway.http.get(f"/v1/jobs/{waited}")
             assert (refused.status_code, refused.json()["code"]) == (503, "queue_unavailable")
             assert int(refused.headers["Retry-After"]) > 0
-            assert gateway.http.get("/readyz").status_code == 503
+            unready = gateway.http.get("/readyz")
+            assert unready.status_code == 503
+            address = str(urlsplit(own_redis.url).port)  # what is inside is nobody's business outside
+            assert address not in refused.text + unready.text
             assert gateway.http.get("/healthz").status_code == 200
             own_redis.start()
             client.cancel(waited)

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from swapjobs.errors import QueueFull, QueueUnavailable, SwapjobsError, TooManyRequests
-from swapjobs.gateway.problems import HttpProblem
+from swapjobs.gateway.problems import HttpProblem, public
 from swapjobs.gateway.spool import Body, Gone, Spool
 from swapjobs.intake import BLOCK, Outcome, Room, Told, bound, depth_of, prefix_of, submit_block
 from swapjobs.rows import Row, read_rows
@@ -105,7 +105,7 @@ class Upload:
         except Gone as error:
             self._summary("request_timeout", str(error))
         except SwapjobsError as error:
-            self._summary(error.code, str(error))
+            self._summary(error.code, public(error))
         finally:
             self._spool.end()
 
@@ -199,7 +199,7 @@ class UploadAnswer(JsonLines):
 def _refused(row: Row, error: SwapjobsError) -> Told:
     if isinstance(row.content, str):
         return Told(row.line, None, "invalid", row.content)
-    return Told(row.line, None, "refused", f"{error.code}: {error}")
+    return Told(row.line, None, "refused", f"{error.code}: {public(error)}")
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

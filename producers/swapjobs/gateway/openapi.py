@@ -93,7 +93,7 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
     "unsupported_media_type": ("the header Content-Type must be application/json, it is missing", None),
     "too_many_requests": ("this key makes too many requests", None),
     "queue_full": ("Redis is at its memory limit: no new job can be accepted now; try again later", None),
-    "queue_unavailable": ("Redis cannot be reached: Connection refused", None),
+    "queue_unavailable": ("Redis cannot be reached", None),
 }
 ALL_STATUSES: Final = {
     **STATUSES,

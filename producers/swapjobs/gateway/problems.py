@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
@@ -100,7 +101,13 @@ def of_error(error: SwapjobsError) -> JSONResponse:
         headers["WWW-Authenticate"] = 'Bearer realm="swapjobs"'
     field = error.field if isinstance(error, InvalidRequest) else None
     job_id = error.job_id if isinstance(error, IdempotencyConflict) else None
-    return problem(status, error.code, str(error), field=field, job_id=job_id, headers=headers)
+    return problem(status, error.code, public(error), field=field, job_id=job_id, headers=headers)
+
+
+def public(error: SwapjobsError) -> str:
+    """Return the text for a caller: without what Redis' client says, which has its address (the doctor tells it)."""
+    text = str(error)
+    return text.partition(": ")[0] if isinstance(error.__cause__, RedisError) else text
 
 
 def install(app: FastAPI) -> None:

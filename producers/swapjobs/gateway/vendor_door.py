@@ -174,7 +174,7 @@ def _endpoint(answer: Answer) -> Endpoint:
             return _refusal(400, "the client went away")
         except SwapjobsError as error:
             told = problems.of_error(error)  # there is one table of statuses
-            msg = _IN_THEIR_WORDS.get(error.code, str(error))
+            msg = _IN_THEIR_WORDS.get(error.code, problems.public(error))
             return _refusal(told.status_code, msg, {"Retry-After": told.headers.get("Retry-After", "")})
 
     return endpoint
