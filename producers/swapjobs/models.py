@@ -186,7 +186,7 @@ class Job(_Model):
     target_url: str
     output_url: str | None = None
     error: JobError | None = None
-    attempts: int = 0
+    attempts: int = Field(default=0, description="failed attempts")
     reason: Reason | None = None
     next_attempt_at: datetime | None = None
     created_at: datetime

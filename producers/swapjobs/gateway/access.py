@@ -12,7 +12,7 @@ import math
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Security
@@ -149,8 +149,7 @@ async def authenticate(
         raise AccessDenied("the header Authorization must be: Bearer <key>")
     else:
         who = await access.open_to(request)
-    if request.query_params.get("tenant", who.tenant) != who.tenant:
-        raise InvalidRequest("tenant: the key belongs to another tenant; leave it out", field="tenant")
+    _check_query(request, who)
     request.state.who = who
     request.state.headers = {}
     access.count(who, request.state.headers)
@@ -158,6 +157,18 @@ async def authenticate(
 
 
 Caller = Annotated[Who, Depends(authenticate)]
+
+
+def _check_query(request: Request, who: Who) -> None:
+    """Refuse a parameter that the route does not know: a filter with a typing error would let everything through."""
+    if request.query_params.get("tenant", who.tenant) != who.tenant:
+        raise InvalidRequest("tenant: the key belongs to another tenant; leave it out", field="tenant")
+    route: Any = request.scope["route"]
+    known = {"tenant", *(each.alias for each in route.dependant.query_params)}
+    strange = next((name for name in request.query_params if name not in known), None)
+    if strange is not None:
+        own = ", ".join(sorted(known - {"tenant"})) or "none"
+        raise InvalidRequest(f"{strange}: is no query parameter here; known are {own}", field=strange[:64])
 
 
 def _own_keys(settings: GatewaySettings) -> list[tuple[str, Who]]:

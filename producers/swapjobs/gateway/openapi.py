@@ -69,7 +69,7 @@ DONE_EXAMPLE: Final = {
     **JOB_EXAMPLE,
     "state": "succeeded",
     "output_url": "https://vendor.example/results/1f0c.jpg",
-    "attempts": 1,
+    "attempts": 0,
     "started_at": "2026-11-23T09:30:00.140000Z",
     "finished_at": "2026-11-23T09:30:02.310000Z",
 }
