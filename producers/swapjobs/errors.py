@@ -70,6 +70,10 @@ class JobGone(JobNotFound):
 
     code = "job_gone"
 
+    def __init__(self, message: str = "", *, tenant: str | None = None) -> None:
+        super().__init__(message)
+        self.tenant = tenant
+
 
 class BatchNotFound(JobNotFound):
     """No batch has this id."""

@@ -78,7 +78,7 @@ def set_aside(tenant: str, batch_id: str) -> str:
 
 
 def tombstone(job_id: str) -> str:
-    """String `fingerprint generation`: tells gone from unknown. TTL: result_ttl_s + 40 days, from the job's end on."""
+    """String `fingerprint tenant generation`: tells gone from unknown. TTL: result_ttl_s + 40 days, from its end."""
     return f"{PREFIX}tombstone:{job_id}"
 
 

@@ -119,7 +119,7 @@ class JobStore(BatchStore, DeliveryStore):
         with self.redis.pipeline(transaction=True) as pipe:
             pipe.hgetall(keys.job(id_))
             pipe.get(keys.history(id_))
-            pipe.exists(keys.tombstone(id_))
+            pipe.get(keys.tombstone(id_))
             pipe.get(keys.alias(id_))
             fields, history, buried, other_id = pipe.execute()
         if fields:
@@ -127,7 +127,8 @@ class JobStore(BatchStore, DeliveryStore):
         if other_id:
             return self.get(other_id)
         if buried:
-            raise JobGone(f"job {id_} finished and its record has expired")
+            _, *tenant, _ = buried.split(" ")  # older ones do not name it
+            raise JobGone(f"job {id_} finished and its record has expired", tenant=tenant[0] if tenant else None)
         raise JobNotFound(f"no job has the id {id_}")
 
     def cancel(self, id_: str) -> str:

@@ -60,7 +60,7 @@ def test_a_tenant_touches_only_its_own_jobs(gateway: GatewayProcess, redis_url: 
     zeta = gateway.headers(ZETA_KEY)
     tried = 0
     for method, path in operations(redis_url):
-        if not any(f"{{{name}}}" in path for name in named):
+        if not any(f"{{{name}}}" in path for name in named) or method == "PUT":  # which opens a batch of its own
             continue
         answer = httpx.request(method, gateway.url + path.format_map(named), headers=zeta, trust_env=False, timeout=10)
         if (method, path) == ("PUT", "/v1/batches/{batch_id}"):
@@ -75,6 +75,26 @@ def test_a_tenant_touches_only_its_own_jobs(gateway: GatewayProcess, redis_url: 
     assert client.get(id_) == before
     refused = gateway.http.post("/v1/jobs", json={**wanted(), "tenant": "zeta"})
     assert (refused.status_code, refused.json()["field"]) == (422, "tenant")
+
+
+def test_a_tenant_does_not_learn_that_a_job_of_another_is_gone(
+    gateway: GatewayProcess, redis_url: str, client: SwapClient, store: JobStore
+) -> None:
+    """A job's id is made of the tenant and the business id: whoever guesses these could ask."""
+    id_ = gateway.http.post("/v1/jobs", json=wanted()).json()["id"]
+    client.cancel(id_)
+    store.redis.delete(keys.job(id_), keys.history(id_))
+    tried = 0
+    for method, path in operations(redis_url):
+        if "{job_id}" in path:
+            url = gateway.url + path.format(job_id=id_)
+            statuses = [
+                httpx.request(method, url, headers=gateway.headers(key), trust_env=False, timeout=10).status_code
+                for key in (ACME_KEY, ZETA_KEY)
+            ]
+            assert statuses == [410, 404], (method, path)
+            tried += 1
+    assert tried >= 4
 
 
 def test_one_business_id_is_two_jobs_for_two_tenants(gateway: GatewayProcess) -> None:

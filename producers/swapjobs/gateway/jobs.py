@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from swapjobs.errors import ErrorCode, JobNotFound
+from swapjobs.errors import ErrorCode, JobGone, JobNotFound
 from swapjobs.gateway.access import Caller, Who
 from swapjobs.gateway.bodies import JsonObject
 from swapjobs.gateway.events import WatchedStream, changes, version_of
@@ -184,12 +184,17 @@ def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
     """Return a job of the caller's tenant.
 
     Raises:
-        JobNotFound: there is none, or it is another tenant's.
+        JobNotFound: there is none, or it is another tenant's; `JobGone` when it was the caller's and has expired.
     """
-    job = gateway.client.get(job_id)
-    if job.tenant != caller.tenant:
-        raise JobNotFound(f"no job has the id {job_id}")
-    return job
+    try:
+        job = gateway.client.get(job_id)
+    except JobGone as gone:
+        if gone.tenant == caller.tenant:
+            raise
+    else:
+        if job.tenant == caller.tenant:
+            return job
+    raise JobNotFound(f"no job has the id {job_id}")
 
 
 def retry_after_s(job: Job) -> int:

@@ -13,7 +13,7 @@ local function finish(id, job, state, line)
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known
   if state == STATE.succeeded then redis.call('HDEL', K.job .. id, 'step', 'sent_at') end
   if job.expires_at then redis.call('ZREM', K.wake, 'expiry:' .. id) end
-  redis.call('SET', K.tombstone .. id, job.fingerprint .. ' ' .. (job.generation or 1), 'PX', RESULT_TTL_MS + TOMBSTONE_MS)
+  redis.call('SET', K.tombstone .. id, table.concat({job.fingerprint, job.tenant, job.generation or 1}, ' '), 'PX', RESULT_TTL_MS + TOMBSTONE_MS)
   if tell_of_job(id, job, state) then
     add_to_history(id, line or '')
     refill_webhooks()
