@@ -401,3 +401,42 @@ def test_every_change_of_a_state_is_told(store: JobStore) -> None:
         while message := channel.get_message(timeout=1):
             states.append(message["data"])
     assert states == ["running", "waiting", "running", "failed", "queued", "cancelled"]
+
+
+def test_a_retry_is_one_round_also_where_jobs_end_before_the_last_is_back_in_line(
+    store: JobStore, batches: Batches
+) -> None:
+    ids = many(store, 100, batch_id="b")
+    for id_ in ids:
+        end(store, id_, Event.FAIL)
+    batches.close("b")
+    store.steer_batch("default", "b", "retry")
+    more = "more"
+    while more == "more":
+        more = store.step_batch("default", "b")
+        for id_ in ids:
+            if store.get(id_).to_job().state is JobState.QUEUED:
+                end(store, id_)
+    told = announced(store.redis, "b")
+    assert [(each["round"], each.get("failed", "0")) for each in told] == [("1", "100"), ("2", "0")]
+
+
+def test_a_retry_that_finds_nothing_is_no_round(store: JobStore, batches: Batches) -> None:
+    end(store, submit(store, batch_id="b"))
+    batches.close("b")
+    assert batches.retry("b").doing is None
+    assert [each["round"] for each in announced(store.redis, "b")] == ["1"]
+
+
+def test_a_batch_is_completed_where_a_cancel_ends_its_retry(store: JobStore, batches: Batches) -> None:
+    ids = many(store, 100, batch_id="b")
+    for id_ in ids:
+        end(store, id_, Event.FAIL)
+    batches.close("b")
+    store.steer_batch("default", "b", "retry")
+    store.step_batch("default", "b")
+    for id_ in ids:
+        if store.get(id_).to_job().state is JobState.QUEUED:
+            end(store, id_)
+    batches.cancel("b")
+    assert [each["round"] for each in announced(store.redis, "b")] == ["1", "2"]

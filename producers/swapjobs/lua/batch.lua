@@ -40,10 +40,11 @@ local function complete(name)
   announce(tenant, 'batch.completed', batch, cjson.encode(fields), fields.callback_url or '')
 end
 
--- Called where it is closed and where a job ended: once, since what is completed is so until a retry.
+-- Called where it is closed, where a job ended, and where nothing is done to it any more: once, since what is completed is
+-- so until a retry. Some of those that are retried may end before the rest has its turn: that is still one round.
 local function complete_if_done(name)
   if left_in(K.batch .. name) > 0 then return end
   keep_for_a_while(name)
-  local known = redis.call('HMGET', K.batch .. name, 'closed_at', 'completed_at')
-  if known[1] and not known[2] then complete(name) end
+  local known = redis.call('HMGET', K.batch .. name, 'closed_at', 'completed_at', 'doing')
+  if known[1] and not known[2] and known[3] ~= 'retry' then complete(name) end
 end

@@ -61,6 +61,7 @@ local function step_batch(name)
   if doing ~= 'resume' and look_through(name, doing, known[3] or '', known[4], known[5]) then return true end
   redis.call('HDEL', key, 'doing', 'code', 'cursor', 'last')
   stop_or_start(name)
+  complete_if_done(name)
   if paused or redis.call('EXISTS', K.set_aside .. name) == 0 then return false end
   redis.call('HSET', key, 'doing', 'resume')  -- of jobs that came while it was being cancelled
   return true
