@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from announced import LISTENER, announced
-from factories import claim, job_of, make_request, submit
+from factories import claim, job_of, make_request, submit, wait_until
 from fake_clock import FakeClock, clocked_store
 from swapjobs import BatchClosed, BatchNotFound, InvalidRequest, JobState, SwapClient, keys
 from swapjobs.batches import Batches, batch_of
@@ -440,3 +440,19 @@ def test_a_batch_is_completed_where_a_cancel_ends_its_retry(store: JobStore, bat
             end(store, id_)
     batches.cancel("b")
     assert [each["round"] for each in announced(store.redis, "b")] == ["1", "2"]
+
+
+def test_a_full_redis_stops_a_retry_and_no_cancel(store: JobStore, batches: Batches) -> None:
+    ids = many(store, 200, batch_id="b")
+    for id_ in ids[:50]:
+        end(store, id_, Event.FAIL)
+    store.redis.config_set("maxmemory", store.redis.info("memory")["used_memory"] // 2)
+    try:
+        wait_until(lambda: store.wake("dispatcher", 30)[0] >= 0 and store.look().traffic["full"] == 1)
+        assert batches.cancel("b").counts[JobState.CANCELLED] == 150
+        assert batches.retry("b", patience_s=5).doing == "retry"
+        assert batches.get("b").counts[JobState.FAILED] == 50
+    finally:
+        store.redis.config_set("maxmemory", 0)
+    wait_until(lambda: store.wake("dispatcher", 30)[0] >= 0 and batches.get("b").doing is None)
+    assert batches.get("b").counts[JobState.FAILED] == 0

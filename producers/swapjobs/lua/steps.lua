@@ -29,7 +29,7 @@ local function is_meant(id, job, doing, code)
   return job.state == STATE.failed and (code == '' or redis.call('HGET', K.job .. id, 'code') == code)
 end
 
--- Returns whether there is more.
+-- Returns more, full (it can't go on now), or nothing: it is through.
 local function look_through(name, doing, code, from, last)
   local entries = redis.call('XRANGE', K.index .. name, from and '(' .. from or '-', last, 'COUNT', LOOKED_AT)
   local most, changed, at = doing == 'cancel' and CHANGED or RETRIED, {}, nil
@@ -44,27 +44,28 @@ local function look_through(name, doing, code, from, last)
     end
   end
   if doing == 'retry' and #changed > 0 then
-    if T.full == 1 then return true end  -- later
+    if T.full == 1 then return 'full' end
     bodies.retry({RETRY_LINE, unpack(changed)})
   end
   if at then redis.call('HSET', K.batch .. name, 'cursor', at) end
-  return #changed == most or #entries == LOOKED_AT
+  if #changed == most or #entries == LOOKED_AT then return 'more' end
 end
 
--- Returns whether there is more to do.
+-- Returns done, more, or full: nothing can be retried now.
 local function step_batch(name)
   local key = K.batch .. name
   local known = redis.call('HMGET', key, 'paused', 'doing', 'code', 'cursor', 'last')
   local paused, doing = known[1], known[2]
-  if not doing then return false end
-  if not paused and doing ~= 'cancel' and put_back(name) then return true end
-  if doing ~= 'resume' and look_through(name, doing, known[3] or '', known[4], known[5]) then return true end
+  if not doing then return 'done' end
+  if not paused and doing ~= 'cancel' and put_back(name) then return 'more' end
+  local more = doing ~= 'resume' and look_through(name, doing, known[3] or '', known[4], known[5])
+  if more then return more end
   redis.call('HDEL', key, 'doing', 'code', 'cursor', 'last')
   stop_or_start(name)
   complete_if_done(name)
-  if paused or redis.call('EXISTS', K.set_aside .. name) == 0 then return false end
+  if paused or redis.call('EXISTS', K.set_aside .. name) == 0 then return 'done' end
   redis.call('HSET', key, 'doing', 'resume')  -- of jobs that came while it was being cancelled
-  return true
+  return 'more'
 end
 
 -- Its time is over, unless it is in use again.

@@ -44,7 +44,8 @@ local of_many = {turn = return_turn, host = return_host, delivery = wake_deliver
 local long = {
   prune = prune,
   batch = function(name)
-    if step_batch(name) then redis.call('ZADD', K.wake, now_ms + (T.full == 1 and 1000 or 0), 'batch:' .. name) end
+    local told = step_batch(name)
+    if told ~= 'done' then redis.call('ZADD', K.wake, now_ms + (told == 'full' and 1000 or 0), 'batch:' .. name) end
   end,
 }
 local may_be_long = 2
