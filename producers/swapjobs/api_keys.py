@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _FORM: Final = re.compile(r"sj_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 _ID_BYTES: Final = 6
+# A key that leaked is to be revoked also while Redis is full, which refuses HSET itself.
+_SET: Final = "#!lua flags=allow-oom\nreturn redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])"
 
 
 class KeyNotFound(JobNotFound):
@@ -90,7 +92,7 @@ class ApiKeys:
         key, kept_digest = _unpacked(cast("str", text))
         if key.revoked_at is None:
             key = key.model_copy(update={"revoked_at": datetime.now(UTC)})
-            self._redis.hset(keys.gateway_keys(), id_, _packed(key, kept_digest))
+            self._redis.eval(_SET, 1, keys.gateway_keys(), id_, _packed(key, kept_digest))
         return key
 
     def any(self) -> bool:

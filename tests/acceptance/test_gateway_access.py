@@ -97,6 +97,17 @@ def test_a_tenant_does_not_learn_that_a_job_of_another_is_gone(
     assert tried >= 4
 
 
+def test_a_key_is_revoked_also_while_redis_is_full(store: JobStore) -> None:
+    known = ApiKeys(store.redis)
+    made = known.create()
+    store.redis.config_set("maxmemory", store.redis.info("memory")["used_memory"] // 2)
+    try:
+        assert known.revoke(made.id).revoked_at is not None
+    finally:
+        store.redis.config_set("maxmemory", 0)
+    assert known.find(made.key) is None
+
+
 def test_one_business_id_is_two_jobs_for_two_tenants(gateway: GatewayProcess) -> None:
     body = wanted()
     ours = gateway.http.post("/v1/jobs", json=body).json()
