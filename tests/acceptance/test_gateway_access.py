@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -181,6 +182,19 @@ def test_without_a_key_it_serves_this_machine_until_a_key_is_made(
     assert gateway.http.get("/v1/jobs/x").status_code == 401, "the door stays closed when the last key is revoked"
     again = start_gateway()
     assert again.http.get("/v1/jobs/x").status_code == 401
+
+
+def test_another_machine_is_not_served_where_redis_lost_all_keys(redis_url: str) -> None:
+    """The command line looks for keys when the gateway begins to listen, and then no more."""
+    app = make_app(GatewaySettings(redis_url=redis_url))
+
+    async def ask(address: str) -> int:
+        way = httpx.ASGITransport(app, client=(address, 50_000))
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=way) as caller:
+            return (await caller.get("http://localhost/v1/jobs/x")).status_code
+
+    assert asyncio.run(ask("203.0.113.7")) == 403
+    assert asyncio.run(ask("127.0.0.1")) == 404
 
 
 def test_each_key_has_a_rate_of_its_own(start_gateway: Callable[..., GatewayProcess]) -> None:
