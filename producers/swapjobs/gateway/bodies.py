@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic_core import from_json
 
+from swapjobs.gateway.access import Caller
 from swapjobs.gateway.problems import HttpProblem
 
 
@@ -18,8 +19,8 @@ def media_type(request: Request) -> str:
     return header.get_content_type() if header["content-type"] else ""
 
 
-async def json_object(request: Request) -> dict[str, Any]:
-    """Return the body, which must be a JSON object.
+async def json_object(request: Request, _: Caller) -> dict[str, Any]:
+    """Return the body, which must be a JSON object; it is read for those alone who may ask.
 
     Raises:
         HttpProblem: 415, it is compressed, or said not to be application/json; 400, it is not a JSON object.
