@@ -14,7 +14,10 @@ end
 local function count_move(id, name, from, to)
   local key = K.batch .. name
   local known = redis.call('HMGET', key, 'created_at', 'last_end', 'gap', 'gaps')
-  if not known[1] then return end  -- gone, as this job soon is
+  if not known[1] then  -- gone, as this job soon is; paused by nobody, if it is retried
+    if T.stopped > 0 then T.stopped = T.stopped - redis.call('SREM', K.stopped, name) end
+    return
+  end
   if redis.call('HINCRBY', key, from, -1) < 0 then redis.call('HSET', key, from, 0) end
   redis.call('HINCRBY', key, to, 1)
   if from == STATE.failed or to == STATE.failed then
