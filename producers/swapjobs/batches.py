@@ -14,7 +14,7 @@ from swapjobs.connection import queue_errors
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.lifecycle import FINAL, JobState
 from swapjobs.models import Name, explain
-from swapjobs.tools import Url
+from swapjobs.urls import CallbackUrl
 from swapjobs.views import Batch
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ RATE_ENDS: Final = 64  # as in lua/tally.lua: the mean is over about so many job
 PATIENCE_S: Final = 1.0
 MOST: Final = 500
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
-_URL: Final[TypeAdapter[str]] = TypeAdapter(Url)
+_URL: Final[TypeAdapter[str]] = TypeAdapter(CallbackUrl)
 
 
 class Batches:

@@ -13,7 +13,7 @@ from swapjobs import keys, signing
 from swapjobs.connection import queue_errors
 from swapjobs.errors import EndpointNotFound, InvalidRequest, SettingsError
 from swapjobs.models import EVENT_TYPES, Name, explain
-from swapjobs.tools import Url
+from swapjobs.urls import CallbackUrl
 from swapjobs.views import Endpoint, EndpointSecret
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
     return fields
 
 
-_URL: Final = TypeAdapter[str](Url)
+_URL: Final = TypeAdapter[str](CallbackUrl)
 _NAME: Final = TypeAdapter[str](Name)
 
 

@@ -363,6 +363,7 @@ def test_batches_are_listed_newest_first_page_by_page(batches: Batches, store: J
         ("batch_id", lambda batches: batches.open("a:b")),
         ("tenant", lambda batches: batches.get("b", tenant="")),
         ("callback_url", lambda batches: batches.open("b", callback_url="nowhere")),
+        ("callback_url", lambda batches: batches.open("b", callback_url="https://0177.1/in")),
         ("error_code", lambda batches: batches.retry("b", error_code="nonsense")),
         ("limit", lambda batches: batches.list(limit=0)),
     ],
@@ -456,3 +457,16 @@ def test_a_full_redis_stops_a_retry_and_no_cancel(store: JobStore, batches: Batc
         store.redis.config_set("maxmemory", 0)
     wait_until(lambda: store.wake("dispatcher", 30)[0] >= 0 and batches.get("b").doing is None)
     assert batches.get("b").counts[JobState.FAILED] == 0
+
+
+def test_a_job_that_outlived_its_paused_batch_is_not_held_by_it(clocked: tuple[JobStore, FakeClock]) -> None:
+    """A webhook that is still to be told keeps a record for longer than its batch."""
+    store, _ = clocked
+    batches = Batches(store)
+    id_ = submit(store, batch_id="b")
+    batches.pause("b")
+    store.cancel(id_)
+    store.redis.delete(keys.batch("default", "b"), keys.index("default", "b"))
+    assert store.retry([id_]) == ["ok"]
+    dispatch(store, 2)
+    claim(store, id_)

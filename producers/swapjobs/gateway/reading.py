@@ -10,7 +10,8 @@ from pydantic import WithJsonSchema
 from swapjobs.errors import InvalidRequest
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.models import SwapRequest
-from swapjobs.tools import MAX_URL_LENGTH, Url
+from swapjobs.tools import MAX_URL_LENGTH
+from swapjobs.urls import CallbackUrl
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ PLAIN_URL: Final[dict[str, Any]] = {
 }
 # As above: one in quotes is read without them.
 PLAIN_KEY: Final = {"maxLength": 64, "pattern": "^[!#-}]([ -}]*[!-}])?$"}
-PlainUrl = Annotated[Url, WithJsonSchema(PLAIN_URL)]
+PlainUrl = Annotated[CallbackUrl, WithJsonSchema(PLAIN_URL)]
 
 
 def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
