@@ -463,3 +463,16 @@ def test_a_host_gets_few_tries_while_it_fails_and_many_when_it_answers(
     work_on(store, worker, clock, 3, step_s=30)
     assert store.look().traffic["hooks_pending"] == 0
     assert int(store.redis.hget(keys.host("busy.example"), "tries") or 0) == 12
+
+
+def test_a_dead_host_leaves_nothing_behind_when_its_deliveries_have_ended(
+    store: JobStore, worker: Deliveries, receiver: Scripted, clock: FakeClock
+) -> None:
+    receiver.answers[HOOK] = DOWN
+    id_ = ended(store, callback_url=HOOK)
+    work(store, worker)
+    work_on(store, worker, clock, 90)
+    assert store.get(id_).fields["hook"] == "undelivered"
+    kept = {keys.aside(keys.WEBHOOKS), keys.turns(keys.WEBHOOKS), keys.line(keys.WEBHOOKS, "own.example")}
+    assert store.redis.exists(*kept) == 0
+    assert store.redis.ttl(keys.host("own.example")) > 0

@@ -349,6 +349,7 @@ class Fleet(RuleBasedStateMachine):
             in_turn, aside = set(self.redis.zrange(keys.turns(lane), 0, -1)), self.redis.smembers(keys.aside(lane))
             assert set(lines) <= in_turn | aside, "a line without a turn"
             assert not in_turn & aside
+            assert aside <= set(lines), "aside for ever, without a line"
             kind = "webhook" if lane == keys.WEBHOOKS else "swap"
             for id_ in [*(id_ for line in lines.values() for id_ in line), *self.redis.zrange(keys.hints(lane), 0, -1)]:
                 standing.setdefault(f"{kind}:{id_}", []).append(lane)

@@ -28,6 +28,7 @@ end
 -- It can do nothing now: out of the others' way until it may be otherwise (return_turn, and the wake-up).
 local function skip_turn(lane, who, limits)
   redis.call('ZREM', K.turns .. lane, who)
+  if redis.call('EXISTS', K.line .. lane .. ':' .. who) == 0 then return end  -- there for its turn alone, see next_in_turn
   redis.call('SADD', K.aside .. lane, who)
   if lane == 'webhooks' then return wake_when_open(who, limits) end
   if limits.paused > 0 or limits.interval == 0 then return end
