@@ -51,7 +51,7 @@ class ApiKey(BaseModel):
 class NewApiKey(ApiKey):
     """A key that was just made, with what its user sends as `Authorization: Bearer <key>`: told this once."""
 
-    key: str
+    key: str = Field(repr=False)
 
 
 class ApiKeys:

@@ -82,7 +82,7 @@ class Endpoint(_View):
 class EndpointSecret(Endpoint):
     """An endpoint with what verifies its signatures: derived, never stored, told when made or rotated."""
 
-    secret: str = Field(description="whsec_..., for `v1` signatures")
+    secret: str = Field(repr=False, description="whsec_..., for `v1` signatures")
     public_key: str = Field(description="whpk_..., for `v1a` signatures (Ed25519)")
 
 

@@ -144,6 +144,7 @@ def test_a_key_from_the_command_line_works_until_it_is_revoked(
 def test_only_the_whole_key_is_known(store: JobStore) -> None:
     api_keys = ApiKeys(store.redis)
     made = api_keys.create("shop")
+    assert made.key not in repr(made)
     found = api_keys.find(made.key)
     assert found is not None
     assert found.tenant == "shop"

@@ -476,3 +476,9 @@ def test_a_dead_host_leaves_nothing_behind_when_its_deliveries_have_ended(
     kept = {keys.aside(keys.WEBHOOKS), keys.turns(keys.WEBHOOKS), keys.line(keys.WEBHOOKS, "own.example")}
     assert store.redis.exists(*kept) == 0
     assert store.redis.ttl(keys.host("own.example")) > 0
+
+
+def test_a_secret_is_in_no_repr(webhooks: Webhooks) -> None:
+    made = webhooks.add("https://one.example/in")
+    assert made.secret.startswith("whsec_")
+    assert made.secret not in repr(made)
