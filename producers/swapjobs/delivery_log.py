@@ -54,12 +54,19 @@ def page(
     return DeliveryPage(deliveries=found)
 
 
-def since(client: redis.Redis, tenant: str, when: datetime) -> Iterator[list[Delivery]]:
-    """Yield blocks of the deliveries that began between `when` and the newest of now, oldest first."""
-    newest: Any = client.zrange(keys.deliveries(tenant), -1, -1, withscores=True)
-    last = int(newest[0][1]) if newest else 0
-    for block in _blocks(client, tenant, _ms(when, 0), last, None, newest_first=False):
-        yield [each for each in read(client, tenant, [id_ for _, id_ in block]) if each]
+def since(client: redis.Redis, tenant: str, when: datetime, cursor: str | None) -> tuple[list[Delivery], str | None]:
+    """Return some of the deliveries that began between `when` and the first look, oldest first, and the next cursor."""
+    last_text, _, rest = (cursor or "").partition("~")
+    if cursor is None:
+        newest: Any = client.zrange(keys.deliveries(tenant), -1, -1, withscores=True)
+        last_text = str(int(newest[0][1])) if newest else "0"
+    place = _parsed(rest) if cursor is not None else None
+    last, _ = cast("_Place", _parsed(f"{last_text}.last"))
+    block = next(_blocks(client, tenant, _ms(when, 0), last, place, newest_first=False), None)
+    if block is None:
+        return [], None
+    found = read(client, tenant, [id_ for _, id_ in block])
+    return [each for each in found if each], f"{last}~{block[-1][0]}.{block[-1][1]}"
 
 
 def _blocks(

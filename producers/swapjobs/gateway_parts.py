@@ -32,7 +32,7 @@ class _Endpoints(Reply):
 
 class _Replayed(Reply):
     ids: list[str]
-    more: bool
+    next_cursor: str | None
 
 
 def own(tenant: str) -> str | None:
@@ -164,16 +164,14 @@ class GatewayWebhooks:
     def replay_since(
         self, when: datetime, *, tenant: str = "default", state: str = "undelivered", endpoint_id: str | None = None
     ) -> Iterator[str]:
-        """Begin anew the deliveries since `when` that are `state`, a thousand with each request; yield their ids."""
+        """Begin anew the deliveries since `when` that are `state`, some with each request; yield their ids."""
         body = {"since": text_of(when), "state": state, "endpoint_id": endpoint_id}
-        seen: set[str] = set()
         while True:
             told = self._http.post("/v1/webhooks/replay-since", _Replayed, body, repeatable=False, tenant=own(tenant))
-            new = [id_ for id_ in told.ids if id_ not in seen]
-            seen.update(new)
-            yield from new
-            if not (told.more and new):
+            yield from told.ids
+            if told.next_cursor is None:
                 return
+            body["cursor"] = told.next_cursor
 
     def test(self, endpoint_id: str, *, tenant: str = "default") -> Delivery:
         """Send a signed event `test` to an endpoint."""

@@ -100,21 +100,40 @@ class Webhooks(Endpoints):
         Raises:
             QueueFull: Redis is nearly at its memory limit; what was yielded before is replayed.
         """
-        blocks = delivery_log.since(self._store.redis, tenant, when)
+        cursor = None
         while True:
-            with queue_errors():
-                block = next(blocks, None)
-            if block is None:
+            ids, cursor = self.replay_some(when, tenant=tenant, state=state, endpoint_id=endpoint_id, cursor=cursor)
+            yield from ids
+            if cursor is None:
                 return
-            for each in block:
+
+    def replay_some(
+        self,
+        when: datetime,
+        *,
+        tenant: str = "default",
+        state: str = "undelivered",
+        endpoint_id: str | None = None,
+        cursor: str | None = None,
+    ) -> tuple[list[str], str | None]:
+        """Go through about a hundred of those that `replay_since` means; return what was replayed, and the next cursor.
+
+        Raises:
+            InvalidRequest: a cursor that was not given.
+            QueueFull: Redis is nearly at its memory limit.
+        """
+        ids = []
+        with queue_errors():
+            found, after = delivery_log.since(self._store.redis, tenant, when, cursor)
+            for each in found:
                 if each.state != state or endpoint_id not in {None, each.endpoint_id}:
                     continue
-                with queue_errors():
-                    answer = self._store.replay_delivery(each.id, tenant)
+                answer = self._store.replay_delivery(each.id, tenant)
                 if answer == "full":
                     raise QueueFull
                 if answer == "ok":
-                    yield each.id
+                    ids.append(each.id)
+        return ids, after
 
     def test(self, endpoint_id: str, *, tenant: str = "default") -> Delivery:
         """Send a signed event `test` to an endpoint, whatever it is told of otherwise; return the delivery.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -482,3 +483,23 @@ def test_a_secret_is_in_no_repr(webhooks: Webhooks) -> None:
     made = webhooks.add("https://one.example/in")
     assert made.secret.startswith("whsec_")
     assert made.secret not in repr(made)
+
+
+def test_a_replay_goes_on_from_a_cursor_and_takes_none_twice(
+    store: JobStore, webhooks: Webhooks, worker: Deliveries, clock: FakeClock
+) -> None:
+    webhooks.add("https://one.example/in")
+    began = datetime.fromtimestamp(clock.now_s - 1, UTC)
+    for _ in range(150):
+        ended(store)
+        clock.move(0.001)
+    work(store, worker)
+    first, cursor = webhooks.replay_some(began, state="delivered")
+    assert cursor is not None
+    clock.move(60)
+    store.wake("dispatcher", 30, stayed=True)
+    work(store, worker)  # they are delivered again before the next look
+    second, _ = webhooks.replay_some(began, state="delivered", cursor=cursor)
+    assert (len(first), len(second), len({*first, *second})) == (100, 50, 150)
+    with pytest.raises(InvalidRequest):
+        webhooks.replay_some(began, cursor="yesterday")

@@ -55,13 +55,16 @@ class ReplaySince(_Body):
     since: Time = Field(examples=["2026-11-23T00:00:00Z"])
     state: Literal["undelivered", "delivered"] = "undelivered"
     endpoint_id: str | None = None
+    cursor: str | None = Field(
+        default=None, pattern=r"^[0-9]{1,15}~[0-9]{1,15}\..+$", description="of the answer before"
+    )
 
 
 class Replayed(BaseModel):
     """The deliveries that were begun anew."""
 
     ids: list[str]
-    more: bool = Field(description="there are more: ask again")
+    next_cursor: str | None = Field(description="ask again with it: there may be more")
 
 
 class EndpointList(BaseModel):
@@ -71,7 +74,7 @@ class EndpointList(BaseModel):
 
 
 B = TypeVar("B", bound=_Body)
-_MOST_AT_ONCE: Final = 1000
+_BLOCKS: Final = 10  # for one request; more would keep a thread from everybody else
 _UNKNOWN: Final = problems("endpoint_not_found")
 _UNKNOWN_DELIVERY: Final = problems("delivery_not_found")
 _BODY: Final = problems(*BODY_PROBLEMS)
@@ -182,16 +185,18 @@ def replay(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
 
 @router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince), responses=_BODY)
 def replay_since(caller: Caller, body: JsonObject, gateway: Gateway) -> Replayed:
-    """Begin anew the deliveries since a time that are in one state, a thousand at most in one request."""
+    """Begin anew the deliveries since a time that are in one state; about a thousand are looked at for one request."""
     given = _read(ReplaySince, body)
     ids: list[str] = []
-    for id_ in _webhooks(gateway).replay_since(
-        given.since, tenant=caller.tenant, state=given.state, endpoint_id=given.endpoint_id
-    ):
-        ids.append(id_)
-        if len(ids) == _MOST_AT_ONCE:
-            return Replayed(ids=ids, more=True)
-    return Replayed(ids=ids, more=False)
+    cursor = given.cursor
+    for _ in range(_BLOCKS):
+        some, cursor = _webhooks(gateway).replay_some(
+            given.since, tenant=caller.tenant, state=given.state, endpoint_id=given.endpoint_id, cursor=cursor
+        )
+        ids += some
+        if cursor is None:
+            break
+    return Replayed(ids=ids, next_cursor=cursor)
 
 
 def _read(model: type[B], body: dict[str, Any]) -> B:
