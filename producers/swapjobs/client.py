@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
 from swapjobs import failures, listing, waits
 from swapjobs.batches import Batches
+from swapjobs.bulk import as_bulk
 from swapjobs.connection import queue_errors
 from swapjobs.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotRetryable
-from swapjobs.models import Job, Submission, SwapRequest, as_bulk
+from swapjobs.models import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 from swapjobs.tenants import TenantLimits

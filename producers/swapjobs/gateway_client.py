@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from swapjobs import failures
+from swapjobs.bulk import as_bulk
 from swapjobs.client import SwapClient
 from swapjobs.errors import (
     BatchClosed,
@@ -28,7 +29,7 @@ from swapjobs.gateway_http import GatewayHttp, Way
 from swapjobs.gateway_parts import GatewayBatches, GatewayWebhooks, own, text_of
 from swapjobs.lifecycle import FINAL
 from swapjobs.listing import Query
-from swapjobs.models import Job, Submission, SwapRequest, as_bulk
+from swapjobs.models import Job, Submission, SwapRequest
 from swapjobs.views import JobPage
 
 if TYPE_CHECKING:

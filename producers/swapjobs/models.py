@@ -9,7 +9,6 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
@@ -216,16 +215,6 @@ class Submission(_Model):
     id: str | None
     outcome: Literal["created", "existing", "conflict", "invalid"]
     error: str | None = None
-
-
-def as_bulk(item: Any) -> SwapRequest | Submission:
-    """Return a request of `submit_many`, `bulk` where it had no priority; or what is wrong with it."""
-    if isinstance(item, SwapRequest):
-        return item if "priority" in item.model_fields_set else item.model_copy(update={"priority": "bulk"})
-    try:
-        return SwapRequest.parse({"priority": "bulk", **item} if isinstance(item, Mapping) else item)
-    except InvalidRequest as error:
-        return Submission(id=None, outcome="invalid", error=str(error))
 
 
 def job_id(tenant: str, business_task_id: str) -> str:

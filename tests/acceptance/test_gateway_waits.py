@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from conftest_acceptance import ACME_KEY
+from conftest_acceptance import ACME_KEY, ZETA_KEY
 from factories import make_request, wait_until
 from swapjobs import SwapClient
 from swapjobs.settings import CoreSettings
@@ -99,6 +99,25 @@ def test_beyond_the_bound_the_answer_comes_at_once(
         assert (refused.status_code, refused.json()["code"]) == (429, "too_many_requests")
         client.cancel(first)
         assert waiting.result(30).json()["state"] == "cancelled"
+
+
+def test_one_tenants_waits_leave_places_for_others(
+    start_gateway: Callable[..., GatewayProcess], client: SwapClient
+) -> None:
+    both = f"acme:{ACME_KEY},zeta:{ZETA_KEY}"
+    gateway = start_gateway(SWAPJOBS_GATEWAY_KEYS=both, SWAPJOBS_GATEWAY_MAX_WAITS="4")
+    ids = submitted(client, 4)
+    theirs = client.submit(make_request(tenant="zeta")).id
+    with ThreadPoolExecutor(4) as pool:
+        waiting = [pool.submit(gateway.http.get, f"/v1/jobs/{id_}", headers={"Prefer": "wait=60"}) for id_ in ids[:3]]
+        subscribed(client, 3)
+        assert gateway.http.get(f"/v1/jobs/{ids[3]}/events").status_code == 429
+        headers = {**gateway.headers(ZETA_KEY), "Prefer": "wait=60"}
+        waiting.append(pool.submit(gateway.http.get, f"/v1/jobs/{theirs}", headers=headers))
+        subscribed(client, 4)
+        for id_ in (*ids[:3], theirs):
+            client.cancel(id_)
+        assert [answer.result(30).json()["state"] for answer in waiting] == ["cancelled"] * 4
 
 
 def test_a_client_that_goes_away_frees_its_place(

@@ -149,10 +149,10 @@ async def authenticate(
         raise AccessDenied("the header Authorization must be: Bearer <key>")
     else:
         who = await access.open_to(request)
-    _check_query(request, who)
     request.state.who = who
     request.state.headers = {}
     access.count(who, request.state.headers)
+    _check_query(request, who)
     return who
 
 

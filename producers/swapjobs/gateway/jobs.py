@@ -174,7 +174,7 @@ async def events(
     seen = last_event_id or ""
     if job.state in FINAL and version_of(job) == seen:
         return Response(status_code=204)  # which tells a browser not to connect again
-    places = gateway.waiting.watch(job.id)
+    places = gateway.waiting.watch(job)
     watch = places.__enter__()
 
     return WatchedStream(places, changes(job, seen, watch, look))

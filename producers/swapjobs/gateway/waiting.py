@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import redis
@@ -70,32 +71,32 @@ class Waiting:
     def __init__(self, settings: GatewaySettings) -> None:
         self._pool = _pool(settings.redis_url)
         self._most = settings.gateway_max_waits
+        self._open: Counter[str] = Counter()  # by tenant
         self._watches: dict[str, set[Watch]] = {}
         self._confirmed: set[str] = set()
         self._wishes: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self.open = 0
         self.stopped = False
 
     # -- for waiters
 
     @contextlib.contextmanager
-    def watch(self, job_id: str) -> Iterator[Watch]:
-        """Take a waiter's place for as long as the block lasts.
+    def watch(self, job: Job) -> Iterator[Watch]:
+        """Take a waiter's place for as long as the block lasts. A quarter of the places is left for other tenants.
 
         Raises:
             TooManyRequests: all places are taken.
         """
-        if self.open >= self._most:
+        if self._open.total() >= self._most or self._open[job.tenant] >= self._most - self._most // 4:
             raise TooManyRequests("too many requests wait for jobs here; ask again without waiting", retry_after_s=5)
-        watch = Watch(_channel_of(job_id))
+        watch = Watch(_channel_of(job.id))
         watch.stopped = self.stopped
-        self.open += 1
+        self._open[job.tenant] += 1
         self._join(watch)
         try:
             yield watch
         finally:
-            self.open -= 1
+            self._open[job.tenant] -= 1
             self._leave(watch)
 
     async def until_final(
@@ -108,7 +109,7 @@ class Waiting:
         if job.state in FINAL or timeout_s <= 0 or self.stopped:
             return job
         try:
-            with self.watch(job.id) as watch:
+            with self.watch(job) as watch:
                 listening = asyncio.create_task(_leave_with(request, watch)) if request else None
                 try:
                     return await self._until_final(job, timeout_s, look, watch)

@@ -4,10 +4,10 @@ local RATE_ENDS, LONGEST_GAP_MS = 64, 10000  -- the rate is a mean over so many 
 
 -- Until there were so many, it is the mean of all: the first gap alone says little, as the first jobs end together.
 local function note_pace(key, last_end, gap, gaps)
-  gap, gaps = tonumber(gap or nil), last_end and math.min((gaps or 0) + 1, RATE_ENDS)
-  local since = math.max(now - (last_end or now), 0)
-  local new = gap and gap + (math.min(since, math.max(10 * gap, LONGEST_GAP_MS)) - gap) / gaps or last_end and since
-  redis.call('HSET', key, 'last_end', now_ms, unpack(new and {'gap', string.format('%.3f', new), 'gaps', gaps} or {}))
+  if not last_end then return redis.call('HSET', key, 'last_end', now_ms) end  -- the first, or the first after a pause
+  local since, number = math.max(now - last_end, 0), math.min((gaps or 0) + 1, RATE_ENDS)
+  gap = gap and gap + (math.min(since, math.max(10 * gap, LONGEST_GAP_MS)) - gap) / number or since
+  redis.call('HSET', key, 'last_end', now_ms, 'gap', string.format('%.3f', gap), 'gaps', number)
 end
 
 -- A job of this batch goes from one state to another.

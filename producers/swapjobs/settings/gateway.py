@@ -23,10 +23,10 @@ class GatewaySettings(CoreSettings):
         1_048_576, ge=1024, description="a larger request is refused; a batch may be larger, one line of it not"
     )
     gateway_max_waits: int = Field(
-        2000, ge=1, description="requests that wait for a job and event streams, open at once in one process"
+        4000, ge=1, description="waiting requests and event streams, open at once in one process; 3/4 for one tenant"
     )
     gateway_max_connections: int = Field(
-        4096, ge=16, description="open at once in one process; then idle ones are closed for new ones"
+        8192, ge=16, description="open at once in one process; then idle ones are closed for new ones"
     )
     gateway_client_timeout_s: float = Field(
         30,
