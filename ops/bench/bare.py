@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from swapjobs.gateway.serving import serve
+from swapjobs.settings import GatewaySettings
 
 URL = os.environ["BENCH_REDIS_URL"]  # noqa: TID251 - a script of its own
 app = FastAPI()
@@ -47,4 +48,4 @@ def threaded(job: Job) -> Job:
 
 if __name__ == "__main__":
     app.state.parts = SimpleNamespace(waiting=SimpleNamespace(stop=lambda: None))
-    serve(app, "127.0.0.1", int(sys.argv[1]))
+    serve(app, "127.0.0.1", int(sys.argv[1]), GatewaySettings())
