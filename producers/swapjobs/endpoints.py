@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -13,7 +12,7 @@ from swapjobs import keys, signing
 from swapjobs.connection import queue_errors
 from swapjobs.errors import EndpointNotFound, InvalidRequest, SettingsError
 from swapjobs.models import EVENT_TYPES, Name, explain
-from swapjobs.urls import CallbackUrl
+from swapjobs.urls import CallbackUrl, target_of
 from swapjobs.views import Endpoint, EndpointSecret
 
 if TYPE_CHECKING:
@@ -196,7 +195,7 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
     fields: dict[str, str | int] = {}
     if url is not None:
         checked = _checked(_URL, "url", url)
-        fields |= {"url": checked, "host": urlsplit(checked).netloc.lower()}
+        fields |= {"url": checked, "host": target_of(checked).site}
     if events is not None:
         unknown = [each for each in events if each not in EVENT_TYPES]
         if unknown:

@@ -12,11 +12,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
-from urllib.parse import urlsplit
 
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import JobState, Reason
 from swapjobs.models import Job, JobError, SwapRequest, SwapResult, WebhookStatus, job_id
+from swapjobs.urls import target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -136,7 +136,7 @@ def packed(requests: Iterable[SwapRequest]) -> tuple[list[str], list[str]]:
 def in_brief(request: SwapRequest) -> str:
     """Return `expires_at hook_host batch` as submit.lua takes them."""
     expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
-    host = urlsplit(request.callback_url).netloc.lower() if request.callback_url else "-"
+    host = target_of(request.callback_url).site if request.callback_url else "-"
     return f"{expires} {host} {request.batch_id or '-'}"
 
 

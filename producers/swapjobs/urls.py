@@ -49,6 +49,11 @@ class Target(NamedTuple):
         """Path and query as a request has them, percent-encoded."""
         return quote(self.path, safe=_KEPT).encode("ascii")
 
+    @property
+    def site(self) -> str:
+        """The host, with its port where that is not the usual one: one text for all ways to write it."""
+        return self.host if self.port == _PORTS[self.scheme] else f"{self.host}:{self.port}"
+
 
 def target_of(url: str) -> Target:
     """Return the parts of an http or https URL.

@@ -99,3 +99,21 @@ def test_what_is_let_pass_is_read_alike_by_others(scheme: str, rest: str) -> Non
     last = target.host.rpartition(".")[2]
     if ":" in target.host or last.isdigit() or last.startswith("0x"):
         assert str(ipaddress.ip_address(target.host)) == target.host
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example/x",
+        "HTTPS://A.example:443",
+        "https://a.example./y?z",
+        "https://\uff41.example",
+        "http://a.example:80",
+    ],
+)
+def test_all_ways_to_write_a_host_are_one_site(url: str) -> None:
+    assert target_of(url).site == "a.example"
+
+
+def test_another_port_is_another_site() -> None:
+    assert target_of("https://a.example:8443/x").site == "a.example:8443"
