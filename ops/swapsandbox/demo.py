@@ -28,7 +28,7 @@ from rich.table import Table
 from swapjobs import FINAL, CoreSettings, Job, SwapClient, SwapRequest
 from swapsandbox import contact_sheet
 from swapsandbox.demo_plan import PLANS, Finished, Plan, failed_checks
-from swapsandbox.interrupts import uninterrupted
+from swapsandbox.interrupts import Interrupt, uninterrupted
 from swapsandbox.process import ServerFailed, receiver, sandbox
 from swapsandbox.redis_server import EmbeddedRedis
 
@@ -48,11 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output: Path = parser.parse_args(arguments).output
     console = Console(highlight=False)
     # SIGTERM unwinds like Ctrl-C, so that nothing is left running.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt = Interrupt()
     began = time.monotonic()
     try:
         with contextlib.ExitStack() as stack:
-            problems = _Demo(output, console, stack).run()
+            problems = _Demo(output, console, stack, interrupt).run()
+            interrupt.check()
     except KeyboardInterrupt:
         console.print("\nstopped: nothing is left running")
         return 130
@@ -68,8 +69,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 class _Demo:
-    def __init__(self, output: Path, console: Console, stack: contextlib.ExitStack) -> None:
+    def __init__(self, output: Path, console: Console, stack: contextlib.ExitStack, interrupt: Interrupt) -> None:
         self.output = output
+        self.interrupt = interrupt
         self.console = console
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="swapjobs-demo-")))
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
@@ -143,6 +145,7 @@ class _Demo:
         until = time.monotonic() + _DEADLINE_S
         with Live(console=self.console, refresh_per_second=8, transient=True) as live:
             while not all(job.state in FINAL and job.webhook and job.webhook.state == "delivered" for job in jobs):
+                self.interrupt.check()
                 if time.monotonic() > until:
                     tail = self.log.read_text(encoding="utf-8", errors="replace")[-3000:]
                     raise TimeoutError(f"not done after {_DEADLINE_S:g} s; the worker's log ends so:\n{tail}")

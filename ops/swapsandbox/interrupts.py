@@ -13,6 +13,28 @@ if TYPE_CHECKING:
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+class Interrupt:
+    """A signal handler like Python's own for Ctrl-C, which also remembers.
+
+    KeyboardInterrupt is lost where Python can't raise: in a destructor, or a callback of the import machinery.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        for number in _SIGNALS:
+            signal.signal(number, self)
+
+    def __call__(self, _number: int, _frame: object) -> None:
+        """Take note of a signal, and raise."""
+        self._came = True
+        raise KeyboardInterrupt
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal came that nobody heard of."""
+        if self._came:
+            raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Let SIGINT and SIGTERM take effect only at the end of the block.

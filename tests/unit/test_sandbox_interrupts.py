@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from swapsandbox.interrupts import uninterrupted
+from swapsandbox.interrupts import Interrupt, uninterrupted
 
 
 def test_a_ctrl_c_comes_through_at_the_end_of_the_block_and_not_before() -> None:
@@ -45,3 +45,21 @@ def test_outside_the_main_thread_it_does_nothing() -> None:
     thread.start()
     thread.join(10)
     assert passed == [True]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_ctrl_c_that_a_destructor_swallowed_is_heard_later() -> None:
+    class Swallowing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        interrupt = Interrupt()
+        interrupt.check()
+        Swallowing()
+        with pytest.raises(KeyboardInterrupt):
+            interrupt.check()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

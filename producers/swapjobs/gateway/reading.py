@@ -21,7 +21,7 @@ MAX_WAIT_S: Final = 60
 PLAIN_URL: Final[dict[str, Any]] = {
     "type": "string",
     "maxLength": MAX_URL_LENGTH,
-    "pattern": r"^https?://([A-Za-z0-9]+\.)+[A-Za-z]{2,8}(:[1-9][0-9]{0,3})?(/[!-~]*)?$",
+    "pattern": r"^https?://([A-Za-z0-9]{1,20}\.){1,5}[A-Za-z]{2,8}(:[1-9][0-9]{0,3})?(/[!-\[\]-~]*)?$",
 }
 # As above: one in quotes is read without them.
 PLAIN_KEY: Final = {"maxLength": 64, "pattern": "^[!#-}]([ -}]*[!-}])?$"}
