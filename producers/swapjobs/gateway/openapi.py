@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.openapi.utils import get_openapi
 
 from swapjobs.gateway.problems import STATUSES, Problem
-from swapjobs.gateway.reading import PLAIN_URL
+from swapjobs.gateway.reading import PLAIN_TIME, PLAIN_URL
 from swapjobs.models import SwapRequest
 from swapjobs.tools import TOOLS
 
@@ -170,6 +170,7 @@ def _swap_requests() -> dict[str, Any]:
     base.pop("$defs", None)
     del base["properties"]["tenant"]
     base["properties"]["metadata"]["additionalProperties"] = True
+    base["properties"]["expires_at"] |= {"anyOf": [PLAIN_TIME, {"type": "null"}]}
     found: dict[str, Any] = {}
     for tool, fields in TOOLS.items():
         own = fields.model_json_schema(by_alias=False)["properties"] if fields.model_fields else {}

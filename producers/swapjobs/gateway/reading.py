@@ -23,6 +23,12 @@ PLAIN_URL: Final[dict[str, Any]] = {
     "maxLength": MAX_URL_LENGTH,
     "pattern": r"^https?://([A-Za-z0-9]{1,20}\.){1,5}[A-Za-z]{2,8}(:[1-9][0-9]{0,3})?(/[!-\[\]-~]*)?$",
 }
+# As above: of this century, with a day that every month has.
+PLAIN_TIME: Final[dict[str, Any]] = {
+    "type": "string",
+    "pattern": r"^20[0-9]{2}-(0[1-9]|1[0-2])-([01][1-9]|2[0-8])"
+    r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]0[0-9]:[0-5][0-9])$",
+}
 # As above: one in quotes is read without them.
 PLAIN_KEY: Final = {"maxLength": 64, "pattern": "^[!#-}]([ -}]*[!-}])?$"}
 PlainUrl = Annotated[CallbackUrl, WithJsonSchema(PLAIN_URL)]
