@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from pathlib import Path  # noqa: TC003 - Typer reads it
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 
 _YEAR_S: Final = 366 * 86_400
 
+RowsFile = Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)]
+MaxQueued = Annotated[int | None, typer.Option(min=1, help="wait while so many jobs stand in line")]
+GiveUpS = Annotated[
+    float, typer.Option("--give-up-after", min=0, max=_YEAR_S, help="seconds to wait for Redis when it goes away")
+]
+ProgressPath = Annotated[
+    Path | None, typer.Option(help=f"where it is kept how far it is: FILE{SUFFIX}", show_default=False)
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -28,19 +37,15 @@ def register(app: typer.Typer) -> None:
 
 
 def submit_batch(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)],
+    file: RowsFile,
     *,
     tenant: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
     priority: Annotated[str, typer.Option(help="for lines that name none")] = "bulk",
     callback_url: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
     batch_id: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
-    max_queued: Annotated[int | None, typer.Option(min=1, help="wait while so many jobs stand in line")] = None,
-    give_up_s: Annotated[
-        float, typer.Option("--give-up-after", min=0, max=_YEAR_S, help="seconds to wait for Redis when it goes away")
-    ] = 600,
-    progress_file: Annotated[
-        Path | None, typer.Option(help=f"where it is kept how far it is: FILE{SUFFIX}", show_default=False)
-    ] = None,
+    max_queued: MaxQueued = None,
+    give_up_s: GiveUpS = 600,
+    progress_file: ProgressPath = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Submit many jobs from a CSV file with a header, or from JSON lines.

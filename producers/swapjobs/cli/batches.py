@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from swapjobs.batch_report import jobs_of, report
-from swapjobs.cli.batch import carry_out, submission
+from swapjobs.cli.batch import GiveUpS, MaxQueued, ProgressPath, RowsFile, carry_out, submission
 from swapjobs.cli.batch_run import Run
 from swapjobs.cli.batch_view import Watching, print_batch, status_of
 from swapjobs.cli.output import JsonFlag, err, out, print_fields
-from swapjobs.cli.progress_file import SUFFIX, new_run
+from swapjobs.cli.progress_file import new_run
 from swapjobs.client import SwapClient
 from swapjobs.errors import ErrorCode, InvalidRequest
 from swapjobs.models import SwapRequest
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from swapjobs.views import Batch
 
-_YEAR_S: Final = 366 * 86_400
 _PAGE: Final = 200
 
 app = typer.Typer(help="Groups of jobs: submit a file as one, watch it, steer it, and make its report.")
@@ -44,20 +43,16 @@ def register(main: typer.Typer) -> None:
 
 @app.command()
 def submit(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)],
+    file: RowsFile,
     *,
     batch_id: Annotated[str | None, typer.Option(help="the same id again goes on with the same batch")] = None,
     tenant: Tenant = "default",
     priority: Annotated[str, typer.Option(help="for lines that name none")] = "bulk",
     callback_url: Annotated[str | None, typer.Option(help="is told when the batch is completed")] = None,
     keep_open: Annotated[bool, typer.Option("--keep-open", help="more jobs may come after these")] = False,
-    max_queued: Annotated[int | None, typer.Option(min=1, help="wait while so many jobs stand in line")] = None,
-    give_up_s: Annotated[
-        float, typer.Option("--give-up-after", min=0, max=_YEAR_S, help="seconds to wait for Redis when it goes away")
-    ] = 600,
-    progress_file: Annotated[
-        Path | None, typer.Option(help=f"where it is kept how far it is: FILE{SUFFIX}", show_default=False)
-    ] = None,
+    max_queued: MaxQueued = None,
+    give_up_s: GiveUpS = 600,
+    progress_file: ProgressPath = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Submit a file as one batch, and close it at the end.

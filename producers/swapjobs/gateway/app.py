@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +10,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from swapjobs.client import SwapClient
-from swapjobs.gateway import problems
+from swapjobs.gateway import batches, docs, jobs, problems, status, vendor_door, webhooks
 from swapjobs.gateway.access import Access
 from swapjobs.gateway.edge import Edge
 from swapjobs.gateway.openapi import document
@@ -27,9 +25,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from swapjobs.settings import GatewaySettings
-
-# Each is a module with a `router`.
-ROUTES: Final = ("jobs", "batches", "webhooks", "vendor_door", "status", "docs")
 
 _SENT: Final = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"]
 _SHOWN: Final = [
@@ -69,9 +64,8 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    for name in ROUTES:
-        if importlib.util.find_spec(f"swapjobs.gateway.{name}"):
-            app.include_router(importlib.import_module(f"swapjobs.gateway.{name}").router)
+    for routes in (jobs, batches, webhooks, vendor_door, status, docs):
+        app.include_router(routes.router)
     if settings.gateway_cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -75,7 +75,7 @@ class Upload:
 
     def _open(self, callback_url: str | None) -> Iterator[Row]:
         rows = read_rows(self._body, "body", max_line_bytes=self._gateway.settings.gateway_max_body_bytes)
-        client: Any = self._gateway.client
+        client = self._gateway.client
         self.batch = client.batches.open(self._batch_id, tenant=self._tenant, callback_url=callback_url)
         self._fixed = {"tenant": self._tenant, "batch_id": self.batch.id}
         self._prefix = prefix_of(self.batch.id)
@@ -115,7 +115,7 @@ class Upload:
             if len(self._block) >= BLOCK:
                 self._flush()
         self._flush()
-        client: Any = self._gateway.client
+        client = self._gateway.client
         refused = self._counts["refused"]
         if self._close and not refused:
             self.batch = self._patiently(lambda: client.batches.close(self.batch.id, tenant=self._tenant))

@@ -14,7 +14,7 @@ from swapjobs.gateway.access import Caller
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
 from swapjobs.gateway.bodies import media_type
 from swapjobs.gateway.openapi import problems
-from swapjobs.gateway.parts import Gateway, Parts
+from swapjobs.gateway.parts import Gateway
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.gateway.reading import PlainUrl
 from swapjobs.models import Name
@@ -101,15 +101,14 @@ def list_batches(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> BatchPage:
     """List batches, newest first."""
-    batches, after = _batches(gateway).list(tenant=caller.tenant, cursor=cursor, limit=limit)
+    batches, after = gateway.client.batches.list(tenant=caller.tenant, cursor=cursor, limit=limit)
     return BatchPage(batches=batches, next_cursor=after)
 
 
 @router.get("/{batch_id}", responses=_UNKNOWN)
 def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Tell how a batch stands: jobs by state and error code, rate, estimated end."""
-    found: Batch = _batches(gateway).get(batch_id, tenant=caller.tenant)
-    return found
+    return gateway.client.batches.get(batch_id, tenant=caller.tenant)
 
 
 @router.put("/{batch_id}", name="open_batch")
@@ -123,43 +122,37 @@ def open_batch(
 
     Jobs and rows that name a batch open it too.
     """
-    opened: Batch = _batches(gateway).open(batch_id, tenant=caller.tenant, callback_url=callback_url)
-    return opened
+    return gateway.client.batches.open(batch_id, tenant=caller.tenant, callback_url=callback_url)
 
 
 @router.post("/{batch_id}/close", name="close_batch", responses=_UNKNOWN)
 def close(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Let a batch take no more jobs: once all are final it is completed, and its callback_url is told."""
-    found: Batch = _batches(gateway).close(batch_id, tenant=caller.tenant)
-    return found
+    return gateway.client.batches.close(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/pause", name="pause_batch", responses=_UNKNOWN)
 def pause(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Start none of its jobs until `resume`; those that run go on."""
-    found: Batch = _batches(gateway).pause(batch_id, tenant=caller.tenant)
-    return found
+    return gateway.client.batches.pause(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/resume", name="resume_batch", responses=_UNKNOWN)
 def resume(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Let the jobs of a paused batch start again; what takes long goes on by itself, `doing` says so meanwhile."""
-    found: Batch = _batches(gateway).resume(batch_id, tenant=caller.tenant)
-    return found
+    return gateway.client.batches.resume(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/cancel", name="cancel_batch", responses=_UNKNOWN)
 def cancel(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
     """Cancel all its jobs that are not final; what takes long goes on by itself, `doing` says so meanwhile."""
-    found: Batch = _batches(gateway).cancel(batch_id, tenant=caller.tenant)
-    return found
+    return gateway.client.batches.cancel(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/retry", name="retry_batch", responses=_UNKNOWN)
 def retry(batch_id: Name, caller: Caller, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
     """Let its failed jobs run again: all, or those with one error code. That is a new round of the batch."""
-    found: Batch = _batches(gateway).retry(batch_id, tenant=caller.tenant, error_code=error_code)
-    return found
+    return gateway.client.batches.retry(batch_id, tenant=caller.tenant, error_code=error_code)
 
 
 @router.get("/{batch_id}/report", response_class=HTMLResponse, responses=_UNKNOWN)
@@ -172,7 +165,7 @@ def batch_report(
     pictures: Annotated[bool, Query(description="no: no thumbnails, and no query strings of URLs in the page")] = True,
 ) -> StreamingResponse:
     """Return the batch as one HTML page that needs nothing but itself: figures, charts, and a list to search."""
-    batch = _batches(gateway).get(batch_id, tenant=caller.tenant)
+    batch = gateway.client.batches.get(batch_id, tenant=caller.tenant)
     policy = content_security_policy(pictures=pictures, insecure=request.url.scheme == "http")
     jobs = jobs_of(gateway.client, batch_id, tenant=caller.tenant)
     return StreamingResponse(
@@ -180,8 +173,3 @@ def batch_report(
         media_type="text/html",
         headers={"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"},
     )
-
-
-def _batches(gateway: Parts) -> Any:
-    client: Any = gateway.client
-    return client.batches

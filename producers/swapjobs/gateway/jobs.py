@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -98,8 +98,7 @@ def list_jobs(
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:
     """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""
-    client: Any = gateway.client
-    page: JobPage = client.list(
+    return gateway.client.list(
         tenant=caller.tenant,
         state=state,
         batch_id=batch_id,
@@ -109,7 +108,6 @@ def list_jobs(
         cursor=cursor,
         limit=limit,
     )
-    return page
 
 
 @router.get(

@@ -11,7 +11,7 @@ from swapjobs.errors import InvalidRequest
 from swapjobs.gateway.access import Caller
 from swapjobs.gateway.bodies import JsonObject
 from swapjobs.gateway.openapi import BODY_PROBLEMS, problems
-from swapjobs.gateway.parts import Gateway, Parts
+from swapjobs.gateway.parts import Gateway
 from swapjobs.gateway.reading import PlainUrl
 from swapjobs.models import explain
 from swapjobs.times import Time
@@ -90,7 +90,7 @@ def _takes(model: type[_Body]) -> dict[str, Any]:
 def add_endpoint(caller: Caller, body: JsonObject, response: Response, gateway: Gateway) -> EndpointSecret:
     """Register a URL that is told of events; the answer holds the secret that verifies them."""
     given = _read(NewEndpoint, body)
-    made: EndpointSecret = _webhooks(gateway).add(given.url, tenant=caller.tenant, events=tuple(given.events))
+    made = gateway.client.webhooks.add(given.url, tenant=caller.tenant, events=tuple(given.events))
     response.headers["Location"] = f"/v1/webhooks/endpoints/{made.id}"
     return made
 
@@ -98,21 +98,19 @@ def add_endpoint(caller: Caller, body: JsonObject, response: Response, gateway: 
 @router.get("/endpoints")
 def list_endpoints(caller: Caller, gateway: Gateway) -> EndpointList:
     """List the endpoints."""
-    return EndpointList(endpoints=_webhooks(gateway).endpoints(tenant=caller.tenant))
+    return EndpointList(endpoints=gateway.client.webhooks.endpoints(tenant=caller.tenant))
 
 
 @router.get("/endpoints/{endpoint_id}", responses=_UNKNOWN)
 def get_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> Endpoint:
     """Tell how an endpoint stands."""
-    found: Endpoint = _webhooks(gateway).endpoint(endpoint_id, tenant=caller.tenant)
-    return found
+    return gateway.client.webhooks.endpoint(endpoint_id, tenant=caller.tenant)
 
 
 @router.get("/endpoints/{endpoint_id}/secret", responses=_UNKNOWN)
 def get_secret(endpoint_id: str, caller: Caller, gateway: Gateway) -> EndpointSecret:
     """Tell the secret and the public key of an endpoint once more."""
-    found: EndpointSecret = _webhooks(gateway).secret(endpoint_id, tenant=caller.tenant)
-    return found
+    return gateway.client.webhooks.secret(endpoint_id, tenant=caller.tenant)
 
 
 @router.patch("/endpoints/{endpoint_id}", openapi_extra=_takes(EndpointChange), responses=_BODY | _UNKNOWN)
@@ -120,31 +118,28 @@ def change_endpoint(endpoint_id: str, caller: Caller, body: JsonObject, gateway:
     """Change an endpoint; enabling one that was disabled begins anew."""
     given = _read(EndpointChange, body)
     events = None if given.events is None else tuple(given.events)
-    changed: Endpoint = _webhooks(gateway).update(
+    return gateway.client.webhooks.update(
         endpoint_id, tenant=caller.tenant, url=given.url, events=events, enabled=given.enabled
     )
-    return changed
 
 
 @router.delete("/endpoints/{endpoint_id}", status_code=204, responses=_UNKNOWN)
 def remove_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> None:
     """Take an endpoint away; what is pending for it becomes undelivered."""
-    _webhooks(gateway).remove(endpoint_id, tenant=caller.tenant)
+    gateway.client.webhooks.remove(endpoint_id, tenant=caller.tenant)
 
 
 @router.post("/endpoints/{endpoint_id}/rotate", openapi_extra=_takes(Rotation), responses=_BODY | _UNKNOWN)
 def rotate(endpoint_id: str, caller: Caller, body: JsonObject, gateway: Gateway) -> EndpointSecret:
     """Give an endpoint a new secret; the old one signs too for a while."""
     overlap_s = _read(Rotation, body).overlap_s
-    found: EndpointSecret = _webhooks(gateway).rotate(endpoint_id, tenant=caller.tenant, overlap_s=overlap_s)
-    return found
+    return gateway.client.webhooks.rotate(endpoint_id, tenant=caller.tenant, overlap_s=overlap_s)
 
 
 @router.post("/endpoints/{endpoint_id}/test", status_code=202, responses=_UNKNOWN)
 def test_endpoint(endpoint_id: str, caller: Caller, gateway: Gateway) -> Delivery:
     """Send an event `test` to an endpoint; the delivery shows what became of it."""
-    sent: Delivery = _webhooks(gateway).test(endpoint_id, tenant=caller.tenant)
-    return sent
+    return gateway.client.webhooks.test(endpoint_id, tenant=caller.tenant)
 
 
 @router.get("/deliveries")
@@ -163,24 +158,21 @@ def list_deliveries(
 ) -> DeliveryPage:
     """List deliveries with all their tries, newest first; all filters given must hold."""
     asked = {"state": state, "endpoint_id": endpoint_id, "event": event, "subject": subject}
-    page: DeliveryPage = _webhooks(gateway).deliveries(
+    return gateway.client.webhooks.deliveries(
         tenant=caller.tenant, **asked, after=after, before=before, cursor=cursor, limit=limit
     )
-    return page
 
 
 @router.get("/deliveries/{delivery_id}", responses=_UNKNOWN_DELIVERY)
 def get_delivery(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
     """Tell how a delivery stands."""
-    found: Delivery = _webhooks(gateway).delivery(delivery_id, tenant=caller.tenant)
-    return found
+    return gateway.client.webhooks.delivery(delivery_id, tenant=caller.tenant)
 
 
 @router.post("/deliveries/{delivery_id}/replay", status_code=202, responses=_UNKNOWN_DELIVERY)
 def replay(delivery_id: str, caller: Caller, gateway: Gateway) -> Delivery:
     """Begin the tries of a delivery anew, with the same webhook id."""
-    found: Delivery = _webhooks(gateway).replay(delivery_id, tenant=caller.tenant)
-    return found
+    return gateway.client.webhooks.replay(delivery_id, tenant=caller.tenant)
 
 
 @router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince), responses=_BODY)
@@ -190,7 +182,7 @@ def replay_since(caller: Caller, body: JsonObject, gateway: Gateway) -> Replayed
     ids: list[str] = []
     cursor = given.cursor
     for _ in range(_BLOCKS):
-        some, cursor = _webhooks(gateway).replay_some(
+        some, cursor = gateway.client.webhooks.replay_some(
             given.since, tenant=caller.tenant, state=given.state, endpoint_id=given.endpoint_id, cursor=cursor
         )
         ids += some
@@ -205,8 +197,3 @@ def _read(model: type[B], body: dict[str, Any]) -> B:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidRequest(explain(error), field=str(first["loc"][0]) if first["loc"] else None) from None
-
-
-def _webhooks(gateway: Parts) -> Any:
-    client: Any = gateway.client
-    return client.webhooks
