@@ -21,9 +21,9 @@ from swapjobs.errors import (
 )
 from swapjobs.lifecycle import FINAL, JobState, Reason
 from swapjobs.line import Line
-from swapjobs.models import Job, JobError, Submission, SwapRequest, SwapResult, WebhookEvent, WebhookStatus
+from swapjobs.models import Job, JobError, Submission, SwapRequest, SwapResult, WebhookStatus
 from swapjobs.settings import CoreSettings
-from swapjobs.views import Batch, JobPage
+from swapjobs.views import Batch, JobPage, WebhookEvent
 
 __all__ = [
     "FINAL",

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from swapjobs import keys, signing
 from swapjobs.connection import queue_errors
 from swapjobs.errors import EndpointNotFound, InvalidRequest, SettingsError
-from swapjobs.models import EVENT_TYPES, Name, explain
+from swapjobs.models import Name, explain
 from swapjobs.urls import CallbackUrl, target_of
-from swapjobs.views import Endpoint, EndpointSecret
+from swapjobs.views import EVENT_TYPES, Endpoint, EndpointSecret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

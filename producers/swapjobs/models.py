@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -41,12 +41,6 @@ _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # m
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-EventType = Literal[
-    "swap.succeeded", "swap.failed", "swap.cancelled", "swap.expired", "batch.completed", "endpoint.disabled", "test"
-]
-EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 class _WrongField(ValueError):
@@ -153,6 +147,11 @@ class JobError(_Model):
     code: ErrorCode
     message: str
     retryable: bool = False
+    raw: str | None = Field(
+        default=None,
+        exclude_if=lambda value: value is None,
+        description="only of `bad_response`: what the vendor sent in place of a picture's URL, as it came",
+    )
 
 
 class SwapResult(_Model):
@@ -195,18 +194,6 @@ class Job(_Model):
     batch_id: str | None = None
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     webhook: WebhookStatus | None = None
-
-
-class WebhookEvent(_Model):
-    """The body of a webhook (Standard Webhooks 1.0).
-
-    `data` is the job; of `batch.completed` the batch (see `views.Batch`), of `endpoint.disabled` the endpoint's id and
-    URL and the reason, of `test` a text.
-    """
-
-    type: EventType
-    timestamp: datetime
-    data: Job | dict[str, JsonValue]
 
 
 class Submission(_Model):

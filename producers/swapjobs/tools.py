@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
 MAX_URL_LENGTH: Final = 2048
 # White space, both ranges of control characters, and halves of surrogate pairs, which no encoding can carry.
-_UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\xa0\ud800-\udfff]")
+UNPRINTABLE: Final = re.compile("[\x00-\x20\x7f-\xa0\ud800-\udfff]")
 # What nearly all URLs look like: taken at once, as urlsplit was half of what a bulk submit cost. It lets nothing pass
 # that the slow way would refuse.
 _PLAIN: Final = re.compile(r"https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?(?:[/?#][!-~]*)?")
 
 
-def check_url(value: str) -> str:
+def check_url(value: str, max_length: int = MAX_URL_LENGTH) -> str:
     """Return `value` unchanged if it is an http or https URL that may be stored and passed on.
 
     Raises:
         ValueError: too long, another scheme, no host, credentials in it, or white space and control characters.
     """
-    if len(value) > MAX_URL_LENGTH:
-        raise ValueError(f"is {len(value)} characters long; at most {MAX_URL_LENGTH} are allowed")
+    if len(value) > max_length:
+        raise ValueError(f"is {len(value)} characters long; at most {max_length} are allowed")
     if _PLAIN.fullmatch(value):
         return value
-    if _UNPRINTABLE.search(value):
+    if UNPRINTABLE.search(value):
         raise ValueError("holds white space or control characters; percent-encode them")
     try:
         parts = urlsplit(value)

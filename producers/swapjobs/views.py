@@ -1,4 +1,4 @@
-"""What is told besides the job: pages of jobs, batches, webhook endpoints and deliveries.
+"""What is told besides the job: pages of jobs, batches, webhooks with their endpoints and deliveries.
 
 The same fields appear in Python, in the command line's `--json` and over HTTP. Times are UTC.
 """
@@ -6,13 +6,13 @@ The same fields appear in Python, in the command line's `--json` and over HTTP. 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import JobState
-from swapjobs.models import EVENT_TYPES, EventType, Job, Name
+from swapjobs.models import Job, Name
 
 __all__ = [
     "EVENT_TYPES",
@@ -24,7 +24,13 @@ __all__ = [
     "EndpointSecret",
     "EventType",
     "JobPage",
+    "WebhookEvent",
 ]
+
+EventType = Literal[
+    "swap.succeeded", "swap.failed", "swap.cancelled", "swap.expired", "batch.completed", "endpoint.disabled", "test"
+]
+EVENT_TYPES: Final[tuple[EventType, ...]] = get_args(EventType)
 
 
 class _View(BaseModel):
@@ -62,6 +68,18 @@ class Batch(_View):
     created_at: datetime
     closed_at: datetime | None = None
     completed_at: datetime | None = None
+
+
+class WebhookEvent(_View):
+    """The body of a webhook (Standard Webhooks 1.0).
+
+    `data` is the job; of `batch.completed` the batch, of `endpoint.disabled` the endpoint's id and URL and the reason,
+    of `test` a text.
+    """
+
+    type: EventType
+    timestamp: datetime
+    data: Job | dict[str, JsonValue]
 
 
 class Endpoint(_View):

@@ -21,9 +21,10 @@ from factories import wait_until
 from swapjobs import Job
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import JobState
-from swapjobs.models import JobError, WebhookEvent
+from swapjobs.models import JobError
 from swapjobs.settings import WorkerSettings
 from swapjobs.signing import PrivateKeySigner, endpoint_keys, endpoint_secret, endpoint_signers
+from swapjobs.views import WebhookEvent
 from swapworker.webhooks.sender import Delivery, WebhookSender
 from webserver import Seen, always, answer, serving
 

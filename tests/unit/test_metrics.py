@@ -66,6 +66,7 @@ def test_the_metrics_of_a_closed_line() -> None:
         "swapjobs_rescued_total": 0,
         "swapjobs_maybe_paid_twice_total": 0,
         "swapjobs_late_success_total": 0,
+        "swapjobs_unusable_pictures_total": 0,
         "swapjobs_fenced_total": 1,
         "swapjobs_outages_total": 2,
     }

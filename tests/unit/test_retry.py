@@ -158,6 +158,27 @@ def test_not_known_is_doubtful_after_an_acknowledgement_and_in_a_new_month(field
     assert (decision.patch["step"], decision.patch["maybe_paid_twice"]) == ("send", 1)
 
 
+UNREADABLE = Unseen(ErrorCode.BAD_RESPONSE, "not its JSON", answered=True)
+
+
+def test_what_was_answered_but_can_not_be_read_is_never_sent_again_unless_the_vendor_does_not_know_it() -> None:
+    charged = decided(UNREADABLE)
+    assert (charged.patch["step"], charged.patch["answered"]) == ("query", 1)
+    late = {"misses": 30, "missed_since": NOW_MS - 901_000}
+    given_up = decided(Unseen(ErrorCode.VENDOR_ERROR, "503"), claimed("query", answered=1, **late))
+    assert (given_up.event, given_up.patch["step"]) == (Event.FAIL, "query")
+    assert json.loads(given_up.entry)["code"] == "bad_response"
+    unknown = decided(NotKnown(), claimed("query", sent_at=NOW_MS - 14_000, questions=1, answered=1))
+    assert (unknown.patch["step"], unknown.patch["answered"]) == ("send", 0)
+
+
+def test_a_picture_that_was_paid_for_but_can_not_be_used_ends_the_job_with_what_came() -> None:
+    """A retry by the user begins with the question, under the same id: that costs nothing."""
+    decision = decided(Failed(ErrorCode.BAD_RESPONSE, "m", raw="data:,x"))
+    assert (decision.event, decision.patch) == (Event.FAIL, {"step": "query", "code": "bad_response", "unusable": 1})
+    assert json.loads(decision.entry)["raw"] == "data:,x"
+
+
 @pytest.mark.parametrize(
     "answers",
     [
@@ -168,6 +189,9 @@ def test_not_known_is_doubtful_after_an_acknowledgement_and_in_a_new_month(field
         {"send": Pending(), "query": Pending()},
         {"send": Pending(), "query": Unseen(ErrorCode.VENDOR_ERROR, "503")},
         {"send": TryAgain(ErrorCode.VENDOR_ERROR, "503"), "query": NotKnown()},
+        {"send": UNREADABLE, "query": UNREADABLE},
+        {"send": UNREADABLE, "query": Unseen(ErrorCode.VENDOR_ERROR, "503")},
+        {"send": Unseen(ErrorCode.VENDOR_TIMEOUT, "t"), "query": UNREADABLE},
     ],
 )
 def test_every_job_ends_whatever_the_vendor_keeps_saying(answers: dict[str, Outcome]) -> None:
@@ -187,7 +211,7 @@ def test_every_job_ends_whatever_the_vendor_keeps_saying(answers: dict[str, Outc
         )
         decision = decided(answers[step], claim)
         if decision.event is Event.FAIL or decision.wake == "verdict":
-            assert sends <= SETTINGS.max_attempts
+            assert sends <= (1 if UNREADABLE in answers.values() else SETTINGS.max_attempts)
             return
         fields.update(decision.patch)
         step = str(decision.patch["step"])

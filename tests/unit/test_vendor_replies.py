@@ -23,9 +23,11 @@ from swapworker.outcome import (
     TryAgain,
     Unseen,
 )
-from swapworker.vendor.replies import read_query, read_query_error, read_swap, read_swap_error
+from swapworker.vendor.replies import Reading, read_query, read_query_error, read_swap, read_swap_error
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+SECRET = "k3y-s3cret"
+READING = Reading(NOW, hide=[SECRET], site="https://api.example")
 URL = "https://a.example/x.png"
 DONE = {"taskId": "7", "status": 1, "outputImageUrl": URL}
 HTML = b"<html><body>502 Bad Gateway</body></html>"
@@ -42,11 +44,11 @@ def envelope(code: object = "200", msg: object = "success", **rest: object) -> d
 
 
 def swap(got: Reply) -> Outcome:
-    return read_swap(got, NOW)
+    return read_swap(got, READING)
 
 
 def query(got: Reply, *unknown_codes: str) -> Outcome:
-    return read_query(got, NOW, unknown_codes or ("404",))
+    return read_query(got, READING, unknown_codes or ("404",))
 
 
 def task(**data: object) -> Reply:
@@ -90,15 +92,82 @@ def test_no_final_status_or_no_picture_yet_is_pending(read: Any, data: dict[str,
 
 
 @pytest.mark.parametrize(
-    "url",
-    ["ftp://a.example/x", "/x.png", "javascript:alert(1)", "https://u:p@a.example/", "https://a/" + "x" * 5000],
+    ("sent", "url"),
+    [
+        ("//cdn.example/1.jpg?sig=a%2Fb", "https://cdn.example/1.jpg?sig=a%2Fb"),
+        ("/out/1.jpg", "https://api.example/out/1.jpg"),
+        (f"\n {URL}\r\n", URL),
+        ("https://a.example/a b\t.jpg", "https://a.example/a%20b.jpg"),
+        ("https://a.example/\x7f", "https://a.example/%7F"),
+        ("HTTPS://a.example/图.jpg", "HTTPS://a.example/图.jpg"),
+        ("https://a.example/?token=" + "A" * 5000, "https://a.example/?token=" + "A" * 5000),
+        ([URL], URL),
+    ],
 )
 @both
-def test_a_picture_with_a_strange_url_is_not_taken(read: Any, url: str) -> None:
-    got = read(task(status=1, outputImageUrl=url))
-    assert isinstance(got, Unseen)
+def test_a_url_that_can_be_mended_is(read: Any, sent: object, url: str) -> None:
+    assert read(task(taskId="7", status=1, outputImageUrl=sent)) == Succeeded(url, "7")
+
+
+STRANGE = [
+    "ftp://a.example/x",
+    "javascript:alert(1)",
+    "data:image/jpeg;base64,AAAA",
+    "https://u:p@a.example/",
+    "https://a/" + "x" * 9000,
+    "out/1.jpg",
+    "a.example/1.jpg",
+    "//",
+    [URL, URL],
+    {"url": URL},
+    7,
+    True,
+]
+
+
+@pytest.mark.parametrize("sent", STRANGE)
+@both
+def test_a_picture_that_is_done_but_has_a_strange_url_ends_with_what_the_vendor_sent(read: Any, sent: object) -> None:
+    """It was done and will be billed: asking again brings the same, and sending again is paid again."""
+    got = read(reply(envelope(msg="all done", data={"taskId": "7", "status": 1, "outputImageUrl": sent})))
+    assert isinstance(got, Failed)
     assert got.code is ErrorCode.BAD_RESPONSE
-    assert url not in got.message
+    assert got.message.startswith("the vendor has done it, but its outputImageUrl ")
+    assert "(the vendor said: all done)" in got.message
+    raw = sent if isinstance(sent, str) else json.dumps(sent)
+    assert got.raw == (raw if len(raw) <= 8192 else raw[:8191] + "…")
+    assert len(raw) < 8 or raw not in got.message, "a signature may stand in it"
+
+
+@both
+def test_what_is_kept_of_a_strange_picture_quotes_none_of_our_secrets(read: Any) -> None:
+    assert read(task(status=1, outputImageUrl={"for": SECRET})).raw == '{"for": "***"}'
+
+
+DONE_AS_IT_MAY_COME = [
+    b"\xef\xbb\xbf" + json.dumps(envelope(data=DONE)).encode(),
+    json.dumps(envelope(data=DONE)).encode("utf-16"),
+    json.dumps(envelope(msg="成功", data=DONE), ensure_ascii=False).encode("gb18030"),
+    b"<b>Warning</b>: in line 7\n" + json.dumps(envelope(data=DONE)).encode() + b"\n<!-- 0.2 s -->",
+    b'{"code": "200", "msg": "a\nb", "data": ' + json.dumps(DONE).encode() + b"}",
+    b'{"code": "200", "msg": "\\ud800", "x": NaN, "data": ' + json.dumps(DONE).encode() + b"}",
+    envelope(data=json.dumps(DONE)),
+    envelope(data=[DONE]),
+    {"code": "200", **DONE},
+    DONE,
+    {"data": DONE},
+    envelope(200.0, data=DONE | {"status": 1.0}),
+    envelope(data={"task_id": 7, "status": " 1 ", "outputImageUrl": URL}),
+    envelope("0", "ok", data=DONE),
+    envelope("500", "oops", data=DONE),
+    envelope("429", "slow down", data=DONE),
+]
+
+
+@pytest.mark.parametrize("body", DONE_AS_IT_MAY_COME)
+@both
+def test_done_is_done_however_it_is_wrapped(read: Any, body: object) -> None:
+    assert read(reply(body)) == Succeeded(URL, "7")
 
 
 @pytest.mark.parametrize(
@@ -122,12 +191,27 @@ def test_the_reason_may_stand_in_a_new_field(read: Any) -> None:
     assert got.message == "the vendor could not swap the face (status 2)"
 
 
-@pytest.mark.parametrize("body", [HTML, b"", b'{"code": "200", "data": {', {}, [], 7, envelope(), envelope(data=[])])
+@pytest.mark.parametrize(
+    ("body", "answered"),
+    [
+        (HTML, True),
+        (b'{"code": "200", "data": {"status": 1, ', True),
+        ([], True),
+        (7, True),
+        (envelope(data=["?"]), True),
+        (envelope(data={"state": "finished"}), True),
+        (b"", False),
+        ({}, False),
+        (envelope(), False),
+        (envelope(data=[]), False),
+    ],
+)
 @both
-def test_what_tells_of_no_task_was_not_seen(read: Any, body: object) -> None:
+def test_what_tells_of_no_task_was_not_seen(read: Any, body: object, *, answered: bool) -> None:
+    """`answered`: it may be the outcome, in a form that we can't read."""
     got = read(reply(body))
     assert isinstance(got, Unseen)
-    assert got.code is ErrorCode.BAD_RESPONSE
+    assert (got.code, got.answered) == (ErrorCode.BAD_RESPONSE, answered)
 
 
 @pytest.mark.parametrize("status", [401, 403])
@@ -198,14 +282,15 @@ def test_throttled(read: Any, got: Reply, wait_s: float | None) -> None:
         (reply(envelope("9001", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
         (reply(envelope("FAIL", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
         (reply(envelope("", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("0", "ok", data=DONE)), Unseen, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("0", "ok", data={"taskId": "7"})), Unseen, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("503", "busy", data={"taskId": "7"})), Unseen, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("500", "busy", data={"status": 2})), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(HTML, 500), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(HTML, 502), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(HTML, 504), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(HTML, 520), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(HTML, 408), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(envelope("500", "oops")), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("200", data=DONE), 500), Unseen, ErrorCode.VENDOR_ERROR),
         (reply(envelope(data=None)), Unseen, ErrorCode.BAD_RESPONSE),
     ],
 )
@@ -264,6 +349,11 @@ def test_an_unknown_code_never_hides_refused_credentials() -> None:
     assert isinstance(query(reply(envelope("401", "?")), "401"), AccountRefused)
 
 
+def with_status(error: NetError, status: int) -> NetError:
+    error.status = status
+    return error
+
+
 @pytest.mark.parametrize(
     ("error", "after_swap", "after_query"),
     [
@@ -280,6 +370,11 @@ def test_an_unknown_code_never_hides_refused_credentials() -> None:
         (TimedOut("x"), Unseen(ErrorCode.VENDOR_TIMEOUT, "x"), Unseen(ErrorCode.VENDOR_TIMEOUT, "x")),
         (ReplyLost("x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x")),
         (BadReply("x"), Unseen(ErrorCode.BAD_RESPONSE, "x"), Unseen(ErrorCode.BAD_RESPONSE, "x")),
+        (
+            with_status(ResponseTooLarge("x"), 200),
+            Unseen(ErrorCode.BAD_RESPONSE, "x", answered=True),
+            Unseen(ErrorCode.BAD_RESPONSE, "x", answered=True),
+        ),
         (ResponseTooLarge("x"), Unseen(ErrorCode.BAD_RESPONSE, "x"), Unseen(ErrorCode.BAD_RESPONSE, "x")),
     ],
 )
@@ -315,17 +410,53 @@ def test_no_reply_makes_the_reading_fail(got: Reply) -> None:
     assert isinstance(query(got), Outcome)
 
 
+def says_done(got: Reply) -> bool:
+    """As a person reads it: an object whose `data`, or itself, has status 1 and something for a picture."""
+    try:
+        content = json.loads(got.body)
+    except ValueError:
+        return False
+    data = content.get("data") if isinstance(content, dict) else None
+    return isinstance(data, dict) and data.get("status") in ("1", 1.0) and bool(data.get("outputImageUrl"))
+
+
+done_tasks = st.fixed_dictionaries(
+    {
+        "status": st.sampled_from([1, "1", 1.0, " 1"]),
+        "outputImageUrl": (anything | st.sampled_from([URL, *STRANGE])).filter(bool),
+    },
+    optional={"taskId": anything, "x": texts},
+)
+done_envelopes = st.fixed_dictionaries(
+    {"data": done_tasks}, optional={"code": anything, "msg": anything, "x": anything}
+)
+codings = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"])
+done_bodies = st.builds(lambda content, coding: json.dumps(content).encode(coding), done_envelopes, codings)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.builds(Reply, statuses, st.dictionaries(st.just("retry-after"), texts), done_bodies))
+def test_whatever_says_that_it_is_done_ends_the_job(got: Reply) -> None:
+    """Both at the call and at the look-up, so that it is sent once and billed once, whatever else the reply holds."""
+    for outcome in (swap(got), query(got, "404", "500", "x")):
+        assert isinstance(outcome, Succeeded | Failed)
+        if isinstance(outcome, Failed):
+            assert (outcome.code, outcome.raw is None) == (ErrorCode.BAD_RESPONSE, False)
+
+
 @settings(deadline=None)
 @given(replies)
 def test_only_a_good_http_status_tells_of_a_task(got: Reply) -> None:
-    if got.status >= 300 and got.status != 404:
-        assert not isinstance(query(got), SEEN)
+    """But for one that is done, or has failed by a word of the vendor's own."""
+    if got.status >= 300 and got.status != 404 and not says_done(got):
+        outcome = query(got)
+        assert not isinstance(outcome, Pending | NotKnown | Succeeded)
 
 
 @settings(deadline=None)
 @given(replies)
 def test_a_server_error_never_allows_to_send_again_unasked(got: Reply) -> None:
-    if got.status >= 500 and got.status != 503 and got.status < 600:
+    if got.status >= 500 and got.status != 503 and got.status < 600 and not says_done(got):
         assert not isinstance(swap(got), TryAgain | Failed | NotKnown)
 
 
@@ -333,6 +464,6 @@ def test_a_server_error_never_allows_to_send_again_unasked(got: Reply) -> None:
     ("status", "vendor_wide"), [(500, False), (501, False), (502, True), (503, True), (504, True), (408, False)]
 )
 def test_what_a_gateway_says_is_no_fault_of_the_job(status: int, vendor_wide: bool) -> None:  # noqa: FBT001 - a column
-    for outcome in (read_swap(reply(HTML, status), NOW), query(reply(HTML, status))):
+    for outcome in (swap(reply(HTML, status)), query(reply(HTML, status))):
         assert isinstance(outcome, (TryAgain, Unseen))
         assert outcome.vendor_wide == vendor_wide

@@ -18,7 +18,7 @@ def test_the_documented_reply_is_read() -> None:
     assert envelope.task is not None
     assert (envelope.code, envelope.msg) == ("200", "success")
     assert (envelope.task.task_id, envelope.task.status) == ("1116", 1)
-    assert envelope.task.output_image_url == "https://a.example/x.png"
+    assert envelope.task.picture == "https://a.example/x.png"
 
 
 def test_numbers_and_strings_may_change_places_and_fields_may_be_new_or_missing() -> None:
@@ -72,6 +72,7 @@ def test_a_plain_body_is_left_alone(encoding: str) -> None:
 def test_a_compressed_body_is_unpacked() -> None:
     assert unpacked(gzip.compress(b"abc", mtime=0), "gzip", 10) == b"abc"
     assert unpacked(zlib.compress(b"abc"), "deflate", 10) == b"abc"
+    assert unpacked(zlib.compress(b"abc")[2:-4], "deflate", 10) == b"abc", "raw, as some call it"
 
 
 @pytest.mark.parametrize(
@@ -79,6 +80,7 @@ def test_a_compressed_body_is_unpacked() -> None:
     [
         (gzip.compress(bytes(50_000_000)), "gzip"),
         (gzip.compress(b"abc", mtime=0)[:-4], "gzip"),
+        (zlib.compress(b"abc")[2:5], "deflate"),
         (b"not gzip", "gzip"),
         (b"abc", "br"),
     ],

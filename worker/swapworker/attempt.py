@@ -137,7 +137,7 @@ class Attempts:
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
             what = f"{type(error).__name__} in {_place(error)}"
             logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
-            return Unseen(ErrorCode.INTERNAL, what)
+            return Unseen(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
 
     def _request(self, claim: Claim) -> Outcome:
         tool = claim.job.request.get("tool", "roop")

@@ -45,10 +45,16 @@ def backoff(failures: int, settings: WorkerSettings, random: Callable[[], float]
     return ceiling * random()
 
 
-def fail(code: ErrorCode, message: str, *, retryable: bool, step: Step = "send") -> Decision:
-    """Decide that it failed for good; `step` is what a retry by the user begins with."""
-    entry = record.entry("error", code=code, message=message, retryable=retryable)
-    return Decision(Event.FAIL, patch={"step": step, "code": code}, entry=entry, code=code, message=message)
+def fail(code: ErrorCode, message: str, *, retryable: bool, step: Step = "send", raw: str | None = None) -> Decision:
+    """Decide that it failed for good; `step` is what a retry by the user begins with.
+
+    With `raw`, what the vendor sent for a picture that it made, a retry asks for that again, under the same id.
+    """
+    patch: dict[str, str | int] = {"step": step, "code": code}
+    if raw is not None:
+        patch |= {"step": "query", "unusable": 1}
+    entry = record.entry("error", code=code, message=message, retryable=retryable, raw=raw)
+    return Decision(Event.FAIL, patch=patch, entry=entry, code=code, message=message)
 
 
 def exhausted(

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Final
 from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import Event, Reason
 from swapworker.decision import ANSWERED, Decision, backoff, exhausted, fail
+from swapworker.outcome import Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swapjobs.claims import Claim
     from swapjobs.settings import WorkerSettings
+    from swapworker.outcome import AccountRefused, TryAgain
 
 _QUESTIONS_BEFORE_UNKNOWN: Final = 2
 # Besides the time that has passed: the clock may have jumped.
@@ -44,20 +46,31 @@ def _poll_pause_s(polls: int, settings: WorkerSettings) -> float:
 
 
 def ask_later(
-    code: ErrorCode, message: str, claim: Claim, settings: WorkerSettings, random: Callable[[], float]
+    outcome: TryAgain | Unseen | AccountRefused,
+    claim: Claim,
+    settings: WorkerSettings,
+    random: Callable[[], float],
 ) -> Decision:
-    """Decide after a query that brought no answer: ask again; after long enough give the look-up up."""
+    """Decide after a query that told nothing of the task: ask again; after long enough give the look-up up.
+
+    Then it is sent again only where nothing ever came back that may have been its outcome.
+    """
     misses = claim.job.number("misses") + 1
     missed_since = min(claim.job.number("missed_since") or claim.now_ms, claim.now_ms)
-    message = f"the task query brought no answer: {message}"
+    answered = claim.job.number("answered") or (isinstance(outcome, Unseen) and outcome.answered)
+    code, message = outcome.code, f"the task query brought no answer: {outcome.message}"
     if misses >= _MISSES_BEFORE_GIVING_UP and claim.now_ms - missed_since >= settings.lookup_give_up_s * 1000:
+        if answered:
+            what = f"the vendor answers, but not so that it can be read, and may have done it: {outcome.message}"
+            return fail(ErrorCode.BAD_RESPONSE, what, retryable=True, step="query")
         if claim.job.number("polls"):
             # The vendor has it: sending it again would certainly be paid twice.
             return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, step="query")
         return _send_again(claim, settings, message, maybe_paid=True)
+    patch: dict[str, str | int] = {"reason": Reason.RETRY, "step": "query"}
     return Decision(
         Event.WAIT,
-        patch={"reason": Reason.RETRY, "step": "query", "misses": misses, "missed_since": missed_since},
+        patch=patch | {"misses": misses, "missed_since": missed_since} | ({"answered": 1} if answered else {}),
         wake="retry",
         delay_s=max(backoff(misses, settings, random), settings.retry_base_s / 2),
         code=code,
@@ -102,6 +115,7 @@ def _send_again(claim: Claim, settings: WorkerSettings, message: str, *, maybe_p
         "reason": Reason.RETRY,
         "step": "send",
         "polls": 0,
+        "answered": 0,
         **ANSWERED,
     }
     if maybe_paid:

@@ -23,11 +23,15 @@ class Succeeded:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A seen, final failure: sending the same again cannot help (or, `retryable`, only the user can tell)."""
+    """A seen, final failure: sending the same again cannot help (or, `retryable`, only the user can tell).
+
+    With `raw` the vendor did the swap, and charged for it, but what it sent for the picture's URL can't be used.
+    """
 
     code: ErrorCode
     message: str
     retryable: bool = False
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,15 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """The request may have been carried out, but its outcome was not seen: look it up before sending again."""
+    """The request may have been carried out, but its outcome was not seen: look it up before sending again.
+
+    `answered`: something came back that may be the outcome, but can't be read. Then it is never sent again.
+    """
 
     code: ErrorCode
     message: str
     vendor_wide: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

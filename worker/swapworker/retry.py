@@ -11,12 +11,16 @@ What the record keeps for it, besides `attempts`:
 | `questions`        | + 1 when the vendor says that it does not know it| by any other answer         |
 | `misses`,          | + 1 when a query had no answer;                  | by any answer               |
 | `missed_since`     | when the first of them was asked                 |                             |
+| `answered`         | when an answer came that could not be read: from | when the vendor says that   |
+|                    | then on it is not sent again                     | it does not know the task   |
 | `maybe_paid_twice` | + 1 when it is sent again without an answer      | never                       |
+| `unusable`         | when it is done, but without a usable picture URL| by a retry                  |
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, assert_never
 
 from swapjobs import record
@@ -38,7 +42,7 @@ from swapworker.outcome import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from swapjobs.claims import Claim, Step
     from swapjobs.settings import WorkerSettings
@@ -62,18 +66,19 @@ def _choose(  # noqa: PLR0911 - one case for each outcome, that is the point
     match outcome:
         case Succeeded(output_url, task_id):
             return Decision(Event.SUCCEED, entry=record.entry("result", output_url=output_url, vendor_task_id=task_id))
-        case Failed(code, message, retryable):
-            return fail(code, message, retryable=retryable)
+        case Failed(code, message, retryable, raw):
+            return fail(code, message, retryable=retryable, raw=raw)
         case Pending():
             return poll_again(claim, settings, random)
         case NotKnown():
             return send_again_or_ask_twice(claim, settings)
-        case TryAgain(code, message) | Unseen(code, message) | AccountRefused(code, message) if claim.step == "query":
-            return ask_later(code, message, claim, settings, random)
+        case TryAgain() | Unseen() | AccountRefused() if claim.step == "query":
+            return ask_later(outcome, claim, settings, random)
         case TryAgain(code, message):
             return _charge(code, message, claim, settings, random, step="send")
         case Unseen(code, message):
-            return _charge(code, message, claim, settings, random, step="query")
+            answered = {"answered": 1} if outcome.answered else {}
+            return _charge(code, message, claim, settings, random, step="query", patch=answered)
         case Throttled(message, retry_after_s):
             # Without a word of how long, the fleet goes on, only slower (lua/learn.lua).
             return _hold(message, claim, retry_after_s or 0, retry_after_s or _THROTTLED_PAUSE_S * (0.5 + random()))
@@ -93,6 +98,7 @@ def _charge(
     random: Callable[[], float],
     *,
     step: Step,
+    patch: Mapping[str, int] = MappingProxyType({}),
     code_when_exhausted: ErrorCode = ErrorCode.ATTEMPTS_EXHAUSTED,
 ) -> Decision:
     attempts = claim.job.number("attempts") + 1
@@ -101,7 +107,7 @@ def _charge(
         return exhausted(code_when_exhausted, attempts, f"{code}: {message}", settings, {})
     return Decision(
         Event.WAIT,
-        patch={"attempts": attempts, "reason": Reason.RETRY, "step": step, **ANSWERED},
+        patch={"attempts": attempts, "reason": Reason.RETRY, "step": step, **ANSWERED, **patch},
         entry=record.entry("attempt", at=claim.now_ms, number=attempts, code=code, message=message),
         wake="retry",
         delay_s=backoff(attempts, settings, random),

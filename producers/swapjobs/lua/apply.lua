@@ -48,6 +48,7 @@ if condemned then event = 'fail' end
 local state = TARGET[event]
 if #ARGV >= PATCH then redis.call('HSET', K.job .. id, unpack(ARGV, PATCH)) end
 if patched('maybe_paid_twice') then count('maybe_paid_twice') end
+if patched('unusable') then count('unusable_pictures') end
 if event ~= 'wait' then
   finish(id, job, state, entry)
   if may_go_on_without_refill() then return condemned and 'failed' or 'ok' end

@@ -3,7 +3,7 @@
 -- ARGV: history line as a format for time and round, then ids
 -- Returns for each job: ok, the state from which there is no retry, gone, or full (Redis is nearly at its limit).
 local SPENT = {'finished_at', 'started_at', 'attempts', 'questions', 'misses', 'missed_since', 'outages', 'outage', 'spared',
-               'reason', 'next_attempt_at', 'code'}
+               'reason', 'next_attempt_at', 'code', 'unusable'}
 
 -- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;
 -- else the vendor must not take the new call for the old one.

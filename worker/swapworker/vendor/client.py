@@ -38,6 +38,7 @@ class VendorClient:
             raise SettingsError(f"SWAPJOBS_API_URL: {error}") from None
         self._connections = Connections(origin)
         self._base = base.rstrip(b"/") + _TOOLS_PATH
+        self._site = "/".join(settings.api_url.split("/")[:3])
         self._settings = settings
         self._now = now
         credentials = {
@@ -59,7 +60,7 @@ class VendorClient:
             reply = self._post(tool, body)
         except NetError as error:
             return replies.read_swap_error(error)
-        return replies.read_swap(reply, self._now(), self._secrets)
+        return replies.read_swap(reply, self._reading())
 
     def query(self, tool: str, vendor_id: str) -> Outcome:
         """Ask what became of the swap that was sent with this `businessTaskId`."""
@@ -67,11 +68,14 @@ class VendorClient:
             reply = self._post(f"{tool}/queryTask", {"businessTaskId": vendor_id})
         except NetError as error:
             return replies.read_query_error(error)
-        return replies.read_query(reply, self._now(), self._settings.vendor_unknown_codes, self._secrets)
+        return replies.read_query(reply, self._reading(), self._settings.vendor_unknown_codes)
 
     def close(self) -> None:
         """Close the connections; a call under way still ends."""
         self._connections.close()
+
+    def _reading(self) -> replies.Reading:
+        return replies.Reading(self._now(), self._secrets, self._site)
 
     def _post(self, path: str, body: dict[str, Any]) -> Reply:
         limit = self._settings.max_response_bytes
@@ -85,7 +89,8 @@ class VendorClient:
         encoding = reply.headers.get("content-encoding")
         if encoding is None:
             return reply
-        return dataclasses.replace(reply, body=wire.unpacked(reply.body, encoding.strip().lower(), limit) or b"")
+        plain = wire.unpacked(reply.body, encoding.strip().lower(), limit)
+        return reply if plain is None else dataclasses.replace(reply, body=plain)  # still packed, it is no JSON
 
 
 def _checked(name: str, secret: SecretStr | None) -> str | None:

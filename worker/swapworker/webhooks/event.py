@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from swapjobs import record
 from swapjobs.batches import batch_of
-from swapjobs.models import WebhookEvent
 from swapjobs.signing import Signer, endpoint_signers
 from swapjobs.vendor_api import vendor_envelope
+from swapjobs.views import WebhookEvent
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
