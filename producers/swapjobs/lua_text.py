@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from swapjobs import hints, keys
 from swapjobs.lifecycle import MOVES, Event, JobState
 from swapjobs.record import RETRY_LINE
-from swapjobs.traffic import FIELDS, OUTAGES
+from swapjobs.traffic import FIELDS, LEARNED, OUTAGES, PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,6 +134,8 @@ def _preamble(result_ttl_ms: int) -> str:
             _traffic_numbers(),
             f"local OUTAGES = {{{', '.join(map(_quote, OUTAGES[1:]))}}}",
             f"local OUTAGE = {{{', '.join(f'{name} = {code}' for code, name in enumerate(OUTAGES) if name)}}}",
+            f"local PHASE = {{{', '.join(f'{name} = {code}' for code, name in enumerate(PHASES))}}}",
+            f"local LEARNED = {{{', '.join(f'{name} = {code}' for code, name in enumerate(LEARNED) if name)}}}",
             f"local SWAPS = {{'{keys.INTERACTIVE}', '{keys.BULK}'}}",
             f"local UNFINISHED = {{{', '.join(map(_quote, sorted(MOVES[Event.CANCEL][0])))}}}",
             f"local RETRY_LINE = {_quote(RETRY_LINE)}",

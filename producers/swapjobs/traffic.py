@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 # Why the breaker closed the line: `T.tripped` is the place in this list; 0: it did not.
 OUTAGES: Final = ("", "vendor_outage", "credentials_rejected", "quota_exhausted")
 
+# What the rate learns from: `T.phase` is the place in this list.
+PHASES: Final = ("steady", "look", "less", "more", "shut")
+# Why the rate is below the limit: `T.learned_why` is the place in this list; 0: it is not.
+LEARNED: Final = ("", "limit", "test", "shut")
+
 # Name and value before anybody wrote one. Times and spans are milliseconds; what is either so or not is 1 or 0.
 FIELDS: Final[Mapping[str, float]] = {
     # The limits, which workers write at start (`JobStore.set_limits`).
@@ -42,9 +47,9 @@ FIELDS: Final[Mapping[str, float]] = {
     "arrival": 0,
     "query_arrival": 0,
     "bulk_arrival": 0,
-    # What the rate has learned from refusals: this share of it is used; up to `learned_safe` it grows fast.
+    # What the rate has learned from refusals (more of it at the end): this share of it is used, since `cut_at`.
     "learned": 1,
-    "learned_safe": 1,
+    "learned_safe": 1,  # not used any more, like `passed`
     "cut_at": 0,
     "passed": 0,
     # Calls in flight: booked or made, and not answered yet.
@@ -87,6 +92,29 @@ FIELDS: Final[Mapping[str, float]] = {
     "webhook_slots": 16,  # a limit like those above
     "endpoints": 0,
     "hooks_pending": 0,
+    # How the rate learns (`lua/learn.lua`).
+    "learned_why": 0,
+    "phase": 0,
+    "phase_from": 0,  # calls that are made from then on count
+    "phase_began": 0,
+    "phase_answers": 0,
+    "phase_refused": 0,
+    "evidence": 0,
+    "noise": 0,  # the share that is refused at any rate
+    "refused_share": 0,
+    "in_a_row": 0,
+    "door_patience": 0,
+    "tried": 1,  # the share that is tried, or to which it may go back
+    "tried_until": 0,
+    "tried_calls": 0,
+    "later": 0,
+    "bold": 0,
+    "ceiling": 0,
+    "stride": 1,
+    "debt": 0,
+    "trials": 0,
+    "known": 0,
+    "doubt_at": 0,
 }
 
 

@@ -147,7 +147,7 @@ def test_calls_from_before_the_cut_do_not_cut_again(store: JobStore, settings: W
     rehearsal.run(3)
     rehearsal.allows = lambda _: False
     rehearsal.run(1.9)
-    assert store.look().traffic["learned"] == pytest.approx(0.92, abs=0.01)
+    assert store.look().traffic["learned"] == pytest.approx(0.5, abs=0.01)
 
 
 def test_with_a_floor_of_one_nothing_is_learned(store: JobStore, settings: WorkerSettings) -> None:

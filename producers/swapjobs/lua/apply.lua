@@ -35,7 +35,9 @@ if not MOVES[event][job.state] then
   count('late_success')
   return 'late'
 end
-if hear(ARGV[8], id, fence, patched('attempts'), event == 'succeed', tonumber(ARGV[9])) then
+-- queries with a rate of their own tell nothing of the swaps'
+local began = not (job.step == 'query' and T.query_interval > 0) and tonumber(ARGV[9]) or nil
+if hear(ARGV[8], id, fence, patched('attempts'), event == 'succeed', began) then
   leave_place(id, job)
   redis.call('HSET', K.job .. id, 'step', ARGV[10])
   spare(id, job)

@@ -4,7 +4,7 @@ local REFUSED_MS = 3600000
 
 local function hear_answer(says, began, succeeded)
   count_answer()
-  if says == 'answer' then came_through() else was_too_fast(began) end
+  if began then learn(says == 'too_fast', began) end
   if succeeded and T.refusals > 0 then
     redis.call('DEL', K.refused)
     T.refusals = 0
@@ -13,7 +13,7 @@ end
 
 -- Take in what a call that was made at `began` says of the vendor: answer, too_fast (an answer too), failure (perhaps the
 -- job's own), outage (certainly not), the code of a refused account, or nothing (""). `charged`: the failure was, to the
--- job. Returns whether the line is closed and this job's failure forgiven.
+-- job. `began` is nil for a call that is not held to the swaps' rate. Returns whether the line is closed and this job's failure forgiven.
 local function hear(says, id, fence, charged, succeeded, began)
   if says == '' then return false end
   local answered = says == 'answer' or says == 'too_fast'

@@ -11,7 +11,8 @@ local function move_times(change)
   for _, tenant in ipairs(redis.call('SMEMBERS', K.tenants)) do
     redis.call('HINCRBYFLOAT', K.tenant .. tenant, 'arrival', change)
   end
-  for _, field in ipairs({'bulk_arrival', 'paused_until', 'probe_at', 'cut_at', 'tripped_at', 'reset_at', 'epoch_at', 'known_until'}) do
+  for _, field in ipairs({'bulk_arrival', 'paused_until', 'probe_at', 'cut_at', 'tripped_at', 'reset_at', 'epoch_at',
+                          'known_until', 'phase_from', 'phase_began', 'tried_until', 'doubt_at'}) do
     T[field] = math.max(T[field] + change, 0)
   end
   redis.call('DEL', K.failures)  -- with times that mean nothing now

@@ -26,11 +26,16 @@ local function ramp()
   return ramped >= 0 and ramped < 1 and math.max(ramped, 0.1) or 1
 end
 
+-- The share of the limit that a call may use that is made then: more while more is tried (learn.lua).
+local function share_at(time)
+  return T.phase == PHASE.more and time >= T.phase_from and time < T.tried_until and T.tried or T.learned
+end
+
 local function begin()
   now = clock()
   now_ms = math.floor(now)
   read_traffic()
-  interval = T.interval * RESERVE / T.learned / ramp()
+  interval = T.interval * RESERVE / share_at(math.max(now, T.arrival)) / ramp()
 end
 
 local scripts, bodies = {}, {}
