@@ -22,6 +22,7 @@ ALL: Final = (
     "drain",
     "latency",
     "rate",
+    "rate_learning",
     "fairness",
     "memory",
     "recovery",

@@ -214,6 +214,12 @@ class SwapClient:
             self._store.release_line()
         return self.line()
 
+    def forget_rate(self) -> Line:
+        """Forget what refusals taught about the rate: the limit is used in full again, until the next ones."""
+        with queue_errors():
+            self._store.forget_rate()
+        return self.line()
+
     def tenants(self) -> builtins.list[TenantLimits]:
         """Return the limits of all tenants that have limits of their own, by name."""
         with queue_errors():

@@ -10,13 +10,14 @@ from pydantic import BaseModel, ConfigDict
 
 from swapjobs import keys
 from swapjobs.lua_text import MAX_PAUSE_MS
-from swapjobs.traffic import OUTAGES
+from swapjobs.traffic import LEARNED, OUTAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import redis
 
+RateWhy = Literal["limit", "test", "shut"]
 Why = Literal["paused", "rate_limit", "vendor_outage", "credentials_rejected", "quota_exhausted"]
 
 # What the scripts count, as `count:*` in the traffic hash, and what each means to a person.
@@ -38,6 +39,9 @@ class Line(BaseModel):
     Closed with the reason `paused` by the user's hand; `rate_limit` by the vendor's Retry-After, until `opens_at`;
     another by the breaker, which asks the vendor again from `next_probe_at` on, with the next job that a worker takes
     up. After an outage the rate grows until `full_rate_at`.
+
+    What refusals taught about the rate is `rate_why`: `limit`, fewer calls were refused at a lower rate, so the vendor
+    allows less than the limit; `test`, that is being found out; `shut`, nothing at all came through.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,7 +57,23 @@ class Line(BaseModel):
     in_flight: int  # calls booked or made, and not answered yet
     rate: float  # calls per second that may be made now: less than the limit after refusals and outages
     rate_limit: float  # calls per second, as the workers have set it
+    rate_why: RateWhy | None = None  # None: refusals have not lowered it
+    rate_since: datetime | None = None
+    refused_anyway: float = 0  # the share of calls that the vendor refuses at any rate: going slower would not help
     in_line: dict[str, int]  # by lane: jobs that wait for their turn, not those that wait for a time of their own
+
+
+class LearnedRate(BaseModel):
+    """The part of a `Line` that tells of the rate: the limit, what is used of it, why, and since when."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+
+    as_of: datetime
+    rate: float
+    rate_limit: float
+    rate_why: RateWhy | None
+    rate_since: datetime | None
+    refused_anyway: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +106,9 @@ class Look:
             "in_line": dict(self.in_line),
             "rate": round(now["rate"], 6),
             "rate_limit": round(1000 / now["interval"], 6),
+            "rate_why": LEARNED[int(now["learned_why"])] or None,
+            "rate_since": _time(now["cut_at"]) if now["learned_why"] else None,
+            "refused_anyway": round(now["noise"], 4),
         }
         paused_until = min(now["paused_until"], self.now_ms + MAX_PAUSE_MS)  # cut like in traffic.lua
         if now["held"]:

@@ -67,7 +67,7 @@ _PARTS: Final = (
 )  # fmt: skip
 _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
-    "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look",
+    "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look", "forget_rate",
     "open_batch", "steer_batch", "step_batch", "set_endpoint", "test_endpoint", "replay_delivery",
 )  # fmt: skip
 

@@ -162,6 +162,10 @@ class JobStore(BatchStore, DeliveryStore):
         limits = limits_of(settings)
         self._scripts.run("set_limits", *(item for pair in limits.items() for item in pair))
 
+    def forget_rate(self) -> None:
+        """Forget what refusals taught about the rate."""
+        self._scripts.run("forget_rate")
+
     def set_tenant(self, limits: TenantLimits) -> None:
         """Write a tenant's own limits; the defaults take them away."""
         self._scripts.run("set_tenant", limits.tenant, *limits.fields())

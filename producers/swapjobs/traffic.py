@@ -47,7 +47,8 @@ FIELDS: Final[Mapping[str, float]] = {
     "arrival": 0,
     "query_arrival": 0,
     "bulk_arrival": 0,
-    # What the rate has learned from refusals (more of it at the end): this share of it is used, since `cut_at`.
+    # What the rate has learned from refusals (more of it at the end): this share of it is used. `cut_at`: since when
+    # for the reason `learned_why`.
     "learned": 1,
     "learned_safe": 1,  # not used any more, like `passed`
     "cut_at": 0,

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import heapq
-from dataclasses import dataclass, field
-from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import job_of, make_request
-from fake_clock import FakeClock, clocked_store
-from swapjobs import keys
-from swapjobs.claims import Claim
-from swapjobs.lifecycle import Event
+from fake_clock import clocked_store
+from rehearsal import Rehearsal, begin, vendor
 from swapjobs.settings import Rate, WorkerSettings
 from swapsandbox.limit import RateLimit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from swapjobs.store import JobStore
-
-TICK_S = 0.25
 
 
 @pytest.fixture
@@ -31,73 +23,11 @@ def store(settings: WorkerSettings) -> Iterator[JobStore]:
         yield clocked
 
 
-@dataclass
-class Rehearsal:
-    """A fleet with slots for everything, and a vendor with a limit of its own, played through event by event."""
-
-    store: JobStore
-    clock: FakeClock
-    allows: Callable[[float], bool]  # a call at this second of the rehearsal
-    latency_s: float
-    answered: list[float] = field(default_factory=list)
-    refused: list[float] = field(default_factory=list)
-    outcomes: dict[str, bool] = field(default_factory=dict)
-    order: Iterator[int] = field(default_factory=count)
-    until: float = 0.0
-
-    def __post_init__(self) -> None:
-        self.start = self.clock.now_s
-        self.agenda: list[tuple[float, int, Claim | None]] = [(0.0, next(self.order), None)]
-
-    def later(self, at: float, claim: Claim | None) -> None:
-        heapq.heappush(self.agenda, (at, next(self.order), claim))
-
-    def run(self, seconds: float) -> None:
-        """Play on for so many seconds."""
-        self.until += seconds
-        while self.agenda[0][0] < self.until:
-            at, _, claim = heapq.heappop(self.agenda)
-            self.clock.move(self.start + at - self.clock.now_s)
-            if claim is None:
-                self.store.wake("w", 600)
-                self.later(at + TICK_S, None)
-            elif claim.job.id in self.outcomes:
-                self.tell(claim, good=self.outcomes.pop(claim.job.id))
-            else:
-                self.outcomes[claim.job.id] = good = self.allows(at)
-                (self.answered if good else self.refused).append(at)
-                self.later(at + self.latency_s, claim)
-            self.claim_all(at)
-
-    def claim_all(self, at: float) -> None:
-        while hint := self.store.redis.rpop(keys.SWAPS_QUEUE):
-            claim = self.store.claim(job_of(hint), 600)
-            if isinstance(claim, Claim):
-                self.later(at + claim.wait_s, claim)
-
-    def tell(self, claim: Claim, *, good: bool) -> None:
-        made_at_ms = claim.now_ms + int(claim.wait_s * 1000)
-        if good:
-            self.store.apply(claim, Event.SUCCEED, patch={}, says="answer", made_at_ms=made_at_ms)
-            return
-        patch = {"step": "send", "reason": "rate_limit"}
-        self.store.apply(
-            claim, Event.WAIT, patch=patch, wake="retry", delay_s=1, says="too_fast", made_at_ms=made_at_ms
-        )
-
-
-def begin(store: JobStore, settings: WorkerSettings, rate: str, jobs: int) -> FakeClock:
-    store.set_limits(settings.model_copy(update={"rate_limit": Rate(rate)}))
-    for _ in range(0, jobs, 500):
-        store.submit([make_request() for _ in range(500)])
-    return FakeClock(store.redis)
-
-
 @pytest.mark.parametrize(("rate", "latency_s", "seconds"), [("50/s", 0.25, 60), ("50/s", 2.0, 60), ("5/s", 0.5, 300)])
 def test_it_settles_at_what_the_vendor_allows(
     store: JobStore, settings: WorkerSettings, rate: str, latency_s: float, seconds: float
 ) -> None:
-    """Half of what is configured: used to 90 % and more, and hardly any call is refused."""
+    """Half of what is configured: used to 95 % and more, and hardly any call is refused."""
     real = 0.5 / Rate(rate).interval_s
     clock = begin(store, settings, rate, int(real * seconds * 1.3))
     limit = RateLimit(real)
@@ -106,7 +36,7 @@ def test_it_settles_at_what_the_vendor_allows(
     settled = seconds / 3
     answered = sum(at > settled for at in rehearsal.answered)
     refused = sum(at > settled for at in rehearsal.refused)
-    assert answered > 0.9 * real * (seconds - settled)
+    assert answered > 0.95 * real * (seconds - settled)
     assert refused < 0.02 * (answered + refused)
     assert store.line().rate == pytest.approx(real, rel=0.1)
 
@@ -140,8 +70,8 @@ def test_after_a_storm_in_which_nothing_came_through_the_rate_is_back_soon(
     assert len(rehearsal.refused) == in_storm
 
 
-def test_calls_from_before_the_cut_do_not_cut_again(store: JobStore, settings: WorkerSettings) -> None:
-    """Twenty that were on their way when the first of them was refused: the rate is lowered once."""
+def test_calls_from_before_the_rate_fell_do_not_lower_it_again(store: JobStore, settings: WorkerSettings) -> None:
+    """Those that were on their way when the tenth of them was refused: the rate is halved once."""
     clock = begin(store, settings, "50/s", 100)
     rehearsal = Rehearsal(store, clock, lambda _: True, 1.0)
     rehearsal.run(3)
@@ -166,3 +96,63 @@ def test_another_limit_begins_anew(store: JobStore, settings: WorkerSettings) ->
     assert store.look().traffic["learned"] == learned
     store.set_limits(settings.model_copy(update={"rate_limit": Rate("20/s")}))
     assert store.line().rate == 20
+
+
+@pytest.mark.parametrize("share", [0.01, 0.05, 0.2])
+@pytest.mark.parametrize(("rate", "seconds"), [("1/s", 600), ("30/s", 60)])
+def test_refusals_at_random_slow_nothing_down(
+    store: JobStore, settings: WorkerSettings, rate: str, seconds: float, share: float
+) -> None:
+    """A vendor that sheds load refuses as many at a lower rate: going slower would only cost calls."""
+    full = 1 / Rate(rate).interval_s
+    clock = begin(store, settings, rate, int(full * seconds))
+    rehearsal = Rehearsal(store, clock, vendor(3, noise=lambda _: share), 0.25)
+    rehearsal.run(seconds)
+    made = len(rehearsal.answered) + len(rehearsal.refused)
+    assert made > 0.95 * full / 1.015 * seconds
+    assert store.line().refused_anyway == pytest.approx(share, abs=0.5 * share) or share == 0.01
+
+
+def test_after_twenty_seconds_of_refusals_at_random_the_rate_is_full(store: JobStore, settings: WorkerSettings) -> None:
+    clock = begin(store, settings, "30/s", 2500)
+    rehearsal = Rehearsal(store, clock, vendor(3, noise=lambda at: 0.2 if 10 <= at < 30 else 0), 0.25)
+    rehearsal.run(70)
+    bad = rehearsal.used(10, 30)
+    assert bad > 0.9 * 0.8 * 30 / 1.015
+    assert rehearsal.used(50, 70) > 0.95 * 30 / 1.015
+
+
+def test_a_limit_that_halves_and_comes_back_is_followed(store: JobStore, settings: WorkerSettings) -> None:
+    clock = begin(store, settings, "30/s", 3500)
+    rehearsal = Rehearsal(store, clock, vendor(1, limit=lambda at: 15 if 20 <= at < 80 else None), 0.25)
+    rehearsal.run(130)
+    assert rehearsal.used(50, 80) > 0.9 * 15
+    assert rehearsal.used(110, 130) > 0.9 * 30 / 1.015
+
+
+def test_a_lower_limit_is_found_through_refusals_at_random(store: JobStore, settings: WorkerSettings) -> None:
+    clock = begin(store, settings, "30/s", 3000)
+    rehearsal = Rehearsal(store, clock, vendor(2, limit=lambda _: 15, noise=lambda _: 0.05), 0.25)
+    rehearsal.run(120)
+    assert rehearsal.used(40, 120) > 0.9 * 15
+
+
+def test_why_and_since_when_are_told_and_forgotten_on_demand(store: JobStore, settings: WorkerSettings) -> None:
+    clock = begin(store, settings, "50/s", 2000)
+    rehearsal = Rehearsal(store, clock, vendor(1, limit=lambda _: 25), 0.25)
+    rehearsal.run(20)
+    line = store.line()
+    assert line.rate_why == "limit"
+    assert line.rate_since is not None
+    assert 0 < (line.as_of - line.rate_since).total_seconds() < 20
+    store.forget_rate()
+    assert (store.line().rate, store.line().rate_why, store.line().rate_since) == (50, None, None)
+
+
+def test_a_clock_that_jumps_back_keeps_what_was_learned(store: JobStore, settings: WorkerSettings) -> None:
+    clock = begin(store, settings, "50/s", 3000)
+    rehearsal = Rehearsal(store, clock, vendor(1, limit=lambda _: 25), 0.25)
+    rehearsal.run(15)
+    rehearsal.start -= 3600
+    rehearsal.run(30)
+    assert rehearsal.used(25, 45) > 0.9 * 25

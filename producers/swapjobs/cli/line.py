@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
 
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.services import need
 from swapjobs.client import SwapClient
 from swapjobs.connection import queue_errors
+from swapjobs.line import LearnedRate
 from swapjobs.settings import CoreSettings
 from swapjobs.store import JobStore, connect
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    import typer
-
-    from swapjobs.line import Line, Why
+    from swapjobs.line import Line, RateWhy, Why
 
 # What a person has to do while the line is closed.
 TO_DO: Final[dict[Why, str]] = {
@@ -25,6 +26,12 @@ TO_DO: Final[dict[Why, str]] = {
     "vendor_outage": "nothing: jobs wait, and go on once the vendor answers a probe",
     "credentials_rejected": "correct SWAPJOBS_API_KEY_*, restart workers, then swapjobs resume",
     "quota_exhausted": "get new quota from the vendor, then swapjobs resume",
+}
+# What refusals taught about the rate.
+_RATE_WHY: Final[dict[RateWhy, str]] = {
+    "limit": "fewer calls are refused at this rate, so the vendor allows less than the limit",
+    "test": "calls are refused: it is being found out whether a lower rate makes a difference",
+    "shut": "nothing comes through: one knock now and then, until a call does",
 }
 _WIDTH: Final = len("interactive")
 _LARGEST: Final = {"s": 90, "min": 90, "h": 48}  # of each unit, before the next one is used
@@ -35,6 +42,7 @@ def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.command()(pause)
     app.command()(resume)
+    app.command()(rate)
     app.command()(metrics)
 
 
@@ -51,6 +59,29 @@ def resume(*, as_json: JsonFlag = False) -> None:
     """Open the line that was closed by hand, or let a line that failing calls closed be probed at once."""
     with SwapClient() as client:
         print_line(client.resume(), as_json=as_json)
+
+
+def rate(
+    *,
+    forget: Annotated[bool, typer.Option("--forget", help="Use the limit in full again.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Tell the rate of calls to the vendor: the limit, what is used of it now, why, and since when."""
+    with SwapClient() as client:
+        line = client.forget_rate() if forget else client.line()
+    if as_json:
+        print_json(LearnedRate.model_validate(line).model_dump(mode="json"))
+        return
+    rows = {"limit": _per_time(line.rate_limit), "rate": rate_text(line)}
+    if line.rate_why and line.rate_since:
+        rows |= {
+            "why": _RATE_WHY[line.rate_why],
+            "since": f"{_clock(line, line.rate_since)} ({_span(line, line.rate_since)})",
+        }
+    if line.refused_anyway:
+        rows["refused"] = f"about {line.refused_anyway:.0%} at any rate: going slower would not help"
+    for name, text in rows.items():
+        print_fields(out, (name, _WIDTH, "dim"), (text, 0, ""))
 
 
 def metrics() -> None:

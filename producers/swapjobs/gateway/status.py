@@ -11,6 +11,7 @@ from swapjobs.connection import queue_errors
 from swapjobs.errors import QueueUnavailable
 from swapjobs.gateway.access import Caller
 from swapjobs.gateway.parts import Gateway
+from swapjobs.line import LearnedRate
 from swapjobs.metrics import exposition
 
 router = APIRouter(tags=["operation"])
@@ -33,6 +34,13 @@ def readyz(gateway: Gateway) -> dict[str, str]:
         raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
     gateway.pressure.check()
     return {"status": "ok"}
+
+
+@router.get("/v1/rate")
+def rate(_: Caller, gateway: Gateway) -> LearnedRate:
+    """Tell the rate of calls to the vendor: the fleet's limit, what is used of it now, why, and since when."""
+    with queue_errors():
+        return LearnedRate.model_validate(gateway.store.line())
 
 
 @router.get("/metrics", response_class=PlainTextResponse)

@@ -36,7 +36,8 @@ end
 
 local function use_share(share, why)
   T.learned = math.max(math.min(share, 1), T.rate_floor)
-  T.learned_why, T.cut_at = T.learned < 1 and LEARNED[why] or 0, now_ms
+  local reason = T.learned < 1 and LEARNED[why] or 0
+  if reason ~= T.learned_why then T.learned_why, T.cut_at = reason, now_ms end
 end
 
 local function forget()

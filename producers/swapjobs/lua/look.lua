@@ -1,7 +1,7 @@
 -- How the line stands: everything that traffic control knows, and how many stand in line.
 -- flags: no-writes
 -- Returns {now in ms, traffic as name, value pairs, counts as name, value pairs, whether a probe is out (1 or 0)}.
-local traffic = {'rate', string.format('%.17g', 1000 * RESERVE / interval)}
+local traffic = {'rate', string.format('%.17g', 1000 * T.learned * ramp() / T.interval)}
 for _, name in ipairs(FIELDS) do
   traffic[#traffic + 1], traffic[#traffic + 2] = name, string.format('%.17g', T[name])
 end
