@@ -197,10 +197,7 @@ class SwapClient:
             return self._store.line()
 
     def pause(self) -> Line:
-        """Close the line by hand, for all workers, until `resume`; kept in Redis like a job.
-
-        Calls under way end as ever, and webhooks go on; jobs are accepted and wait.
-        """
+        """Close the line by hand until `resume`: calls under way end as ever, jobs are accepted and wait."""
         with queue_errors():
             self._store.hold_line()
         return self.line()
