@@ -62,7 +62,8 @@ _KEYS: Final = {
 # Every part once, each after those that it needs.
 _PARTS: Final = (
     "traffic", "tenant", "host", "stopped", "turn", "line", "rate", "runway", "refill", "history", "deliver",
-    "announce", "endpoint", "batch", "tally", "place", "tell", "finish", "index", "steps", "epoch", "learn", "window",
+    "announce", "endpoint", "batch", "tally", "place", "tell", "finish", "index", "steps", "epoch", "share", "trial",
+    "suspicion", "door", "learn", "window",
     "probe", "breaker", "hear", "jump", "memory", "lost",
 )  # fmt: skip
 _SCRIPTS: Final = (

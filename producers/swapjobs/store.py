@@ -183,11 +183,7 @@ class JobStore(BatchStore, DeliveryStore):
         self._scripts.run("release_line")
 
     def look(self) -> Look:
-        """Return how the line stands, with all that traffic control knows.
-
-        Measured with 10,000 tenants in line: 16 ms of Redis' CPU, 0.13 s in all. Their lines are counted after one
-        another, so jobs that move meanwhile may be counted twice or not at all.
-        """
+        """Return how the line stands: 16 ms of Redis' CPU with 10,000 tenants in line. No atomic step: `in_line`."""
         now_ms, traffic, counts, probing = self._scripts.run("look")
         numbers = {name: float(value) for name, value in record.pairs(traffic).items()}
         return Look(numbers, record.pairs(counts), now_ms, in_line(self.redis), probing=bool(probing))
