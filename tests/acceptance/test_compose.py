@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,34 +20,47 @@ import yaml
 
 from conftest_acceptance import Program
 from factories import wait_until
-from swapjobs.settings import PREFIX, CoreSettings, GatewaySettings, WorkerSettings, known_names
+from swapjobs.settings import PREFIX, GatewaySettings, known_names
 from swapsandbox.redis_server import find_server, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).parents[2]
 OURS = ("worker", "webhook-worker", "gateway", "flower", "sandbox")
+OLDEST_COMPOSE = (2, 24)  # knows `required: false`
 GATEWAY_KEY = "acme:a-key-of-the-tests-of-compose"
+
+
+class OnceOnly(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, as YAML 1.2 (3.2.1.1) has it and PyYAML does not."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        twice = sorted(key for key, times in Counter(keys).items() if times > 1)
+        assert not twice, f"twice in one mapping, near line {node.start_mark.line + 1}: {twice}"
+        return super().construct_mapping(node, deep=deep)
 
 
 @pytest.fixture(scope="session")
 def services() -> dict[str, Any]:
     """The services as they stand in the file."""
-    document = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    document = yaml.load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"), Loader=OnceOnly)
     found: dict[str, Any] = document["services"]
     return found
 
 
-def compose(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Let the compose client read the file, with nothing but `environment`."""
-    (folder / "empty.env").touch()
+def compose(
+    folder: Path, *profiles: str, settings: Mapping[str, str] | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Let the compose client read a copy of the file, with `settings` as its .env and nothing but `environment`."""
+    shutil.copy(ROOT / "docker-compose.yml", folder)
+    if settings is not None:
+        (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - of the system
     return subprocess.run(
-        [
-            *(*compose_client(), "--file", str(ROOT / "docker-compose.yml"), "--env-file", str(folder / "empty.env")),
-            *("--profile", "sandbox", "config"),
-        ],
+        [*compose_client(), *(f"--profile={profile}" for profile in profiles), "config"],
+        cwd=folder,
         env={**kept, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -54,60 +70,86 @@ def compose(folder: Path, **environment: str) -> subprocess.CompletedProcess[str
     )
 
 
+@cache
 def compose_client() -> list[str]:
-    plugin = ["docker", "compose"]
-    if (
-        shutil.which("docker")
-        and subprocess.run([*plugin, "version"], capture_output=True, check=False).returncode == 0
-    ):
-        return plugin
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
+    """Return the command of a Compose that is current: older ones let through what these refuse."""
+    for client in (["docker", "compose"], ["docker-compose"]):
+        if shutil.which(client[0]) is None:
+            continue
+        told = subprocess.run([*client, "version", "--short"], capture_output=True, text=True, check=False)
+        found = re.match(r"v?(\d+)\.(\d+)", told.stdout)
+        if told.returncode == 0 and found and (int(found[1]), int(found[2])) >= OLDEST_COMPOSE:
+            return client
     if os.environ.get("CI"):  # noqa: TID251 - CI's own variable, not a setting
-        pytest.fail("no docker compose and no docker-compose on PATH: .ci/run installs it")
-    pytest.skip("no docker compose and no docker-compose on PATH: docker-compose.yml is not read by its client")
+        pytest.fail("no current Compose on PATH: .ci/run installs it")
+    pytest.skip("no current Compose on PATH: docker-compose.yml is not read by its client")
 
 
-def test_the_compose_client_accepts_the_file_and_passes_settings_on(tmp_path: Path) -> None:
-    read = compose(tmp_path, FLOWER_BASIC_AUTH="me:password", SWAPJOBS_MAX_ATTEMPTS="3")
-    assert read.returncode == 0, read.stderr
+@pytest.mark.parametrize("profiles", [(), ("sandbox",)], ids=["no profile", "sandbox"])
+def test_a_current_compose_accepts_the_file_with_every_profile(tmp_path: Path, profiles: tuple[str, ...]) -> None:
+    """Without a .env, with nothing but the dashboard's password: as on a new machine."""
+    read = compose(tmp_path, *profiles, FLOWER_BASIC_AUTH="me:password")
+    assert (read.returncode, read.stderr) == (0, "")
     found = yaml.safe_load(read.stdout)["services"]
-    assert found.keys() == {"redis", *OURS}
-    for name in ("worker", "webhook-worker"):
-        assert found[name]["environment"]["SWAPJOBS_MAX_ATTEMPTS"] == "3"
-    assert found["flower"]["environment"]["FLOWER_BASIC_AUTH"] == "me:password"
-    # one client writes 127.0.0.1:5555:5555/tcp, the other {host_ip: 127.0.0.1, ...}
-    hosts = {
-        name: [port["host_ip"] if isinstance(port, dict) else port.partition(":")[0] for port in service["ports"]]
-        for name, service in found.items()
-        if service.get("ports")
-    }
-    assert hosts == {name: ["127.0.0.1"] for name in ("gateway", "flower", "sandbox")}
+    assert found.keys() == {"redis", *OURS} - ({"sandbox"} if not profiles else set())
     assert all(service["healthcheck"]["test"] for service in found.values())
 
 
-@pytest.mark.parametrize("environment", [{}, {"FLOWER_BASIC_AUTH": ""}], ids=["unset", "empty"])
-def test_a_dashboard_without_a_password_is_refused_with_the_remedy(tmp_path: Path, environment: dict[str, str]) -> None:
-    refused = compose(tmp_path, **environment)
+def test_all_profiles_of_the_file_are_tried(services: dict[str, Any]) -> None:
+    assert {profile for service in services.values() for profile in service.get("profiles", [])} == {"sandbox"}
+
+
+def test_settings_are_read_from_env_and_go_to_those_who_need_them(tmp_path: Path) -> None:
+    settings = {
+        "FLOWER_BASIC_AUTH": "me:password",
+        "SWAPJOBS_MAX_ATTEMPTS": "3",
+        "SWAPJOBS_API_KEY_SECRET": "the-vendor's-secret",
+        "SWAPJOBS_GATEWAY_MAX_QUEUED": "7",
+        "SWAPJOBS_REDIS_URL": "redis://127.0.0.1:1/0",
+    }
+    read = compose(tmp_path, "sandbox", settings=settings)
+    assert (read.returncode, read.stderr) == (0, "")
+    found = yaml.safe_load(read.stdout)["services"]
+    for name in ("worker", "webhook-worker"):
+        assert (
+            found[name]["environment"].items()
+            >= {
+                "SWAPJOBS_MAX_ATTEMPTS": "3",
+                "SWAPJOBS_API_KEY_SECRET": "the-vendor's-secret",
+                "SWAPJOBS_REDIS_URL": "redis://redis:6379/0",
+            }.items()
+        )
+    assert found["gateway"]["environment"]["SWAPJOBS_GATEWAY_MAX_QUEUED"] == "7"
+    assert found["flower"]["environment"]["FLOWER_BASIC_AUTH"] == "me:password"
+    knowing = {name for name, service in found.items() if "the-vendor's-secret" in str(service)}
+    assert knowing == {"worker", "webhook-worker"}
+    published = {
+        name: [port["host_ip"] for port in service["ports"]] for name, service in found.items() if "ports" in service
+    }
+    assert published == {name: ["127.0.0.1"] for name in ("gateway", "flower", "sandbox")}
+
+
+@pytest.mark.parametrize("settings", [{}, {"FLOWER_BASIC_AUTH": ""}], ids=["unset", "empty"])
+def test_a_dashboard_without_a_password_is_refused_with_the_remedy(tmp_path: Path, settings: dict[str, str]) -> None:
+    refused = compose(tmp_path, settings=settings)
     assert refused.returncode != 0
     assert "set FLOWER_BASIC_AUTH=user:password in .env" in refused.stderr
 
 
-def test_every_setting_can_be_set_in_the_file_and_no_other(services: dict[str, Any]) -> None:
+def test_every_setting_can_be_set_in_the_file(services: dict[str, Any]) -> None:
+    """Workers read all of .env; the gateway what is named, since it needs no credentials of the vendor."""
     for name in ("worker", "webhook-worker"):
-        assert set(services[name]["environment"]) == settings_of(WorkerSettings)
-    assert set(services["gateway"]["environment"]) == settings_of(GatewaySettings)
+        assert services[name]["env_file"] == [{"path": ".env", "required": False}]
+    at_gateway = {f"{PREFIX}{name.upper()}" for name in GatewaySettings.model_fields}
+    assert set(services["gateway"]["environment"]) == at_gateway
     named = {name for service in services.values() for name in service.get("environment", {})}
-    assert {name for name in named if name.startswith("SWAPJOBS_")} == known_names()
-
-
-def settings_of(kind: type[CoreSettings]) -> set[str]:
-    return {f"{PREFIX}{name.upper()}" for name in kind.model_fields}
+    assert {name for name in named if name.startswith(PREFIX)} <= known_names()
 
 
 def test_only_those_get_secrets_who_need_them(services: dict[str, Any]) -> None:
     rest = {name: set(services[name].get("environment", {})) for name in ("redis", "flower", "sandbox")}
     assert rest == {"redis": set(), "flower": {"SWAPJOBS_REDIS_URL", "FLOWER_BASIC_AUTH"}, "sandbox": set()}
+    assert all("env_file" not in services[name] for name in ("gateway", *rest))
     at_gateway = {name for name in services["gateway"]["environment"] if "SECRET" in name or "API_KEY" in name}
     assert at_gateway == {"SWAPJOBS_WEBHOOK_MASTER_SECRET"}
 
