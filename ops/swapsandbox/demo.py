@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from swapjobs import FINAL, CoreSettings, Job, SwapClient, SwapRequest
+from swapjobs import FINAL, CoreSettings, Job, SwapClient, SwapRequest, tether
 from swapsandbox import contact_sheet
 from swapsandbox.demo_plan import PLANS, Finished, Plan, failed_checks
 from swapsandbox.interrupts import Interrupt, uninterrupted
@@ -176,7 +176,7 @@ def _worker(folder: Path, log: Path, environment: dict[str, str]) -> Iterator[No
         try:
             with uninterrupted():
                 # Its own session: at a Ctrl-C it is stopped below, by us, and not twice.
-                process = subprocess.Popen(  # noqa: S603 - our own command
+                process = tether.start(
                     command, cwd=folder, env=environment, stdout=file, stderr=file, start_new_session=True
                 )
             yield

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupt:
@@ -22,7 +22,8 @@ class Interrupt:
     def __init__(self) -> None:
         self._came = False
         for number in _SIGNALS:
-            signal.signal(number, self)
+            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+                signal.signal(number, self)
 
     def __call__(self, _number: int, _frame: object) -> None:
         """Take note of a signal, and raise."""
@@ -37,7 +38,7 @@ class Interrupt:
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Let SIGINT and SIGTERM take effect only at the end of the block.
+    """Let SIGINT, SIGTERM and SIGHUP take effect only at the end of the block.
 
     Not by blocking them: a child would inherit that. Without effect outside the main thread, which alone gets them.
     """
@@ -46,6 +47,7 @@ def uninterrupted() -> Iterator[None]:
         return
     came: list[int] = []
     before: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, lambda got, _frame: came.append(got))
     try:

@@ -17,6 +17,7 @@ import tempfile
 import time
 from typing import IO, Final, Self
 
+from swapjobs import tether
 from swapsandbox.interrupts import uninterrupted
 from swapsandbox.redis_server import free_port
 
@@ -74,7 +75,7 @@ class ServerProcess:
         self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         # A file and not a pipe: nobody reads it while the server runs, and a full pipe would block it.
         with uninterrupted():
-            self._process = subprocess.Popen(self._command, stdout=self._output, stderr=subprocess.STDOUT)  # noqa: S603 - our own command
+            self._process = tether.start(self._command, stdout=self._output, stderr=subprocess.STDOUT)
         until = time.monotonic() + self._deadline_s
         while not self._is_healthy():
             if self._process.poll() is not None:

@@ -19,6 +19,7 @@ from typing import Self
 
 import redis
 
+from swapjobs import tether
 from swapsandbox.interrupts import uninterrupted
 
 
@@ -66,6 +67,7 @@ class EmbeddedRedis:
         self.port = port or free_port()
         self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
@@ -100,6 +102,8 @@ class EmbeddedRedis:
             self.process = subprocess.Popen(  # noqa: S603 - our own fixed command
                 self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
             )
+            self._unwatch()
+            self._watch = tether.watch(self.process.pid)
         until = time.monotonic() + deadline_s
         with redis.Redis(port=self.port) as client:
             while True:
@@ -116,6 +120,7 @@ class EmbeddedRedis:
         """Stop the server and wait until it is gone."""
         if self.process is None:
             return
+        self._unwatch()  # first: it must not signal a process id that is another's by then
         self.process.terminate()
         try:
             self.process.wait(10)
@@ -123,6 +128,12 @@ class EmbeddedRedis:
             self.process.kill()
             self.process.wait()
         self.process = None
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.kill()
+            watch.wait()
 
     def __enter__(self) -> Self:
         try:

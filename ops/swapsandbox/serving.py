@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 from starlette.responses import JSONResponse, Response
 
+from swapjobs import tether
 from swapsandbox.replies import ResettableProtocol
 
 if TYPE_CHECKING:
@@ -90,6 +91,8 @@ def serve(app: ASGIApp, *, name: str, host: str, port: int, on_stop: Callable[[]
     server = _Server(config, f"{name} ready on http://{shown}:{listener.getsockname()[1]}", on_stop)
     # uvicorn ends in order at either signal and then raises it again, for what was there before: for both, this.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    tether.on_hangup(lambda *_: signal.raise_signal(signal.SIGTERM))
+    tether.hold()
     with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
         server.run([listener])
 

@@ -15,7 +15,7 @@ from celery import Celery, signals
 from celery.concurrency import get_implementation
 from kombu import Queue
 
-from swapjobs import hints, keys
+from swapjobs import hints, keys, tether
 from swapjobs.client import SwapClient
 from swapjobs.errors import SettingsError
 from swapjobs.settings import WorkerSettings
@@ -30,6 +30,8 @@ from swapworker.stopping import Stopping
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
 
+# By nohup; looked at here, before Celery puts its own handler in place.
+_HANGUP_IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 _CONNECT_MOST = 100  # more come with the jobs
 
 try:
@@ -110,6 +112,12 @@ def check_and_trim(sender: Any, **_: Any) -> None:
     sender.options.update(without_gossip=True, without_mingle=True)
 
 
+@signals.worker_init.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def end_with_parent(**_: Any) -> None:
+    """Leave no worker behind that nobody sees, when `swapjobs worker` is killed."""
+    tether.hold()
+
+
 stopping = Stopping(runtime)
 app.stopping = stopping
 
@@ -120,6 +128,8 @@ def handle_signals(**_: Any) -> None:
     signal.signal(signal.SIGQUIT, stopping.end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stopping.signalled)
+    # Celery would start itself anew, without the terminal that was closed.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if _HANGUP_IGNORED else stopping.signalled)
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped

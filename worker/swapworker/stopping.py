@@ -6,6 +6,7 @@ of the grace the process leaves them behind. A second signal, or SIGQUIT, ends t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LAST_FETCH_S: Final = 3.0
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
 class Stopping:
@@ -43,14 +44,16 @@ class Stopping:
         self._runtime().attempts.stop()
         state.should_stop = 0  # the exit status; after SIGTERM or SIGINT Celery sets it too
         for number in _SIGNALS:
-            signal.signal(number, self.end)
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self.end)
         threading.Thread(target=self._wait, name="stopping", daemon=True).start()
 
     def signalled(self, *_: Any) -> None:
         """Begin, or at the second signal end, the grace; a signal handler."""
         if self._begun:
             return self._hurry.set()
-        os.write(1, b"worker: Warm shutdown (MainProcess)\n")  # not print: it may be under way in this thread
+        with contextlib.suppress(OSError):  # the terminal may be what was closed
+            os.write(1, b"worker: Warm shutdown (MainProcess)\n")  # not print: it may be under way in this thread
         return self.begin()
 
     def end(self, *_: Any) -> None:

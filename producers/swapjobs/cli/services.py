@@ -7,20 +7,20 @@ import importlib.util
 import os
 import signal
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
-from swapjobs import health, keys
+from swapjobs import health, keys, tether
 from swapjobs.connection import queue_errors
 from swapjobs.errors import QueueUnavailable, SettingsError
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import connect
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Sequence
     from types import FrameType
 
@@ -70,28 +70,30 @@ def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list
 def run_together(commands: Sequence[Sequence[str]]) -> int:
     """Run the commands until all end; when one ends the others are told to stop. Return the first failure, or 0.
 
-    SIGTERM and SIGINT are passed on as SIGTERM; the children are in their own sessions, so that a terminal's Ctrl-C
-    reaches each only once.
+    SIGTERM, SIGINT and a closed terminal are passed on as SIGTERM, SIGQUIT as itself; the children are in their own
+    sessions, so that a terminal's Ctrl-C reaches each only once, and end with this process if that is killed.
     """
     running: dict[int, subprocess.Popen[bytes]] = {}
     told: set[int] = set()
     stopping = False
 
-    def tell(child: subprocess.Popen[bytes]) -> None:
+    def tell(child: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
         told.add(child.pid)
-        child.send_signal(signal.SIGTERM)
+        child.send_signal(number)
 
-    def stop(_number: int, _frame: FrameType | None) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal stopping
         stopping = True
         for child in running.values():
-            tell(child)
+            tell(child, signal.SIGQUIT if number == signal.SIGQUIT else signal.SIGTERM)
 
     # Before there is a child: a signal that came in between would leave it behind.
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, stop)
+    tether.on_hangup(stop)
+    tether.hold()
     for command in commands:
-        child = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - our own command
+        child = tether.start(command, start_new_session=True)
         running[child.pid] = child
         if stopping:
             tell(child)
