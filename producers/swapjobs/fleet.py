@@ -1,11 +1,11 @@
-"""How busy the fleet's slots are and how long the vendor's calls take: told by each worker, added up for a person."""
+"""Which workers there are, how busy their slots, how long the vendor's calls: told by each, added up for a person."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs import keys
 
@@ -30,6 +30,7 @@ class Usage:
     busy: float
     calls: float
     call_s: float  # mean seconds of a call; 0 without calls
+    kinds: tuple[str, ...] = (keys.SWAPS_QUEUE,)  # the queues that it works on
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ def look(client: redis.Redis) -> Fleet:
         redis.RedisError: Redis cannot be asked.
     """
     now_ms = _now_ms(client)
-    told = [usage for at, usage in _read(client).values() if at >= now_ms - _OUT_OF_DATE_MS]
+    told = [
+        usage
+        for at, usage in _read(client).values()
+        if at >= now_ms - _OUT_OF_DATE_MS and keys.SWAPS_QUEUE in usage.kinds
+    ]
     calls = sum(usage.calls for usage in told)
     return Fleet(
         processes=len(told),
@@ -91,6 +96,21 @@ def look(client: redis.Redis) -> Fleet:
         busy=sum(usage.busy for usage in told),
         call_s=sum(usage.calls * usage.call_s for usage in told) / calls if calls else None,
     )
+
+
+def workers(client: redis.Redis, now_ms: int) -> dict[str, int]:
+    """Return how many processes work on each queue, of those that have told in the 20 s before `now_ms`.
+
+    A process that is frozen tells nothing, and is not counted.
+
+    Raises:
+        redis.RedisError: Redis cannot be asked.
+    """
+    found = {keys.SWAPS_QUEUE: 0, keys.WEBHOOKS_QUEUE: 0}
+    for at, usage in _read(client).values():
+        for kind in usage.kinds if at >= now_ms - _OUT_OF_DATE_MS else ():
+            found[kind] = found.get(kind, 0) + 1
+    return found
 
 
 def slots_for(rate_per_s: float, call_s: float, max_in_flight: int = 0) -> int:
@@ -126,5 +146,11 @@ def _now_ms(client: redis.Redis) -> int:
 def _read(client: redis.Redis) -> dict[str, tuple[int, Usage]]:
     told = {str(name): json.loads(text) for name, text in client.hgetall(keys.fleet()).items()}
     return {
-        name: (one["at"], Usage(one["slots"], one["busy"], one["calls"], one["call_s"])) for name, one in told.items()
+        name: (one["at"], Usage(one["slots"], one["busy"], one["calls"], one["call_s"], _kinds(one)))
+        for name, one in told.items()
     }
+
+
+def _kinds(told: dict[str, Any]) -> tuple[str, ...]:
+    # a worker of an older version tells only of swaps
+    return tuple(told.get("kinds", (keys.SWAPS_QUEUE,)))

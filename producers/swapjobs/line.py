@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
@@ -61,6 +61,8 @@ class Line(BaseModel):
     rate_since: datetime | None = None
     refused_anyway: float = 0  # the share of calls that the vendor refuses at any rate: going slower would not help
     in_line: dict[str, int]  # by lane: jobs that wait for their turn, not those that wait for a time of their own
+    workers: dict[str, int] = {}  # by queue: processes that showed a sign of life in the last 20 s
+    unattended: list[str] = []  # queues in which something waits while no worker is there
 
 
 class LearnedRate(BaseModel):
@@ -85,6 +87,7 @@ class Look:
     now_ms: int
     in_line: Mapping[str, int]
     probing: bool = False
+    workers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -97,6 +100,18 @@ class Look:
         return 1000 / self.traffic["interval"] if self.traffic["limits"] else None
 
     @property
+    def _unattended(self) -> list[str]:
+        swaps = sum(self.in_line.get(lane, 0) for lane in (keys.INTERACTIVE, keys.BULK))
+        waiting = {
+            # calls in flight with no worker are those of one that was killed
+            keys.SWAPS_QUEUE: swaps + int(self.traffic["in_flight"]),
+            keys.WEBHOOKS_QUEUE: self.in_line.get(keys.WEBHOOKS, 0),
+        }
+        if self.traffic["held"]:
+            waiting[keys.SWAPS_QUEUE] = 0  # they are to wait
+        return [queue for queue, count in self.workers.items() if not count and waiting.get(queue)]
+
+    @property
     def line(self) -> Line:
         """The same for people and programs. The user's hand comes first, then the breaker: it outlasts a pause."""
         now = self.traffic
@@ -104,6 +119,8 @@ class Look:
             "as_of": _time(self.now_ms),
             "in_flight": int(now["in_flight"]),
             "in_line": dict(self.in_line),
+            "workers": dict(self.workers),
+            "unattended": self._unattended,
             "rate": round(now["rate"], 6),
             "rate_limit": round(1000 / now["interval"], 6),
             "rate_why": LEARNED[int(now["learned_why"])] or None,

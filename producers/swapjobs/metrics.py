@@ -58,6 +58,12 @@ def families(look: Look) -> Iterator[Metric]:
     for lane, waiting in look.in_line.items():
         in_line.add_metric([lane], waiting)
     yield in_line
+    workers = GaugeMetricFamily(
+        "swapjobs_workers", "Worker processes that showed a sign of life in the last 20 s", labels=["kind"]
+    )
+    for kind, processes in look.workers.items():
+        workers.add_metric([kind], processes)
+    yield workers
     yield _gauge("calls_in_flight", "Calls to the vendor that are booked or made, and not answered yet", line.in_flight)
     limit = look.rate_limit
     yield _gauge("rate_limit_calls_per_second", "The fleet's rate limit, as the workers have set it", limit)

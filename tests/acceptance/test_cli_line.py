@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from factories import claim, make_request, submit, wait_until
-from swapjobs import JobState, SwapClient, keys
+from swapjobs import JobState, SwapClient, fleet, keys
 from swapjobs.lifecycle import Event
 from swapjobs.line import COUNTS
 from swapjobs.settings import WorkerSettings
@@ -68,7 +68,8 @@ def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[],
         submit(store, priority="bulk")
     status, told = swapjobs_cli("status")
     rows = [
-        "line         open",
+        "line         open; no worker for swaps",
+        "to do        start one: swapjobs worker; one that runs and is not seen hangs: restart it",
         "rate         1000/s",
         "calls        0 in flight",
         "interactive  0 in line",
@@ -89,7 +90,7 @@ def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[],
     assert (status, json.loads(told)["since"]) == (0, paused["since"])
     line = check(swapjobs_cli("doctor", "--json")[1], "line")
     assert (line["state"], line["remedy"]) == ("warning", "swapjobs resume")
-    assert swapjobs_cli("resume")[1].startswith("line         open\n")
+    assert swapjobs_cli("resume")[1].startswith("line         open; no worker for swaps\n")
     assert seen()["state"] == "open"
     assert check(swapjobs_cli("doctor", "--json")[1], "line")["state"] == "ok"
 
@@ -133,7 +134,7 @@ def test_a_pause_outlives_a_killed_redis_and_a_new_worker(
         server.start()
         program("celery", "-A", "swapworker.app", "worker", "-l", "info").wait_for("ready.")
         now = seen()  # and the rate is the worker's
-        assert now | {name: paused[name] for name in ("as_of", "rate", "rate_limit")} == paused
+        assert now | {name: paused[name] for name in ("as_of", "rate", "rate_limit", "workers")} == paused
         with SwapClient(WorkerSettings(redis_url=server.url)) as client:
             job = client.submit(make_request())
             let_the_dispatcher_look(client)
@@ -178,6 +179,7 @@ def test_the_doctor_says_what_to_do_about_a_refused_account(
     says: str, remedy: str, store: JobStore, swapjobs_cli: Cli, seen: Callable[[], Any]
 ) -> None:
     trip(store, says)
+    fleet.tell(store.redis, "w", fleet.Usage(slots=1, busy=0, calls=0, call_s=0))
     status, told = swapjobs_cli("doctor", "--json")
     line = check(told, "line")
     assert (status, line["state"], line["remedy"]) == (0, "warning", remedy)

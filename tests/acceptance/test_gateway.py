@@ -199,3 +199,12 @@ def test_nothing_can_be_listened_on_twice(gateway: GatewayProcess, program: Call
     second.__exit__()
     assert "choose another --port" in second.output
     assert "Traceback" not in second.output
+
+
+def test_a_waiting_submit_is_told_that_nobody_works(gateway: GatewayProcess) -> None:
+    assert gateway.http.get("/readyz").json() == {"status": "ok"}
+    answer = gateway.http.post("/v1/jobs", json=wanted(), headers={"Prefer": "wait=1"})
+    assert answer.status_code == 202
+    assert answer.headers["Swapjobs-No-Worker"] == "swaps"
+    assert gateway.http.get("/readyz").json() == {"status": "ok", "no_worker": "swaps"}
+    assert gateway.http.get("/v1/rate").json()["rate_why"] is None

@@ -31,7 +31,7 @@ _STAND_BY_S: Final = 0.5
 
 
 class Dispatcher:
-    """One worker's dispatcher thread; `usage` is read for the fleet now and then, of a worker that has swap slots."""
+    """One worker's dispatcher thread; `usage` is read for the fleet now and then: also a sign of life."""
 
     def __init__(
         self, store: JobStore, name: str, lease_s: float, progress: Progress, usage: Callable[[], Usage] | None = None
@@ -97,8 +97,10 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
         if problems:
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.set_limits(runtime.settings)
-        swaps = keys.SWAPS_QUEUE in worker.app.amqp.queues.consume_from
-        usage = partial(runtime.meter.read, worker.concurrency) if swaps else None
+        kinds = tuple(
+            queue for queue in (keys.SWAPS_QUEUE, keys.WEBHOOKS_QUEUE) if queue in worker.app.amqp.queues.consume_from
+        )
+        usage = partial(runtime.meter.read, worker.concurrency, kinds)
         self._dispatcher = Dispatcher(runtime.store, worker.hostname, runtime.settings.lease_s, runtime.progress, usage)
         runtime.progress.watch("dispatcher")
         self._dispatcher.start()

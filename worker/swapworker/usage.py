@@ -7,6 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from swapjobs import keys
 from swapjobs.fleet import Usage
 
 if TYPE_CHECKING:
@@ -38,13 +39,13 @@ class Meter:
                 self._calls += 1
                 self._call_time += ended - began
 
-    def read(self, slots: int) -> Usage:
-        """Return what was seen, and let it fade."""
+    def read(self, slots: int, kinds: tuple[str, ...] = (keys.SWAPS_QUEUE,)) -> Usage:
+        """Return what was seen, and let it fade; `kinds`: the queues that this process works on."""
         self._count(0)
         with self._lock:
             busy = self._busy_time / self._time if self._time else 0.0
             mean = self._call_time / self._calls if self._calls else 0.0
-            seen = Usage(slots=slots, busy=round(busy, 3), calls=round(self._calls, 1), call_s=round(mean, 4))
+            seen = Usage(slots, round(busy, 3), round(self._calls, 1), round(mean, 4), kinds)
             self._time, self._busy_time = _FADE * self._time, _FADE * self._busy_time
             self._calls, self._call_time = _FADE * self._calls, _FADE * self._call_time
             return seen

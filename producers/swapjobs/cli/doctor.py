@@ -10,7 +10,7 @@ import redis
 import typer
 
 from swapjobs import fleet, health, keys
-from swapjobs.cli.line import TO_DO, rate_text, told
+from swapjobs.cli.line import START_WORKER, TO_DO, rate_text, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.plan import PlanOption, print_plan
 from swapjobs.endpoints import disabled_endpoints
@@ -98,6 +98,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
     if not any("append-only" in problem.what for problem in problems):
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
     yield _line(seen.line)
+    yield _workers(seen)
     yield _rate(settings, seen, waiting)
     if seen.rate_limit and workers.processes:
         advice = fleet.advise(workers, seen.rate_limit, settings.max_in_flight)
@@ -123,10 +124,19 @@ def _line(line: Line) -> Check:
     return Check("line", "warning", told(line), TO_DO[line.reason])
 
 
+def _workers(seen: Look) -> Check:
+    found = ", ".join(f"{count or 'no worker'} for {queue}" for queue, count in seen.workers.items())
+    if seen.line.unattended:
+        return Check("workers", "problem", f"{found}, and jobs wait", START_WORKER)
+    if not seen.workers.get(keys.SWAPS_QUEUE):
+        return Check("workers", "warning", found, "swapjobs worker")
+    return Check("workers", "ok", found)
+
+
 def _rate(settings: WorkerSettings, seen: Look, waiting: int) -> Check:
     theirs, mine = seen.rate_limit, 1 / settings.rate_limit.interval_s
     if theirs is None:
-        return Check("workers", "warning", "no worker has been here yet", "swapjobs worker")
+        return Check("rate", "warning", "no worker has been here yet", "swapjobs worker")
     found = f"{rate_text(seen.line)}; {waiting} hints on the runways"
     if abs(mine - theirs) > 1e-6 * mine:
         remedy = f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"

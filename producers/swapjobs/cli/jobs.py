@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swapjobs.cli.line import print_line
+from swapjobs import keys
+from swapjobs.cli.line import START_WORKER, print_line
 from swapjobs.cli.output import JsonFlag, err, plain, print_job, status_of
 from swapjobs.client import SwapClient
 from swapjobs.errors import InvalidRequest, WaitTimeout
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from swapjobs.models import Job
 
 _YEAR_S = 366 * 86_400
+_LOOK_EVERY_S = 5.0  # for workers, while waiting
 
 SourceUrl = Annotated[str, typer.Argument(metavar="SOURCE_URL", help="picture that gives the face")]
 TargetUrl = Annotated[str, typer.Argument(metavar="TARGET_URL", help="picture that receives it")]
@@ -96,7 +99,7 @@ def _wait(client: SwapClient, job_id: str, timeout_s: float, *, as_json: bool) -
     """Show the job at its end, or as it stands when the time is over: a script must learn the id in any case."""
     try:
         with err.status(f"waiting for job {plain(job_id)}"):
-            job: Job = client.wait(job_id, timeout_s)
+            job: Job = _attended(client, job_id, timeout_s)
     except WaitTimeout:
         print_job(client.get(job_id), as_json=as_json)
         raise
@@ -105,6 +108,22 @@ def _wait(client: SwapClient, job_id: str, timeout_s: float, *, as_json: bool) -
         raise
     print_job(job, as_json=as_json)
     raise typer.Exit(status_of(job))
+
+
+def _attended(client: SwapClient, job_id: str, timeout_s: float) -> Job:
+    """Wait for a job's end, and say so, once, where there is nobody to work on it."""
+    until, said = time.monotonic() + timeout_s, False
+    while True:
+        try:
+            return client.wait(job_id, min(max(until - time.monotonic(), 0), timeout_s if said else _LOOK_EVERY_S))
+        except WaitTimeout:
+            if time.monotonic() >= until:
+                raise WaitTimeout(f"job {job_id} is {client.get(job_id).state} after {timeout_s:g} s") from None
+        if not said and keys.SWAPS_QUEUE in client.line().unattended:
+            said = True
+            err.print(
+                f"no worker has been seen for 20 s, so the job waits; {START_WORKER}", markup=False, soft_wrap=True
+            )
 
 
 def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:

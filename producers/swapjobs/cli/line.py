@@ -27,6 +27,7 @@ TO_DO: Final[dict[Why, str]] = {
     "credentials_rejected": "correct SWAPJOBS_API_KEY_*, restart workers, then swapjobs resume",
     "quota_exhausted": "get new quota from the vendor, then swapjobs resume",
 }
+START_WORKER: Final = "start one: swapjobs worker; one that runs and is not seen hangs: restart it"
 # What refusals taught about the rate.
 _RATE_WHY: Final[dict[RateWhy, str]] = {
     "limit": "fewer calls are refused at this rate, so the vendor allows less than the limit",
@@ -100,11 +101,11 @@ def print_line(line: Line, *, as_json: bool) -> None:
     if as_json:
         print_json(line.model_dump(mode="json"))
         return
-    to_do = TO_DO[line.reason] if line.reason else ""
+    to_do = "; ".join([*([TO_DO[line.reason]] if line.reason else []), *([START_WORKER] if line.unattended else [])])
     rows = {"line": told(line), "to do": to_do, "rate": rate_text(line), "calls": f"{line.in_flight} in flight"}
     rows |= {lane: f"{waiting} in line" for lane, waiting in line.in_line.items()}
     for name, text in rows.items():
-        style = ("yellow" if line.reason else "green") if name == "line" else ""
+        style = ("yellow" if line.reason or line.unattended else "green") if name == "line" else ""
         if text:
             print_fields(out, (name, _WIDTH, "dim"), (text, 0, style))
 
@@ -125,6 +126,10 @@ def _per_time(per_s: float) -> str:
 
 def told(line: Line) -> str:
     """Return the state in plain words, without what stands in line."""
+    return "; ".join([_state(line), *(f"no worker for {queue}" for queue in line.unattended)])
+
+
+def _state(line: Line) -> str:
     if line.state == "open":
         return f"open; the full rate is back in {_span(line, line.full_rate_at)}" if line.full_rate_at else "open"
     if line.opens_at:

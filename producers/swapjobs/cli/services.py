@@ -5,24 +5,19 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from swapjobs import health, keys, tether
+from swapjobs import health, keys
+from swapjobs.cli.together import run_together
 from swapjobs.connection import queue_errors
 from swapjobs.errors import QueueUnavailable, SettingsError
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import connect
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Sequence
-    from types import FrameType
 
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -55,7 +50,7 @@ def worker(
     commands = [celery_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
     if len(commands) == 1:
         os.execv(commands[0][0], commands[0])  # noqa: S606 - our own fixed command; signals reach Celery directly
-    raise typer.Exit(run_together(commands))
+    raise typer.Exit(run_together(commands, alive_file=settings.alive_file))
 
 
 def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list[str]:
@@ -65,49 +60,6 @@ def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list
         *("worker", "-Q", queue, "-c", str(concurrency)),
         *("-n", f"{queue}-{os.getpid()}@%h", "-l", loglevel, "--without-gossip", "--without-mingle"),
     ]
-
-
-def run_together(commands: Sequence[Sequence[str]]) -> int:
-    """Run the commands until all end; when one ends the others are told to stop. Return the first failure, or 0.
-
-    SIGTERM, SIGINT and a closed terminal are passed on as SIGTERM, SIGQUIT as itself; the children are in their own
-    sessions, so that a terminal's Ctrl-C reaches each only once, and end with this process if that is killed.
-    """
-    running: dict[int, subprocess.Popen[bytes]] = {}
-    told: set[int] = set()
-    stopping = False
-
-    def tell(child: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
-        told.add(child.pid)
-        child.send_signal(number)
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-        for child in running.values():
-            tell(child, signal.SIGQUIT if number == signal.SIGQUIT else signal.SIGTERM)
-
-    # Before there is a child: a signal that came in between would leave it behind.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(number, stop)
-    tether.on_hangup(stop)
-    tether.hold()
-    for command in commands:
-        child = tether.start(command, start_new_session=True)
-        running[child.pid] = child
-        if stopping:
-            tell(child)
-    status = 0
-    while running:
-        pid, result = os.wait()
-        if pid in running:
-            child = running.pop(pid)
-            child.returncode = os.waitstatus_to_exitcode(result)
-            status = status or child.returncode
-            # A second SIGTERM would cut running jobs off: each is told only once of another's end.
-            for other in [other for other in running.values() if other.pid not in told]:
-                tell(other)
-    return abs(status)
 
 
 def flower(

@@ -65,7 +65,8 @@ async def submit(
 ) -> Job:
     """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is.
 
-    `Idempotent-Replayed: true` tells that it was accepted before.
+    `Idempotent-Replayed: true` tells that it was accepted before; `Swapjobs-No-Worker: swaps`, after a wait, that no
+    worker has been seen for 20 s, so that the job waits until one is started.
     """
     if len(request.headers.getlist("idempotency-key")) > 1:
         raise HttpProblem(400, "Idempotency-Key: is there more than once", field="Idempotency-Key")
@@ -223,6 +224,8 @@ async def _waited(
     else:
         response.status_code = unfinished
         response.headers["Retry-After"] = str(retry_after_s(job))
+        if seconds is not None and (unattended := await run_in_threadpool(gateway.client.line)).unattended:
+            response.headers["Swapjobs-No-Worker"] = ", ".join(unattended.unattended)
     return job
 
 

@@ -25,7 +25,10 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 def readyz(gateway: Gateway) -> dict[str, str]:
-    """Say that Redis answers, is fit, and takes new jobs; else 503 or 429 says what is wrong."""
+    """Say that Redis answers, is fit, and takes new jobs; else 503 or 429 says what is wrong.
+
+    Jobs are accepted without workers too: `no_worker` names the queues in which something waits and nobody works.
+    """
     if gateway.waiting.stopped:
         raise QueueUnavailable("the gateway is ending")
     with queue_errors():
@@ -33,7 +36,9 @@ def readyz(gateway: Gateway) -> dict[str, str]:
     for problem in problems:
         raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
     gateway.pressure.check()
-    return {"status": "ok"}
+    with queue_errors():
+        unattended = gateway.store.line().unattended
+    return {"status": "ok", **({"no_worker": ", ".join(unattended)} if unattended else {})}
 
 
 @router.get("/v1/rate")
