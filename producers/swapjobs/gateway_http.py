@@ -1,10 +1,12 @@
-"""HTTP to a gateway: one pool of connections; what gets no answer is asked again."""
+"""HTTP to a gateway: one pool of connections in each process; what gets no answer is asked again."""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import random
 import re
+import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 _Model = TypeVar("_Model", bound=BaseModel)
 
 _ANSWER_S: Final = 15.0  # how long one answer may take, besides what was asked to wait for
+_MARK: Final = "Swapjobs-Request"  # an answer that bears it is the answer to this request
 _PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
 _CONNECTIONS: Final = 1200  # as to Redis: each thread that waits holds one
@@ -46,17 +49,35 @@ class Way:
 
 
 class GatewayHttp:
-    """Requests to one gateway with one key; thread-safe. The key is in no `repr`, log or error text."""
+    """Requests to one gateway with one key; thread-safe, and safe over a fork: a child makes connections of its own.
+
+    On the parent's it would read the answers to others' requests. The key is in no `repr`, log or error text.
+    """
 
     def __init__(self, url: str, key: str | SecretStr, way: Way) -> None:
         self.url = _checked_url(url, allow_http=way.allow_http)
         self.patience_s = way.patience_s
-        self._http = httpx.Client(
-            auth=_Key(key if isinstance(key, SecretStr) else SecretStr(key)),
+        self._key = _Key(key if isinstance(key, SecretStr) else SecretStr(key))
+        self._trust_env = way.trust_env
+        self._pid, self._client = os.getpid(), self._connect()
+        self._of_parents: list[httpx.Client] = []  # kept as they are: to close them is not for a child
+
+    def _connect(self) -> httpx.Client:
+        return httpx.Client(
+            auth=self._key,
             timeout=httpx.Timeout(_ANSWER_S, connect=5),
             limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=20),
-            trust_env=way.trust_env,
+            trust_env=self._trust_env,
         )
+
+    @property
+    def _http(self) -> httpx.Client:
+        if self._pid != os.getpid():
+            # Two threads that come here at once make one each, and the later one stays: no harm, and no lock, which a
+            # fork could leave locked for ever.
+            self._of_parents.append(self._client)
+            self._client, self._pid = self._connect(), os.getpid()
+        return self._client
 
     def __repr__(self) -> str:
         return f"GatewayHttp({self.url!r})"
@@ -89,20 +110,23 @@ class GatewayHttp:
 
         Raises:
             SwapjobsError: what the gateway said, as one of `errors.py`.
-            QueueUnavailable: it could not be reached.
+            QueueUnavailable: it could not be reached, or answered something else than what was asked.
         """
         given = {name: value for name, value in (params or {}).items() if value is not None}
         until, pause_s = time.monotonic() + self.patience_s, _PAUSE_S
         timeout = httpx.Timeout(_ANSWER_S + wait_s, connect=5)
         while True:
+            marked = {**(headers or {}), _MARK: secrets.token_hex(8)}
             try:
                 answer = self._http.request(
-                    method, self.url + path, params=given or None, json=body, headers=headers, timeout=timeout
+                    method, self.url + path, params=given or None, json=body, headers=marked, timeout=timeout
                 )
             except httpx.HTTPError as error:
                 again = repeatable or isinstance(error, _NEVER_SENT)
                 problem: SwapjobsError = self._unreachable(error, known=again)
             else:
+                if answer.headers.get(_MARK, marked[_MARK]) != marked[_MARK]:  # an older gateway sends none back
+                    raise QueueUnavailable(f"the gateway at {self.url} answered another request than this one")
                 if answer.is_success:
                     return answer
                 problem = problem_of(answer)

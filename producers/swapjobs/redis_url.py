@@ -1,4 +1,4 @@
-"""Reads a Sentinel URL: `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/database]`.
+"""Checks Redis URLs, and reads a Sentinel URL: `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/database]`.
 
 Pure text work, for the settings, the client and the worker alike; nothing here connects.
 """
@@ -15,6 +15,10 @@ SCHEME: Final = "redis+sentinel://"
 FORM: Final = f"{SCHEME}[[user]:password@]host:port,host:port/service[/database]"
 _TLS_SCHEME: Final = "rediss+sentinel://"
 _SENTINEL_PORT: Final = 26379
+_ENCODE: Final = (
+    "percent-encode the password: %40 for an @, %2F for a /, %23 for a #, %3F for a ?, %25 for a %; the form is"
+    " redis://[[user]:password@]host[:port]/database"
+)
 _OPTIONS: Final = frozenset({"sentinel_username", "sentinel_password"})
 
 
@@ -32,6 +36,30 @@ class SentinelPlace:
     password: str | None = field(default=None, repr=False)
     sentinel_username: str | None = None
     sentinel_password: str | None = field(default=None, repr=False)
+
+
+def check_plain_url(url: str) -> None:
+    """Check `redis://[[user]:password@]host[:port][/database]`, before a library reads parts of a password as a host.
+
+    Raises:
+        ValueError: it is wrong; the text quotes nothing of it, for the same reason as below.
+    """
+    authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
+    rest = url.partition("://")[2].removeprefix(authority)
+    credentials, _, place = authority.rpartition("@")
+    if (
+        "@" in credentials
+        or "@" in rest.partition("?")[0]
+        or "#" in rest
+        or re.search("%(?![0-9A-Fa-f]{2})", credentials)
+    ):
+        raise ValueError(_ENCODE)
+    if "@" in rest and "@" not in authority:
+        raise ValueError(_ENCODE)
+    if not re.fullmatch(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?", place):
+        raise ValueError(f"the host or the port is none; {_ENCODE}")
+    if not re.fullmatch(r"(/[0-9]{0,4})?", rest.partition("?")[0]):
+        raise ValueError("the database after the last / is not a number, as in redis://host:6379/0")
 
 
 def sentinel_place(url: str) -> SentinelPlace | None:

@@ -205,3 +205,10 @@ def test_without_a_password_it_is_for_this_machine_only(program: Callable[..., P
     refused.__exit__()
     assert "set FLOWER_BASIC_AUTH=user:password" in refused.output
     assert "Traceback" not in refused.output
+
+
+def test_beside_a_kubernetes_service_called_flower_it_starts(program: Callable[..., Program]) -> None:
+    """Kubernetes then sets FLOWER_PORT, which Flower would read as its own option."""
+    service = {"FLOWER_PORT": "tcp://10.0.0.1:5555", "FLOWER_SERVICE_HOST": "10.0.0.1", "FLOWER_SERVICE_PORT": "5555"}
+    flower, _ = start_flower(program, **service)
+    assert "Traceback" not in flower.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -47,6 +48,37 @@ def bad_line(gateway: GatewayProcess) -> Iterator[TcpProxy]:
     """What lies between the client and the gateway."""
     with TcpProxy(int(str(urlsplit(gateway.url).port))) as proxy:
         yield proxy
+
+
+def test_children_that_were_forked_with_a_used_client_get_their_own_answers(acme: SwapClient) -> None:
+    """As gunicorn --preload and uWSGI do: on the parent's kept-alive connection they would read each other's."""
+    ids = [acme.submit(make_request()).id for _ in range(4)]
+    reading, writing = os.pipe()
+    children = []
+    for own in ids:
+        if (pid := os.fork()) == 0:
+            with contextlib.suppress(BaseException):
+                wrong = sum(acme.get(own).id != own for _ in range(50))
+                os.write(writing, f"{wrong}\n".encode())
+            os._exit(0)
+        children.append(pid)
+    for pid in children:
+        os.waitpid(pid, 0)
+    os.close(writing)
+    with os.fdopen(reading) as told:
+        assert told.read().split() == ["0"] * 4
+    assert acme.get(ids[0]).id == ids[0]
+
+
+def test_the_answer_to_another_request_is_refused() -> None:
+    """Whatever mixed them up: a connection that others use too, or something in between."""
+    other = answer(b"{}", "200 OK", "Swapjobs-Request: another")
+    with (
+        serving(always(other)) as server,
+        SwapClient.from_gateway(server.url, ACME_KEY) as client,
+        pytest.raises(QueueUnavailable, match="answered another request"),
+    ):
+        client.get("job-1")
 
 
 def problem(status: int, **told: Any) -> bytes:

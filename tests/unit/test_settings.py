@@ -205,3 +205,56 @@ def test_an_unknown_name_in_the_environment_is_warned_about(monkeypatch: pytest.
     in_environment(monkeypatch, BOGUS="hush")
     with pytest.warns(UserWarning, match="^unknown setting SWAPJOBS_BOGUS in the environment is ignored$"):
         CoreSettings.load()
+
+
+PASSWORD_SLIPS = [
+    "redis://:top@geheim/x7#@127.0.0.1:27001/0",
+    "redis://:geheim@x@h:6379/0",
+    "redis://:geheim/x@h:6379/0",
+    "redis://:geheim#x@h:6379/0",
+    "redis://:geheim?x@h:6379/0",
+    "redis://:geheim%x@h:6379/0",
+    "rediss://user:ge/heim@h",
+    "redis://h:geheim/0",
+    "redis://h/geheim",
+]
+
+
+@pytest.mark.parametrize("url", PASSWORD_SLIPS)
+def test_a_redis_url_whose_password_is_not_encoded_is_refused_without_a_word_of_it(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("SWAPJOBS_REDIS_URL", url)
+    with pytest.raises(SettingsError) as refused:
+        CoreSettings.load()
+    told = f"{refused.value}{refused.value.__cause__ or ''}"
+    assert "percent-encode the password" in told or "database" in told
+    assert "geheim" not in told
+    assert "heim" not in told
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://", "redis://h", "redis://:p%40ss@h:1/2", "redis://u:p:q@h/", "redis://[::1]:6379/0"]
+)
+def test_a_right_redis_url_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("SWAPJOBS_REDIS_URL", url)
+    assert CoreSettings.load().redis_url == url
+
+
+def test_what_kubernetes_sets_beside_a_service_is_no_setting(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """For Services called swapjobs, swapjobs-gateway and swapjobs-redis; a number as _PORT is a person's slip."""
+    for service, port in (("SWAPJOBS", 80), ("SWAPJOBS_GATEWAY", 8780), ("SWAPJOBS_REDIS", 6379)):
+        monkeypatch.setenv(f"{service}_SERVICE_HOST", "10.0.0.1")
+        monkeypatch.setenv(f"{service}_SERVICE_PORT", str(port))
+        monkeypatch.setenv(f"{service}_SERVICE_PORT_HTTP", str(port))
+        monkeypatch.setenv(f"{service}_PORT", f"tcp://10.0.0.1:{port}")
+        monkeypatch.setenv(f"{service}_PORT_{port}_TCP", f"tcp://10.0.0.1:{port}")
+        for part, value in (("PROTO", "tcp"), ("PORT", str(port)), ("ADDR", "10.0.0.1")):
+            monkeypatch.setenv(f"{service}_PORT_{port}_TCP_{part}", value)
+    CoreSettings.load()
+    assert not recwarn.list
+    monkeypatch.setenv("SWAPJOBS_REDIS_PORT", "6379")
+    with pytest.warns(UserWarning, match="unknown setting SWAPJOBS_REDIS_PORT"):
+        CoreSettings.load()

@@ -18,6 +18,7 @@ from celery import bootsteps
 
 from swapjobs import fleet, keys
 from swapjobs.health import server_problems
+from swapjobs.redis_advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +94,7 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
             problems = [problem for problem in server_problems(runtime.store.redis) if problem.fatal]
         except redis.RedisError as error:
             # Whoever supervises the worker starts it again.
-            raise SystemExit(f"swapjobs: Redis cannot be reached ({error}); see SWAPJOBS_REDIS_URL") from None
+            raise SystemExit(f"swapjobs: Redis can't be used ({error}); {advice(error)}") from None
         if problems:
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.set_limits(runtime.settings)

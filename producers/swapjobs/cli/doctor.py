@@ -16,6 +16,7 @@ from swapjobs.cli.plan import PlanOption, print_plan
 from swapjobs.endpoints import disabled_endpoints
 from swapjobs.errors import SettingsError
 from swapjobs.line import COUNTS
+from swapjobs.redis_advice import advice
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import JobStore, connect
 
@@ -90,7 +91,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
             disabled = disabled_endpoints(client)
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
-            yield Check("redis", "problem", found, "start Redis, or correct SWAPJOBS_REDIS_URL", 4)
+            yield Check("redis", "problem", found, advice(error), 4)
             return
     yield Check("redis", "ok", f"{facts['server']}, memory {facts['memory']}")
     for problem in problems:
@@ -101,8 +102,8 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
     yield _workers(seen)
     yield _rate(settings, seen, waiting)
     if seen.rate_limit and workers.processes:
-        advice = fleet.advise(workers, seen.rate_limit, settings.max_in_flight)
-        yield Check("slots", "ok" if advice.fits else "warning", advice.found, advice.to_do)
+        slots = fleet.advise(workers, seen.rate_limit, settings.max_in_flight)
+        yield Check("slots", "ok" if slots.fits else "warning", slots.found, slots.to_do)
     yield _webhooks(seen, disabled)
     for name, meaning in COUNTS.items():
         yield Check("so far", "ok", f"{seen.counts[name]} {meaning}")

@@ -15,6 +15,7 @@ import typer
 from swapjobs.cli import batch, batches, doctor, gateway, jobs, keys, line, listing, retry, services, tenants, webhooks
 from swapjobs.cli.output import out, print_error
 from swapjobs.errors import InvalidRequest, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError, WaitTimeout
+from swapjobs.redis_advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +123,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 def _told(error: SwapjobsError) -> str:
     if isinstance(error, QueueUnavailable) and error.__cause__:  # else Redis answered, but is not as it should be
-        return f"{str(error).rstrip('.')}; is SWAPJOBS_REDIS_URL right?"
+        return f"{str(error).rstrip('.')}; {advice(error.__cause__)}"
     return str(error)
 
 

@@ -78,7 +78,9 @@ def flower(
         _check_port(address, port)
     command = [*_CELERY, "flower", f"--conf={_flower_config()}"]
     command += [f"--port={port}", f"--address={address}", "--", *context.args]
-    os.execv(command[0], command)  # noqa: S606 - our own command
+    # Kubernetes' word on a Service called flower, which Flower would take for its own option: tcp://10.0.0.1:5555
+    environment = {name: value for name, value in os.environ.items() if name != "FLOWER_PORT" or value.isdecimal()}  # noqa: TID251 - for Flower
+    os.execve(command[0], command, environment)  # noqa: S606 - our own command
 
 
 def sandbox(context: typer.Context) -> None:

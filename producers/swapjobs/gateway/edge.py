@@ -59,6 +59,9 @@ class _Answer:
     def __init__(self, scope: Scope, send: Send) -> None:
         given = Headers(scope=scope).get("x-request-id", "")
         self.request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        # A client's own mark, by which it knows its answer: proxies overwrite X-Request-Id, and leave this alone.
+        mark = Headers(scope=scope).get("swapjobs-request", "")
+        self._mark = mark if _ID.fullmatch(mark) else ""
         self.status = 0
         self._state: dict[str, Any] = scope.setdefault("state", {})
         self._state["request_id"] = self.request_id
@@ -77,6 +80,8 @@ class _Answer:
                 return
             self.status = message["status"]
             headers["X-Request-Id"] = self.request_id
+            if self._mark:
+                headers["Swapjobs-Request"] = self._mark
             for name, value in {**_SECURITY, **self._state.get("headers", {})}.items():
                 headers.setdefault(name, value)
         elif self._replaced and message.get("body") == b"Content Too Large":

@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from swapjobs.errors import SettingsError
-from swapjobs.redis_url import SCHEME, sentinel_place
+from swapjobs.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
 _SECRET: Final = re.compile(
@@ -62,6 +62,7 @@ class CoreSettings(BaseSettings):
             return value
         if not value.startswith(("redis://", "rediss://")):
             raise ValueError(f"must begin with redis://, rediss:// or {SCHEME}")
+        check_plain_url(value)
         try:
             redis.ConnectionPool.from_url(value).make_connection()  # connects to nothing yet
         except (ValueError, TypeError):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dotenv import dotenv_values
 
@@ -24,6 +25,13 @@ def known_fields() -> dict[str, tuple[FieldInfo, str]]:
     for settings, reader in ((CoreSettings, "all"), (WorkerSettings, "workers"), (GatewaySettings, "gateway")):
         fields.update({name: (field, reader) for name, field in settings.model_fields.items() if name not in fields})
     return fields
+
+
+# What Kubernetes puts into every pod beside a Service, as of its own environment variables: SWAPJOBS_GATEWAY_PORT for a
+# Service swapjobs-gateway. https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_OF_KUBERNETES: Final = re.compile(
+    r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|_PORT=\w+://"
+)
 
 
 def known_names() -> frozenset[str]:
@@ -46,6 +54,6 @@ def check_names() -> None:
     strange = sorted(name for name in in_file if name.startswith(PREFIX) and name not in known)
     if strange:
         raise SettingsError(f".env: unknown setting {', '.join(strange)}; known are {', '.join(sorted(known))}")
-    for name in sorted(os.environ):  # noqa: TID251 - the one place that reads the environment
-        if name.startswith(PREFIX) and name not in known:
+    for name, value in sorted(os.environ.items()):  # noqa: TID251 - the one place that reads the environment
+        if name.startswith(PREFIX) and name not in known and not _OF_KUBERNETES.search(f"{name}={value}"):
             warnings.warn(f"unknown setting {name} in the environment is ignored", stacklevel=3)
