@@ -10,13 +10,13 @@ import redis
 # The user that is enough, for the README and the tests: INFO tells whether Redis was restarted, and how full it is.
 ACL_RULES: Final = "~* &* +@all -@dangerous -@admin +info"
 
-_PASSWORD: Final = "correct the user and the password in SWAPJOBS_REDIS_URL"
+_NO_ENTRY: Final = "correct the user and the password in SWAPJOBS_REDIS_URL"
 _CLUSTER: Final = "this is a Redis Cluster, which is not supported: use one server, or Sentinel"
 _WRONG_HOST: Final = "there is no such host: correct SWAPJOBS_REDIS_URL"
 _TLS: Final = "TLS does not fit: rediss:// for a server with TLS, redis:// for one without"
 
 _BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
-    (redis.AuthenticationError, _PASSWORD),
+    (redis.AuthenticationError, _NO_ENTRY),
     (redis.BusyLoadingError, "wait: Redis is loading its file"),
     (redis.ReadOnlyError, "this is a replica: give SWAPJOBS_REDIS_URL the master's address, or that of its sentinels"),
     (redis.exceptions.OutOfMemoryError, "raise maxmemory, or let jobs be worked off"),
@@ -24,7 +24,7 @@ _BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis.TimeoutError, "Redis does not answer in time: is it overloaded, or are connections dropped on the way?"),
 )
 _BY_TEXT: Final = (
-    (r"^(NOAUTH|WRONGPASS)", _PASSWORD),
+    (r"^(NOAUTH|WRONGPASS)", _NO_ENTRY),
     (r"^MISCONF", "Redis can't write to its disk: see its log; the disk is full, or its folder is not writable"),
     (r"cluster|CROSSSLOT", _CLUSTER),
     (r"Name or service not known|nodename nor|getaddrinfo|No address", _WRONG_HOST),
