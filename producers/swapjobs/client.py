@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Self, Unpack
 
-from swapjobs import failures, listing, waits
+from swapjobs import failures, fresh_urls, listing, waits
 from swapjobs.batches import Batches
 from swapjobs.bulk import as_bulk
 from swapjobs.connection import queue_errors
@@ -144,11 +144,11 @@ class SwapClient:
                 raise JobNotFound(f"no job has the id {job_id}")
         return self.get(job_id)
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, **urls: str) -> Job:
         """Put a failed, cancelled or expired job back in line and return it: new attempts, the old ones as history.
 
-        A call whose outcome was not seen is looked up first; else the vendor gets a new id. A deadline that has
-        passed is dropped, and so is a webhook of the old end that was not delivered yet.
+        A call whose outcome was not seen is looked up first; else the vendor gets a new id. A passed deadline and an
+        undelivered webhook of the old end are dropped. `source_url`, `target_url`: the same pictures, signed anew.
 
         Raises:
             NotRetryable: the job is not final, or it succeeded.
@@ -156,7 +156,7 @@ class SwapClient:
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
-            job_id = self._store.get(job_id).id
+            job_id = fresh_urls.taken(self._store, self._store.get(job_id), urls)
             (answer,) = self._store.retry([job_id])
         if answer not in {"ok", "gone"}:
             raise NotRetryable(f"job {job_id} is {answer}: only failed, cancelled and expired jobs can be retried")

@@ -161,9 +161,9 @@ class GatewayClient(SwapClient):
         """Cancel the job and return it, as `SwapClient.cancel`."""
         return self._http.post(f"{place(JOBS, job_id)}/cancel", Job)
 
-    def retry(self, job_id: str) -> Job:
+    def retry(self, job_id: str, **urls: str) -> Job:
         """Put a finished job back in line, as `SwapClient.retry`."""
-        return self._http.post(f"{place(JOBS, job_id)}/retry", Job, repeatable=False)
+        return self._http.post(f"{place(JOBS, job_id)}/retry", Job, urls or None, repeatable=False)
 
     def retry_many(
         self,

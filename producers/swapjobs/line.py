@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict
 
-from swapjobs import keys
+from swapjobs import fleet, keys
 from swapjobs.lua_text import MAX_PAUSE_MS
+from swapjobs.record import pairs
 from swapjobs.traffic import LEARNED, OUTAGES
 
 if TYPE_CHECKING:
@@ -88,6 +89,18 @@ class Look:
     in_line: Mapping[str, int]
     probing: bool = False
     workers: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, client: redis.Redis, told: Any) -> Self:
+        """Return what look.lua told, with the lines and the workers, which are counted after it.
+
+        Raises:
+            redis.RedisError: Redis cannot be asked.
+        """
+        now_ms, traffic, counts, probing = told
+        numbers = {name: float(value) for name, value in pairs(traffic).items()}
+        workers = fleet.workers(client, now_ms)
+        return cls(numbers, pairs(counts), now_ms, in_line(client), probing=bool(probing), workers=workers)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -13,8 +13,9 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from swapjobs import hints, keys
+from swapjobs.errors import ErrorCode
 from swapjobs.lifecycle import MOVES, Event, JobState
-from swapjobs.record import RETRY_LINE
+from swapjobs.record import RETRY_LINE, URL_EXPIRED_LINE
 from swapjobs.traffic import FIELDS, LEARNED, OUTAGES, PHASES
 
 if TYPE_CHECKING:
@@ -62,13 +63,13 @@ _KEYS: Final = {
 # Every part once, each after those that it needs.
 _PARTS: Final = (
     "traffic", "tenant", "host", "stopped", "turn", "line", "rate", "runway", "refill", "history", "deliver",
-    "announce", "endpoint", "batch", "tally", "place", "tell", "finish", "index", "steps", "epoch", "share", "trial",
-    "suspicion", "door", "learn", "window",
-    "probe", "breaker", "hear", "jump", "memory", "lost",
+    "announce", "endpoint", "batch", "tally", "place", "tell", "finish", "url_time", "index", "steps",
+    "epoch", "share", "trial", "suspicion", "door", "learn", "window", "probe", "breaker", "hear", "jump", "memory",
+    "lost",
 )  # fmt: skip
 _SCRIPTS: Final = (
     "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
-    "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look", "forget_rate",
+    "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look", "forget_rate", "renew_urls",
     "open_batch", "steer_batch", "step_batch", "set_endpoint", "test_endpoint", "replay_delivery",
 )  # fmt: skip
 
@@ -140,6 +141,7 @@ def _preamble(result_ttl_ms: int) -> str:
             f"local SWAPS = {{'{keys.INTERACTIVE}', '{keys.BULK}'}}",
             f"local UNFINISHED = {{{', '.join(map(_quote, sorted(MOVES[Event.CANCEL][0])))}}}",
             f"local RETRY_LINE = {_quote(RETRY_LINE)}",
+            f"local URL_EXPIRED, URL_EXPIRED_LINE = '{ErrorCode.IMAGE_UNREACHABLE}', {_quote(URL_EXPIRED_LINE)}",
             f"local RESULT_TTL_MS, MAX_PAUSE_MS = {result_ttl_ms}, {MAX_PAUSE_MS}",
         ]
     )

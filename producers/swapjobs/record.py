@@ -19,10 +19,19 @@ from swapjobs.models import Job, JobError, SwapRequest, SwapResult, WebhookStatu
 from swapjobs.urls import target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_LINE: Final = '{"kind": "retry", "at": %d, "round": %d}'  # a format that retry.lua fills in
+# The last line of a job whose URLs are past their time; url_time.lua fills in when that was.
+URL_EXPIRED_LINE: Final = json.dumps(
+    {
+        "kind": "error",
+        "code": ErrorCode.IMAGE_UNREACHABLE,
+        "message": "signature expired at %s: submit it again with fresh URLs, and retry it",
+        "retryable": True,
+    }
+)
 _KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
 
 
@@ -114,8 +123,8 @@ def pack(request: SwapRequest) -> str:
     return request.model_dump_json(exclude=set(_KEPT_IN_HASH), exclude_defaults=True)
 
 
-def packed(requests: Iterable[SwapRequest]) -> tuple[list[str], list[str]]:
-    """Return the ids, and the arguments of submit.lua: seven for each job."""
+def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], str]) -> tuple[list[str], list[str]]:
+    """Return the ids, and the arguments of submit.lua: eight for each job."""
     args: list[str] = []
     ids: list[str] = []
     for request in requests:
@@ -129,6 +138,7 @@ def packed(requests: Iterable[SwapRequest]) -> tuple[list[str], list[str]]:
             business_id,
             pack(request),
             in_brief(request),
+            until_when(request),
         ]
     return ids, args
 

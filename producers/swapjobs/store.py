@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import redis
 
-from swapjobs import fleet, keys, record, tenants
+from swapjobs import fresh_urls, keys, record, tenants
 from swapjobs.batch_store import BatchStore, submission
 from swapjobs.claims import Claim, NotClaimed, Step
 from swapjobs.connection import client_of
 from swapjobs.delivery_store import DeliveryStore
 from swapjobs.durability import on_disk
 from swapjobs.errors import JobGone, JobNotFound, QueueFull
-from swapjobs.line import Look, in_line
+from swapjobs.line import Look
 from swapjobs.scripts import Scripts, library
 from swapjobs.traffic import limits_of
 
@@ -64,7 +64,8 @@ class JobStore(BatchStore, DeliveryStore):
             QueueFull: Redis is at its memory limit; none was accepted.
             QueueUnavailable: `durably`, and they were accepted but are not known to be on disk.
         """
-        ids, args = record.packed(requests)
+        asked = list(requests)
+        ids, args = record.packed(asked, fresh_urls.until_of)
         if not ids:
             return []
         if durably:
@@ -75,6 +76,7 @@ class JobStore(BatchStore, DeliveryStore):
             outcomes = self._scripts.run("submit", *args)
         if "full" in outcomes:
             raise QueueFull
+        fresh_urls.take(self, [each for *each, told in zip(ids, asked, outcomes, strict=True) if told == "existing"])
         return [submission(id_, told) for id_, told in zip(ids, outcomes, strict=True)]
 
     def submit_one(self, request: SwapRequest, *, durably: bool = False) -> tuple[str, Record | None]:
@@ -82,13 +84,12 @@ class JobStore(BatchStore, DeliveryStore):
 
         The outcome `closed` comes without a job: its batch takes no more.
 
-        Raises:
-            As `submit` and `get`.
+        Raises as `submit` and `get` do.
         """
         if durably:
             (told,) = self.submit([request], durably=True)
             return (told.outcome, self.get(told.id)) if told.id else ("closed", None)
-        (id_,), args = record.packed([request])
+        (id_,), args = record.packed([request], fresh_urls.until_of)
 
         def call() -> list[Any]:
             with self.redis.pipeline(transaction=False) as pipe:
@@ -105,7 +106,13 @@ class JobStore(BatchStore, DeliveryStore):
         (outcome,), fields, history = self._scripts.with_library(call)
         if outcome == "full":
             raise QueueFull
+        if outcome == "existing" and fresh_urls.take(self, [(id_, request)]):
+            return outcome, self.get(id_)
         return outcome, record.unpack(id_, fields, history) if fields else None
+
+    def renew_urls(self, id_: str, before: str, after: str, until_when: str) -> None:
+        """Put a request with fresh URLs in the place of the one that was read."""
+        self._scripts.run("renew_urls", id_, before, after, until_when)
 
     def get(self, id_: str) -> Record:
         """Return the record.
@@ -136,11 +143,7 @@ class JobStore(BatchStore, DeliveryStore):
         return str(self._scripts.run("cancel", id_))
 
     def retry(self, ids: Sequence[str]) -> list[str]:
-        """Put finished jobs back in line; for each `ok`, the state from which there is no retry, or `gone`.
-
-        Raises:
-            QueueFull: Redis is nearly at its memory limit; none of them was retried.
-        """
+        """Put finished jobs back in line; for each `ok`, the state that forbids it, or `gone`; all or QueueFull."""
         answers = [str(answer) for answer in self._scripts.run("retry", record.RETRY_LINE, *ids)] if ids else []
         if "full" in answers:
             raise QueueFull
@@ -184,10 +187,7 @@ class JobStore(BatchStore, DeliveryStore):
 
     def look(self) -> Look:
         """Return how the line stands: 16 ms of Redis' CPU with 10,000 tenants in line. No atomic step: `in_line`."""
-        now_ms, traffic, counts, probing = self._scripts.run("look")
-        numbers = {name: float(value) for name, value in record.pairs(traffic).items()}
-        waiting, told = in_line(self.redis), fleet.workers(self.redis, now_ms)
-        return Look(numbers, record.pairs(counts), now_ms, waiting, probing=bool(probing), workers=told)
+        return Look.read(self.redis, self._scripts.run("look"))
 
     def line(self) -> Line:
         """Return how the line to the vendor stands."""

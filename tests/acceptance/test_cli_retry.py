@@ -10,12 +10,14 @@ import pytest
 from conftest_acceptance import finished
 from factories import claim, make_request, submit, wait_until
 from swapjobs import ErrorCode, JobState, SwapClient, record
+from swapjobs.claims import NotClaimed
 from swapjobs.cli.main import run
 from swapjobs.lifecycle import Event
 from traffic_state import poke
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     import httpx
 
@@ -109,8 +111,8 @@ def test_by_batch_code_and_tenant(store: JobStore, client: SwapClient, swapjobs:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "(invalid_request) give either ids or at least one of --batch, --error-code and --tenant"),
-        (("x", "--batch", "b"), "(invalid_request) give either ids or at least one of --batch, "),
+        ((), "(invalid_request) give ids, or --from-file, or at least one of --batch, --error-code and --tenant"),
+        (("x", "--batch", "b"), "(invalid_request) give ids, or --from-file, or at least one of --batch, "),
         (("--error-code", "no_faces"), "(usage) Invalid value for '--error-code': 'no_faces' is not one of "),
         (("--batch",), "(usage) Option '--batch' requires an argument"),
     ],
@@ -203,3 +205,31 @@ def test_a_new_round_outlives_a_killed_worker(
     assert finished(client, job.id).state is JobState.SUCCEEDED
     books = vendor.get("stats")
     assert (books["calls"], books["billed"], books["duplicates"]) == (2, 1, 0)
+
+
+def test_the_jobs_of_a_file_are_retried_with_the_urls_given_there(
+    store: JobStore, client: SwapClient, swapjobs: Callable[..., Streams], tmp_path: Path
+) -> None:
+    """The export of a shop, with its pictures signed anew; rows of other pictures and unknown ids cost themselves."""
+    dead = "https://pictures.example/{}.jpg?Signature=a&AWSAccessKeyId=A&Expires=1000000000"
+    urls = {name: dead.format(name[:6]) for name in ("source_url", "target_url")}
+    one, two = (submit(store, business_task_id=f"order-{number}", **urls) for number in (901, 902))
+    assert [store.claim(id_, 30) for id_ in (one, two)] == [NotClaimed("failed")] * 2  # their signatures are dead
+    fresh = [url.replace("1000000000", "4000000000") for url in urls.values()]
+    file = tmp_path / "fresh.csv"
+    rows = [
+        ("order-901", *fresh),
+        ("order-902", "https://pictures.example/other.jpg", fresh[1]),
+        ("order-903", *fresh),
+    ]
+    lines = ["business_task_id,source_url,target_url", *(",".join(row) for row in rows)]
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    status, out, err = swapjobs("retry", "--from-file", str(file))
+    assert (status, out) == (3, "1 retried, 2 not\n")
+    assert "other pictures" in err
+    assert (client.get(one).state, client.get(one).source_url) == (JobState.QUEUED, fresh[0])
+    assert client.get(two).state is JobState.FAILED
+    file.write_text("business_task_id,source_url,target_url\n,x,y\n", encoding="utf-8")
+    status, out, err = swapjobs("retry", "--from-file", str(file))
+    assert (status, out) == (2, "")
+    assert err.startswith("error (invalid_request)")

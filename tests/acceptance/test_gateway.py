@@ -208,3 +208,17 @@ def test_a_waiting_submit_is_told_that_nobody_works(gateway: GatewayProcess) -> 
     assert answer.headers["Swapjobs-No-Worker"] == "swaps"
     assert gateway.http.get("/readyz").json() == {"status": "ok", "no_worker": "swaps"}
     assert gateway.http.get("/v1/rate").json()["rate_why"] is None
+
+
+def test_a_retry_over_http_may_bring_fresh_urls(gateway: GatewayProcess) -> None:
+    """The body is that of a retry: without one, or with URLs of the same pictures."""
+    dead = "?Signature=a&AWSAccessKeyId=A&Expires=1000000000"
+    body = wanted()
+    body |= {name: body[name] + dead for name in ("source_url", "target_url")}
+    job = gateway.http.post("/v1/jobs", json=body).json()
+    gateway.http.post(f"/v1/jobs/{job['id']}/cancel").raise_for_status()
+    other = gateway.http.post(f"/v1/jobs/{job['id']}/retry", json={"source_url": "https://pictures.example/other.jpg"})
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_conflict")
+    fresh = {name: body[name].replace("1000000000", "4000000000") for name in ("source_url", "target_url")}
+    retried = gateway.http.post(f"/v1/jobs/{job['id']}/retry", json=fresh).json()
+    assert (retried["state"], retried["source_url"]) == ("queued", fresh["source_url"])

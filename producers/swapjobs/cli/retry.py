@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from swapjobs.cli.batch_input import opened
 from swapjobs.cli.output import JsonFlag, err, out, print_error, print_json
 from swapjobs.client import SwapClient
-from swapjobs.errors import ErrorCode, InvalidRequest, JobNotFound, NotRetryable, SwapjobsError
+from swapjobs.errors import ErrorCode, IdempotencyConflict, InvalidRequest, JobNotFound, NotRetryable, SwapjobsError
+from swapjobs.models import SwapRequest, job_id
+from swapjobs.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
 _NOT_RETRYABLE, _NOT_FOUND = 1, 3
+_URLS = {"source_url", "target_url", "second_source_url"}
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="as submit printed them", show_default=False)]
 
@@ -31,19 +35,27 @@ def retry(
         ErrorCode | None, typer.Option(metavar="CODE", help="the jobs that failed with this code")
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="the failed jobs of this tenant")] = None,
+    from_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="rows as for submit-batch: these jobs, with the URLs given there")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Let failed jobs run again, with new attempts; the old ones stay in the history.
 
-    Give ids, also of cancelled and expired jobs, or at least one option: jobs for which all that is given holds.
+    Give ids, also of cancelled and expired jobs, or at least one option: jobs for which all that is given holds; or
+    --from-file, where presigned URLs have died: the same pictures under a new signature.
     Exit status 1 when one of the ids is in no state to be retried, 3 when one is unknown; the others are retried.
     """
-    by_criteria = not (batch_id is None and error_code is None and tenant is None)
-    if bool(ids) == by_criteria:
-        raise InvalidRequest("give either ids or at least one of --batch, --error-code and --tenant")
+    if from_file is not None and ids is None and batch_id is None and error_code is None:
+        wanted = _from_file(from_file, tenant or "default")
+    else:
+        by_criteria = not (batch_id is None and error_code is None and tenant is None)
+        if bool(ids) == by_criteria or from_file is not None:
+            raise InvalidRequest("give ids, or --from-file, or at least one of --batch, --error-code and --tenant")
+        wanted = {id_: {} for id_ in ids or ()}
     with SwapClient() as client:
-        if ids:
-            raise typer.Exit(_retry_each(client, list(dict.fromkeys(ids)), as_json=as_json))
+        if wanted:
+            raise typer.Exit(_retry_each(client, wanted, as_json=as_json))
         retried = 0
         try:
             for id_ in client.retry_many(batch_id=batch_id, error_code=error_code, tenant=tenant):
@@ -57,15 +69,34 @@ def retry(
         out.print(f"{retried} retried", soft_wrap=True)
 
 
-def _retry_each(client: SwapClient, ids: Sequence[str], *, as_json: bool) -> int:
+def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
+    """Return the jobs of a file's rows by id, each with its URLs.
+
+    Raises:
+        InvalidRequest: a row can't be read, or names no job; nothing is retried then.
+    """
+    found = {}
+    with opened(name) as stream:
+        for row in read_rows(stream, name):
+            if isinstance(row.content, str):
+                raise InvalidRequest(f"{name}, line {row.line}: {row.content}")
+            request = SwapRequest.parse({"tenant": tenant, **row.content})
+            if request.business_task_id is None:
+                raise InvalidRequest(f"{name}, line {row.line}: has no business_task_id, by which its job is found")
+            urls = {key: str(value) for key, value in row.content.items() if key in _URLS and value}
+            found[job_id(request.tenant, request.business_task_id)] = urls
+    return found
+
+
+def _retry_each(client: SwapClient, wanted: Mapping[str, Mapping[str, str]], *, as_json: bool) -> int:
     """Retry these jobs, tell of each that could not be, and return the exit status."""
     status = retried = 0
-    for id_ in ids:
-        problem: NotRetryable | JobNotFound | None = None
+    for id_, urls in wanted.items():
+        problem: NotRetryable | JobNotFound | IdempotencyConflict | None = None
         try:
-            client.retry(id_)
+            client.retry(id_, **urls)
             retried += 1
-        except (NotRetryable, JobNotFound) as error:
+        except (NotRetryable, JobNotFound, IdempotencyConflict) as error:
             problem = error
             print_error(error.code, str(error))
             status = max(status, _NOT_FOUND if isinstance(error, JobNotFound) else _NOT_RETRYABLE)
@@ -73,6 +104,6 @@ def _retry_each(client: SwapClient, ids: Sequence[str], *, as_json: bool) -> int
             outcome = problem.code if problem else "retried"
             print_json({"id": id_, "outcome": outcome, "error": str(problem) if problem else None})
     if not as_json:
-        left = len(ids) - retried
+        left = len(wanted) - retried
         out.print(f"{retried} retried" + (f", {left} not" if left else ""), soft_wrap=True)
     return status

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.errors import ErrorCode, JobGone, JobNotFound
@@ -28,10 +29,22 @@ from swapjobs.gateway.reading import PLAIN_KEY, request_of, wait_of
 from swapjobs.lifecycle import FINAL, JobState
 from swapjobs.models import Job, Name
 from swapjobs.times import Time
+from swapjobs.tools import Url
 from swapjobs.views import JobPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+class FreshUrls(BaseModel):
+    """The URLs of the same pictures, signed anew."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source_url: Url | None = None
+    target_url: Url | None = None
+    second_source_url: Url | None = None
+
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -143,13 +156,16 @@ def cancel(job_id: str, caller: Caller, gateway: Gateway) -> Job:
     "/{job_id}/retry",
     responses={
         200: job_answer("It is back in line", JOB_EXAMPLE),
-        **problems("job_not_found", "job_gone", "not_retryable", "queue_full"),
+        **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
-def retry(job_id: str, caller: Caller, gateway: Gateway) -> Job:
-    """Put a failed, cancelled or expired job back in line; 409 for others."""
+def retry(job_id: str, caller: Caller, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
+    """Put a failed, cancelled or expired job back in line; 409 for others.
+
+    With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
+    """
     own_job(gateway, caller, job_id)
-    return gateway.client.retry(job_id)
+    return gateway.client.retry(job_id, **(urls.model_dump(exclude_none=True) if urls else {}))
 
 
 @router.get(

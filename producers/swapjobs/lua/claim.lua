@@ -23,6 +23,10 @@ if is_stopped(job.tenant, job.batch) then
 end
 local doubtful = may_be_forgotten(id, job)
 local step = doubtful and 'query' or job.step or 'send'
+if is_past_its_urls(id, job, step) then
+  refill_swaps()
+  return {TARGET.fail}
+end
 local limits = limits_of(job.tenant)
 local wait, obstacle = book(step, job, limits)
 if not wait then

@@ -1,6 +1,6 @@
 -- Accept jobs: idempotency check, record, line, refill, in one step. Refused as a whole when Redis is full.
--- ARGV, seven for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
---   `expires_at hook_host batch`, each of them "-" where there is none
+-- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
+--   `expires_at hook_host batch`, each of them "-" where there is none; until when its URLs work (url_time.lua)
 -- Returns for each job: created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory limit).
 local outcomes, added, closed = {}, {}, {}
 local function is_closed(tenant, batch)
@@ -8,7 +8,7 @@ local function is_closed(tenant, batch)
   if closed[name] == nil then closed[name] = open_batch(tenant, batch) or false end
   return closed[name]
 end
-for i = 1, #ARGV, 7 do
+for i = 1, #ARGV, 8 do
   local id, fingerprint, tenant, priority = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local expires_at, hook_host, batch = string.match(ARGV[i + 6], '^(%S+) (%S+) (%S+)$')
   local known = redis.call('HGET', K.job .. id, 'fingerprint')
@@ -31,6 +31,7 @@ for i = 1, #ARGV, 7 do
     if batch ~= '-' then
       added[tenant .. ':' .. batch] = (added[tenant .. ':' .. batch] or 0) + 1
     end
+    if ARGV[i + 7] ~= '-' then note_urls(id, ARGV[i + 7]) end
     index_job(id, tenant, batch ~= '-' and batch)
     local grave = redis.call('GET', K.tombstone .. id)
     if grave then

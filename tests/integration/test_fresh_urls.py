@@ -1,0 +1,137 @@
+"""The same pictures signed anew: a job takes the fresh URLs as long as it has none; dead ones cost no call."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from factories import claim, make_request
+from swapjobs import IdempotencyConflict, JobState, SwapClient
+from swapjobs.claims import NotClaimed
+from swapjobs.errors import ErrorCode, InvalidRequest
+from swapjobs.lifecycle import Event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.models import SwapRequest
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store import JobStore
+
+
+@pytest.fixture
+def client(settings: WorkerSettings) -> Iterator[SwapClient]:
+    with SwapClient(settings) as client:
+        yield client
+
+
+def signed(name: str, until_s: float) -> str:
+    return f"https://pictures.example/{name}.jpg?Signature=s{int(until_s)}&AWSAccessKeyId=A&Expires={int(until_s)}"
+
+
+def asked(until_s: float, **fields: Any) -> SwapRequest:
+    now = time.time()
+    return make_request(
+        source_url=signed("source", now + until_s),
+        target_url=signed("target", now + until_s),
+        business_task_id="order-7",
+        **fields,
+    )
+
+
+@pytest.fixture
+def store(client: SwapClient, settings: WorkerSettings) -> JobStore:
+    found: JobStore = client._store  # noqa: SLF001 - the same connections
+    found.set_limits(settings)
+    return found
+
+
+def test_a_waiting_job_takes_fresh_urls_and_keeps_the_rest(client: SwapClient, store: JobStore) -> None:
+    old = asked(60, metadata={"shelf": ["ä", []], "big": 12345678901234567890})
+    job = client.submit(old)
+    new = asked(3600, metadata={"shelf": "another"})
+    again = client.submit(new)
+    assert (again.id, again.source_url, again.target_url) == (job.id, new.source_url, new.target_url)
+    assert again.metadata == old.metadata
+    assert claim(store, job.id).job.request["source_url"] == new.source_url
+
+
+def test_many_at_once_take_them_too(client: SwapClient) -> None:
+    client.submit(asked(60))
+    new = asked(3600)
+    (told,) = client.submit_many([new])
+    assert (told.outcome, client.get(str(told.id)).source_url) == ("existing", new.source_url)
+
+
+def test_other_pictures_are_a_conflict_and_change_nothing(client: SwapClient) -> None:
+    job = client.submit(asked(60))
+    with pytest.raises(IdempotencyConflict):
+        client.submit(make_request(business_task_id="order-7"))
+    assert client.get(job.id) == job
+
+
+def test_during_an_attempt_the_next_one_has_them(client: SwapClient, store: JobStore) -> None:
+    job = client.submit(asked(60))
+    taken = claim(store, job.id)
+    new = asked(3600)
+    client.submit(new)
+    store.apply(taken, Event.WAIT, patch={"step": "send", "attempts": 1, "reason": "retry"})
+    assert claim(store, job.id).job.request["target_url"] == new.target_url
+
+
+def test_a_job_that_has_its_picture_keeps_its_urls(client: SwapClient, store: JobStore) -> None:
+    old = asked(60)
+    job = client.submit(old)
+    store.apply(claim(store, job.id), Event.SUCCEED, patch={})
+    assert client.submit(asked(3600)).source_url == old.source_url
+
+
+def test_a_dead_url_is_told_before_a_call_is_booked(client: SwapClient, store: JobStore) -> None:
+    job = client.submit(asked(-60))
+    arrival = store.look().traffic["arrival"]
+    assert store.claim(job.id, 30) == NotClaimed("failed")
+    ended = client.get(job.id)
+    assert ended.error is not None
+    assert (ended.state, ended.error.code, ended.error.retryable) == (
+        JobState.FAILED,
+        ErrorCode.IMAGE_UNREACHABLE,
+        True,
+    )
+    assert ended.error.message.startswith("signature expired at 20")
+    assert ended.attempts == 0
+    line = store.look()
+    assert (line.traffic["arrival"], line.traffic["in_flight"]) == (arrival, 0)
+
+
+def test_a_retry_with_fresh_urls_can_succeed(client: SwapClient, store: JobStore) -> None:
+    job = client.submit(asked(-60))
+    store.claim(job.id, 30)
+    new = asked(3600)
+    assert client.submit(new).state is JobState.FAILED  # it has them, for a retry
+    assert client.retry(job.id).source_url == new.source_url
+    assert claim(store, job.id).step == "send"
+
+
+def test_a_retry_may_bring_them_itself(client: SwapClient, store: JobStore) -> None:
+    job = client.submit(asked(-60))
+    store.claim(job.id, 30)
+    new = asked(3600)
+    with pytest.raises(IdempotencyConflict):
+        client.retry(job.id, source_url="https://pictures.example/another.jpg")
+    with pytest.raises(InvalidRequest):
+        client.retry(job.id, source_url="no URL")
+    assert client.get(job.id).state is JobState.FAILED
+    job = client.retry(job.id, source_url=new.source_url, target_url=new.target_url)
+    assert (job.state, job.source_url) == (JobState.QUEUED, new.source_url)
+    assert claim(store, job.id).step == "send"
+
+
+def test_what_may_be_paid_for_is_asked_for_with_dead_urls_too(client: SwapClient, store: JobStore) -> None:
+    """A query needs no picture: the outcome of a call that was not seen is not lost with the signature."""
+    job = client.submit(asked(60))
+    taken = claim(store, job.id)
+    store.apply(taken, Event.WAIT, patch={"step": "query", "reason": "retry"})
+    store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
+    assert claim(store, job.id).step == "query"
