@@ -17,12 +17,20 @@ from factories import make_request, wait_until
 from swapjobs import JobState, SwapClient, keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs.store import JobStore
 
 SETTINGS = {"SWAPJOBS_STOP_GRACE_S": "60", "SWAPJOBS_CALL_TIMEOUT_S": "30", "SWAPJOBS_LEASE_S": "60"}
+
+
+@pytest.fixture(autouse=True)
+def hangup_is_heard() -> Iterator[None]:
+    """The tests themselves may run under nohup, which children would inherit."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def children_of(pid: int) -> list[psutil.Process]:
@@ -67,6 +75,11 @@ class Terminal:
     def close(self) -> None:
         os.close(self.side)
 
+    def kill(self) -> None:
+        """Leave nothing behind, whatever the test found."""
+        for process in [*children_of(self.pid), psutil.Process(self.pid)]:
+            process.kill()
+
     def wait(self) -> int:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
@@ -78,7 +91,11 @@ def test_a_closed_terminal_ends_workers_like_sigterm(redis_url: str, tmp_path: P
     terminal.wait_for(b"ready.", workers)
     left_behind = [psutil.Process(terminal.pid), *children_of(terminal.pid)]
     terminal.close()
-    wait_until(lambda: all_gone(left_behind), deadline_s=10, what="all have ended")
+    try:
+        wait_until(lambda: all_gone(left_behind), deadline_s=10, what="all have ended")
+    except AssertionError:
+        terminal.kill()
+        raise
     assert terminal.wait() == 0
 
 
