@@ -18,6 +18,7 @@ from hostile import GOOD, PICTURES, Rude, Target, head, post, statuses, target
 from swapjobs import SwapRequest
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
 CHUNKED = "Transfer-Encoding: chunked"
@@ -66,12 +67,19 @@ def dripping(clients: list[Rude], every_s: float = 0.1) -> Iterator[None]:
         thread.join()
 
 
+def readable(connection: socket.socket) -> bool:
+    """By poll: select takes no descriptor past 1023."""
+    asked = select.poll()
+    asked.register(connection, select.POLLIN)
+    return bool(asked.poll(0))
+
+
 def closed(clients: list[Rude]) -> int:
     """Count those whose connection the gateway has ended; what it sent them is read and thrown away."""
     count = 0
     for client in clients:
         with contextlib.suppress(ConnectionError, OSError):
-            while select.select([client.socket], [], [], 0)[0]:
+            while readable(client.socket):
                 if not client.socket.recv(65536):
                     break
             else:
