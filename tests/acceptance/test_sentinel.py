@@ -70,12 +70,13 @@ def test_a_worker_outlives_a_master_that_is_made_a_replica(
     with EmbeddedRedis(tmp_path / "redis") as server, redis.Redis(port=server.port) as admin:
         worker = program(*WORKER, SWAPJOBS_REDIS_URL=server.url).wait_for("ready.")
         admin.replicaof("127.0.0.1", str(free_port()))
-        worker.wait_for("Connection to broker lost")
+        worker.wait_for("Connection to broker lost").wait_for("Redis can't be used now, tried again every second")
         admin.replicaof("NO", "ONE")
         with SwapClient(WorkerSettings(redis_url=server.url)) as client:
             assert client.wait(client.submit(make_request()).id, 20).state is JobState.SUCCEEDED
         assert vendor.get("stats")["billed"] == 1
         assert worker.process.poll() is None
+        assert "Traceback" not in worker.output
 
 
 def test_a_master_that_falls_silent_is_left_too(program: Callable[..., Program], tmp_path: Path) -> None:

@@ -51,7 +51,19 @@ class NoAdvice(logging.Filter):
         return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
 
 
+class OneLine(logging.Filter):
+    """Says in one line what Celery says in a traceback, at every try while a Redis can be reached and not be used."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Keep the record, as a warning in plain words."""
+        if str(record.msg).startswith("Frequent restarts detected"):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+            record.msg, record.args, record.exc_info = "Redis can't be used now, tried again every second", (), None
+        return True
+
+
 def be_quiet() -> None:
     """Install the filters where Celery logs unknown tasks and messages, and where it gives advice."""
     logging.getLogger("celery.worker.consumer.consumer").addFilter(NoBodies())
+    logging.getLogger("celery.worker.consumer.consumer").addFilter(OneLine())
     logging.getLogger("py.warnings").addFilter(NoAdvice())
