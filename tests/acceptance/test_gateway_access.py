@@ -198,6 +198,19 @@ def test_another_machine_is_not_served_where_redis_lost_all_keys(redis_url: str)
     assert asyncio.run(ask("127.0.0.1")) == 404
 
 
+def test_a_gateway_that_ends_as_soon_as_it_begins_ends(redis_url: str) -> None:
+    """Its connection for waits is just being made then: being told to stop must not get lost."""
+    app = make_app(GatewaySettings(redis_url=redis_url))
+
+    async def begin_and_end(turns: int) -> None:
+        async with app.router.lifespan_context(app):
+            for _ in range(turns):
+                await asyncio.sleep(0)
+
+    for turns in range(100):
+        asyncio.run(asyncio.wait_for(begin_and_end(turns), 10))
+
+
 def test_each_key_has_a_rate_of_its_own(start_gateway: Callable[..., GatewayProcess]) -> None:
     both = f"acme:{ACME_KEY},zeta:{ZETA_KEY}"
     gateway = start_gateway(SWAPJOBS_GATEWAY_KEYS=both, SWAPJOBS_GATEWAY_KEY_RATE="5/h")

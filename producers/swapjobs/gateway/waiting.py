@@ -39,6 +39,7 @@ _channel_of = keys.changed
 _PING_EVERY_S: Final = 10.0
 _SILENT_S: Final = 25.0  # a connection that told nothing for so long, not even a pong, is taken for lost
 _PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
+_CANCEL_AGAIN_S: Final = 0.5
 _LOOK_AGAIN_S: Final = 1.0  # after a look that Redis did not answer
 
 
@@ -161,10 +162,9 @@ class Waiting:
 
     async def __aexit__(self, *_: object) -> None:
         self.stop()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again, if need be: one that comes while redis-py connects may get lost there
+            await asyncio.wait([self._task], timeout=_CANCEL_AGAIN_S)
         await self._pool.disconnect()
 
     def stop(self) -> None:
