@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Header, Query, Request, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.errors import ErrorCode, JobGone, JobNotFound
@@ -25,7 +25,7 @@ from swapjobs.gateway.openapi import (
 )
 from swapjobs.gateway.parts import Gateway, Parts
 from swapjobs.gateway.problems import HttpProblem
-from swapjobs.gateway.reading import PLAIN_KEY, request_of, wait_of
+from swapjobs.gateway.reading import PLAIN_KEY, PLAIN_URL, request_of, wait_of
 from swapjobs.lifecycle import FINAL, JobState
 from swapjobs.models import Job, Name
 from swapjobs.times import Time
@@ -35,15 +35,17 @@ from swapjobs.views import JobPage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_FreshUrl = Annotated[Url, WithJsonSchema(PLAIN_URL)]
+
 
 class FreshUrls(BaseModel):
     """The URLs of the same pictures, signed anew."""
 
     model_config = ConfigDict(extra="forbid")
 
-    source_url: Url | None = None
-    target_url: Url | None = None
-    second_source_url: Url | None = None
+    source_url: _FreshUrl | None = None
+    target_url: _FreshUrl | None = None
+    second_source_url: _FreshUrl | None = None
 
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
