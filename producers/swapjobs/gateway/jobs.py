@@ -42,7 +42,6 @@ class FreshUrls(BaseModel):
     """The URLs of the same pictures, signed anew."""
 
     model_config = ConfigDict(extra="forbid")
-
     source_url: _FreshUrl | None = None
     target_url: _FreshUrl | None = None
     second_source_url: _FreshUrl | None = None
