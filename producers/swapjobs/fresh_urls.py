@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from swapjobs.record import Record
     from swapjobs.store import JobStore
 
-_PICTURES: Final = ("source_url", "target_url", "second_source_url")
+PICTURES: Final = ("source_url", "target_url", "second_source_url")
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # Parameters that go with a time in seconds since 1970: without one of them it may mean anything.
 _WITH_EPOCH: Final = {
@@ -69,13 +69,13 @@ def _by_time(query: Mapping[str, str]) -> Iterable[datetime]:
 
 def until_of(request: SwapRequest) -> str:
     """Return when the first of the pictures' URLs stops working, as `ms/ISO time`, or "-" where that can't be read."""
-    given = request.model_dump(include=set(_PICTURES), mode="json") | (request.model_extra or {})
-    ends = [end for name in _PICTURES if (url := given.get(name)) and (end := signed_until(str(url)))]
+    given = request.model_dump(include=set(PICTURES), mode="json") | (request.model_extra or {})
+    ends = [end for name in PICTURES if (url := given.get(name)) and (end := signed_until(str(url)))]
     return f"{int(min(ends).timestamp() * 1000)}/{min(ends):%Y-%m-%dT%H:%M:%SZ}" if ends else "-"
 
 
-def take(store: JobStore, known: Iterable[Sequence[Any]]) -> int:
-    """Let jobs that were submitted again have the URLs they came with now, unless they succeeded; return how many did.
+def take(store: JobStore, known: Iterable[Sequence[Any]]) -> None:
+    """Let jobs that were submitted again have the URLs they came with now, unless they succeeded.
 
     Args:
         store: Where they lie.
@@ -86,8 +86,9 @@ def take(store: JobStore, known: Iterable[Sequence[Any]]) -> int:
         for id_, _ in pairs:
             pipe.get(keys.history(id_))
         histories = pipe.execute() if pairs else []
-    told = zip(pairs, histories, strict=True)
-    return sum(_renew(store, id_, history.split("\n", 1)[0], request) for (id_, request), history in told if history)
+    for (id_, request), history in zip(pairs, histories, strict=True):
+        if history:
+            renew(store, id_, history, request)
 
 
 def taken(store: JobStore, found: Record, urls: Mapping[str, str]) -> str:
@@ -105,14 +106,12 @@ def taken(store: JobStore, found: Record, urls: Mapping[str, str]) -> str:
     return found.id
 
 
-def _renew(store: JobStore, id_: str, old: str, request: SwapRequest) -> bool:
-    before, after = _with_urls_of(old, request)
+def renew(store: JobStore, id_: str, history: str, request: SwapRequest) -> bool:
+    """Let one job, whose history was read, have the URLs of `request`; return whether they are others."""
+    old = history.split("\n", 1)[0]
+    before: dict[str, Any] = json.loads(old)
+    now: dict[str, Any] = json.loads(record.pack(request))
+    after = before | {name: now[name] for name in PICTURES if name in now}
     if after != before:
         store.renew_urls(id_, old, json.dumps(after, separators=(",", ":"), ensure_ascii=False), until_of(request))
     return after != before
-
-
-def _with_urls_of(old: str, request: SwapRequest) -> tuple[dict[str, Any], dict[str, Any]]:
-    before: dict[str, Any] = json.loads(old)
-    now: dict[str, Any] = json.loads(record.pack(request))
-    return before, {**before, **{name: now[name] for name in _PICTURES if name in now}}

@@ -106,7 +106,7 @@ class JobStore(BatchStore, DeliveryStore):
         (outcome,), fields, history = self._scripts.with_library(call)
         if outcome == "full":
             raise QueueFull
-        if outcome == "existing" and fresh_urls.take(self, [(id_, request)]):
+        if outcome == "existing" and fresh_urls.renew(self, id_, history, request):
             return outcome, self.get(id_)
         return outcome, record.unpack(id_, fields, history) if fields else None
 

@@ -232,4 +232,9 @@ def test_the_jobs_of_a_file_are_retried_with_the_urls_given_there(
     file.write_text("business_task_id,source_url,target_url\n,x,y\n", encoding="utf-8")
     status, out, err = swapjobs("retry", "--from-file", str(file))
     assert (status, out) == (2, "")
-    assert err.startswith("error (invalid_request)")
+    assert err.startswith(f"error (invalid_request) {file}, line 2: ")
+    failed_before = failed(store)
+    file.write_text("business_task_id,source_url,target_url\n", encoding="utf-8")
+    status, out, err = swapjobs("retry", "--from-file", str(file), "--tenant", "default")
+    assert (status, out) == (0, "0 retried\n")
+    assert client.get(failed_before).state is JobState.FAILED, "a file without rows is not all of a tenant's failures"

@@ -10,6 +10,7 @@ from swapjobs.cli.batch_input import opened
 from swapjobs.cli.output import JsonFlag, err, out, print_error, print_json
 from swapjobs.client import SwapClient
 from swapjobs.errors import ErrorCode, IdempotencyConflict, InvalidRequest, JobNotFound, NotRetryable, SwapjobsError
+from swapjobs.fresh_urls import PICTURES
 from swapjobs.models import SwapRequest, job_id
 from swapjobs.rows import read_rows
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _NOT_RETRYABLE, _NOT_FOUND = 1, 3
-_URLS = {"source_url", "target_url", "second_source_url"}
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="as submit printed them", show_default=False)]
 
@@ -46,15 +46,12 @@ def retry(
     --from-file, where presigned URLs have died: the same pictures under a new signature.
     Exit status 1 when one of the ids is in no state to be retried, 3 when one is unknown; the others are retried.
     """
-    if from_file is not None and ids is None and batch_id is None and error_code is None:
-        wanted = _from_file(from_file, tenant or "default")
-    else:
-        by_criteria = not (batch_id is None and error_code is None and tenant is None)
-        if bool(ids) == by_criteria or from_file is not None:
-            raise InvalidRequest("give ids, or --from-file, or at least one of --batch, --error-code and --tenant")
-        wanted = {id_: {} for id_ in ids or ()}
+    by_criteria = not (batch_id is None and error_code is None and (tenant is None or from_file is not None))
+    if [bool(ids), from_file is not None, by_criteria].count(True) != 1:
+        raise InvalidRequest("give ids, or --from-file, or at least one of --batch, --error-code and --tenant")
+    wanted = {id_: {} for id_ in ids or ()} if from_file is None else _from_file(from_file, tenant or "default")
     with SwapClient() as client:
-        if wanted:
+        if not by_criteria:
             raise typer.Exit(_retry_each(client, wanted, as_json=as_json))
         retried = 0
         try:
@@ -80,10 +77,13 @@ def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
         for row in read_rows(stream, name):
             if isinstance(row.content, str):
                 raise InvalidRequest(f"{name}, line {row.line}: {row.content}")
-            request = SwapRequest.parse({"tenant": tenant, **row.content})
+            try:
+                request = SwapRequest.parse({"tenant": tenant, **row.content})
+            except InvalidRequest as error:
+                raise InvalidRequest(f"{name}, line {row.line}: {error}") from None
             if request.business_task_id is None:
                 raise InvalidRequest(f"{name}, line {row.line}: has no business_task_id, by which its job is found")
-            urls = {key: str(value) for key, value in row.content.items() if key in _URLS and value}
+            urls = {key: str(value) for key, value in row.content.items() if key in PICTURES and value}
             found[job_id(request.tenant, request.business_task_id)] = urls
     return found
 
