@@ -135,3 +135,12 @@ def test_what_may_be_paid_for_is_asked_for_with_dead_urls_too(client: SwapClient
     store.apply(taken, Event.WAIT, patch={"step": "query", "reason": "retry"})
     store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
     assert claim(store, job.id).step == "query"
+
+
+def test_one_that_waited_for_a_retry_ends_with_no_reason_to_wait(client: SwapClient, store: JobStore) -> None:
+    job = client.submit(asked(60))
+    store.apply(claim(store, job.id), Event.WAIT, patch={"step": "send", "attempts": 1, "reason": "retry"})
+    store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
+    assert store.claim(job.id, 30) == NotClaimed("failed")
+    ended = client.get(job.id)
+    assert (ended.state, ended.reason, ended.next_attempt_at) == (JobState.FAILED, None, None)

@@ -15,6 +15,7 @@ end
 local function is_past_its_urls(id, job, step)
   local ms, text = string.match(job.urls_until or '', '^(%d+)/(.+)$')
   if step ~= 'send' or not ms or tonumber(ms) + SKEW_MS > now then return false end
+  redis.call('HDEL', K.job .. id, 'next_attempt_at', 'reason')
   enter(id, job, TARGET.start, 'step', step, 'code', URL_EXPIRED)
   finish(id, job, TARGET.fail, string.format(URL_EXPIRED_LINE, text))
   return true
