@@ -54,29 +54,29 @@ def cases(full: float) -> Iterator[Case]:
     unit = max(1.0, 5 / full)  # seconds of a low rate are stretched
     could = full / RESERVE
     for share in (0.01, 0.05, 0.2):
-        noise = lambda _, share=share: share  # noqa: E731
+        noise = lambda _, share=share: share  # noqa: E731 - a weather in one line
         yield Case(f"{share:.0%} refused at random", ">= 95 %", never, noise, 0, 120 * unit, could * (1 - share))
-    bad = lambda at: 0.2 if 10 <= at < 10 + 20 * unit else 0.0  # noqa: E731, PLR2004
+    bad = lambda at: 0.2 if 10 <= at < 10 + 20 * unit else 0.0  # noqa: E731, PLR2004 - a weather in one line
     yield Case("20 % at random for 20 s: then", ">= 95 %", never, bad, 10, 10 + 20 * unit, 0.8 * could)
     yield Case("60 to 80 s after it", ">= 95 %", never, bad, 10 + 80 * unit, 10 + 100 * unit, could)
     for share in (0.5, 0.2):
-        lower = lambda _, share=share: share * full  # noqa: E731
+        lower = lambda _, share=share: share * full  # noqa: E731 - a weather in one line
         settled = max(60, 120 / (share * full))
         until = settled + max(120, 400 / (share * full))
         yield Case(f"limit is {share:g} of ours", ">= 95 %, <= 1.5 %", lower, quiet, settled, until, share * full)
     within = 30 if full >= 10 else 100 / (full / 2)  # noqa: PLR2004
     span = max(20, 40 / full)
     back = 30 + max(60, within + span)
-    halved = lambda at: full / 2 if 30 <= at < back else None  # noqa: E731, PLR2004
+    halved = lambda at: full / 2 if 30 <= at < back else None  # noqa: E731, PLR2004 - a weather in one line
     yield Case(
         "limit halves: 30 s, or 100 calls, later", ">= 90 %", halved, quiet, 30 + within, 30 + within + span, full / 2
     )
     yield Case("limit is back: as much later", ">= 90 %", halved, quiet, back + within, back + within + span, could)
-    storm = lambda at: 1.0 if 10 <= at < 30 else 0.0  # noqa: E731, PLR2004
+    storm = lambda at: 1.0 if 10 <= at < 30 else 0.0  # noqa: E731, PLR2004 - a weather in one line
     yield Case("all refused for 20 s: 30 s later", ">= 90 %", never, storm, 60, 100, could)
     for share in (0.05, 0.2):
-        noise = lambda _, share=share: share  # noqa: E731
-        half = lambda _: full / 2  # noqa: E731
+        noise = lambda _, share=share: share  # noqa: E731 - a weather in one line
+        half = lambda _: full / 2  # noqa: E731 - a weather in one line
         settled = max(60, 120 / full)
         until = settled + max(120, 400 / full)
         yield Case(f"{share:.0%} at random and half the limit", ">= 90 %", half, noise, settled, until, full / 2)

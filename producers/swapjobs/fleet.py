@@ -84,11 +84,7 @@ def look(client: redis.Redis) -> Fleet:
         redis.RedisError: Redis cannot be asked.
     """
     now_ms = _now_ms(client)
-    told = [
-        usage
-        for at, usage in _read(client).values()
-        if at >= now_ms - _OUT_OF_DATE_MS and keys.SWAPS_QUEUE in usage.kinds
-    ]
+    told = [usage for usage in _living(client, now_ms) if keys.SWAPS_QUEUE in usage.kinds]
     calls = sum(usage.calls for usage in told)
     return Fleet(
         processes=len(told),
@@ -98,8 +94,8 @@ def look(client: redis.Redis) -> Fleet:
     )
 
 
-def workers(client: redis.Redis, now_ms: int) -> dict[str, int]:
-    """Return how many processes work on each queue, of those that have told in the 20 s before `now_ms`.
+def workers(client: redis.Redis, now_ms: int | None = None) -> dict[str, int]:
+    """Return how many processes work on each queue, of those that have told in the 20 s before `now_ms`, or now.
 
     A process that is frozen tells nothing, and is not counted.
 
@@ -107,8 +103,8 @@ def workers(client: redis.Redis, now_ms: int) -> dict[str, int]:
         redis.RedisError: Redis cannot be asked.
     """
     found = {keys.SWAPS_QUEUE: 0, keys.WEBHOOKS_QUEUE: 0}
-    for at, usage in _read(client).values():
-        for kind in usage.kinds if at >= now_ms - _OUT_OF_DATE_MS else ():
+    for usage in _living(client, _now_ms(client) if now_ms is None else now_ms):
+        for kind in usage.kinds:
             found[kind] = found.get(kind, 0) + 1
     return found
 
@@ -141,6 +137,10 @@ def advise(fleet: Fleet, rate_per_s: float, max_in_flight: int = 0) -> Advice:
 def _now_ms(client: redis.Redis) -> int:
     seconds, microseconds = client.time()
     return int(seconds) * 1000 + int(microseconds) // 1000
+
+
+def _living(client: redis.Redis, now_ms: int) -> list[Usage]:
+    return [usage for at, usage in _read(client).values() if at >= now_ms - _OUT_OF_DATE_MS]
 
 
 def _read(client: redis.Redis) -> dict[str, tuple[int, Usage]]:

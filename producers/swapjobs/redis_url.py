@@ -1,4 +1,4 @@
-"""Checks Redis URLs, and reads a Sentinel URL: `redis+sentinel://[[user]:password@]host[:port],host[:port]/service[/database]`.
+"""Checks Redis URLs and reads those of Sentinel: `redis+sentinel://[[user]:password@]host[:port],.../service[/database]`.
 
 Pure text work, for the settings, the client and the worker alike; nothing here connects.
 """
@@ -44,21 +44,16 @@ def check_plain_url(url: str) -> None:
     Raises:
         ValueError: it is wrong; the text quotes nothing of it, for the same reason as below.
     """
-    authority = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0]
-    rest = url.partition("://")[2].removeprefix(authority)
-    credentials, _, place = authority.rpartition("@")
-    if (
-        "@" in credentials
-        or "@" in rest.partition("?")[0]
-        or "#" in rest
-        or re.search("%(?![0-9A-Fa-f]{2})", credentials)
-    ):
+    place = url.partition("://")[2]
+    authority = re.split(r"[/?#]", place, maxsplit=1)[0]
+    path, _, query = place.removeprefix(authority).partition("?")
+    credentials, at, host = authority.rpartition("@")
+    too_many = "@" in credentials + path or ("@" in query and not at)
+    if too_many or "#" in path + query or re.search("%(?![0-9A-Fa-f]{2})", credentials):
         raise ValueError(_ENCODE)
-    if "@" in rest and "@" not in authority:
-        raise ValueError(_ENCODE)
-    if not re.fullmatch(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?", place):
+    if not re.fullmatch(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?", host):
         raise ValueError(f"the host or the port is none; {_ENCODE}")
-    if not re.fullmatch(r"(/[0-9]{0,4})?", rest.partition("?")[0]):
+    if not re.fullmatch(r"(/[0-9]{0,4})?", path):
         raise ValueError("the database after the last / is not a number, as in redis://host:6379/0")
 
 

@@ -17,7 +17,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 # In the child's environment: the number of its end of the pipe. No setting, so not of their prefix.
 _NAME: Final = "_SWAPJOBS_TETHER"
@@ -33,9 +33,11 @@ def start(command: Sequence[str], *, env: dict[str, str] | None = None, **option
         env: Its environment; None: this process's.
         options: As `subprocess.Popen` takes them.
     """
-    with _pipe() as (reading, tie):
+    with _pipe() as (reading, writing):
         environment = {**(os.environ if env is None else env), _NAME: str(reading)}  # noqa: TID251 - for a child
-        return tie(subprocess.Popen(command, env=environment, pass_fds=(reading,), **options))  # noqa: S603
+        child = subprocess.Popen(command, env=environment, pass_fds=(reading,), **options)  # noqa: S603 - our own
+        weakref.finalize(child, os.close, writing)
+        return child
 
 
 def hold() -> None:
@@ -62,29 +64,24 @@ def _wait(reading: int) -> None:
 
 def watch(pid: int) -> subprocess.Popen[bytes]:
     """Start a small process that sends SIGTERM to a child that can't `hold`; kill it before the child is stopped."""
-    with _pipe() as (reading, tie):
+    with _pipe() as (reading, writing):
         script = f"read -r _; kill -TERM {pid} 2>/dev/null"
-        return tie(subprocess.Popen(["/bin/sh", "-c", script], stdin=reading, start_new_session=True))  # noqa: S603
-
-
-@contextlib.contextmanager
-def _pipe() -> Iterator[tuple[int, Callable[[subprocess.Popen[bytes]], subprocess.Popen[bytes]]]]:
-    """Give the end for the child, and what keeps the other one open as long as the child is known."""
-    reading, writing = os.pipe()
-    tied = False
-
-    def tie(child: subprocess.Popen[bytes]) -> subprocess.Popen[bytes]:
-        nonlocal tied
-        tied = True
+        child = subprocess.Popen(["/bin/sh", "-c", script], stdin=reading, start_new_session=True)  # noqa: S603 - our own
         weakref.finalize(child, os.close, writing)
         return child
 
+
+@contextlib.contextmanager
+def _pipe() -> Iterator[tuple[int, int]]:
+    """Give both ends: the child's is closed here at the end of the block, ours only if no child came of it."""
+    reading, writing = os.pipe()
     try:
-        yield reading, tie
+        yield reading, writing
+    except BaseException:
+        os.close(writing)
+        raise
     finally:
         os.close(reading)
-        if not tied:
-            os.close(writing)
 
 
 def on_hangup(handler: Any) -> None:

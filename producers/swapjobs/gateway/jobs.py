@@ -241,8 +241,8 @@ async def _waited(
     else:
         response.status_code = unfinished
         response.headers["Retry-After"] = str(retry_after_s(job))
-        if seconds is not None and (unattended := await run_in_threadpool(gateway.client.line)).unattended:
-            response.headers["Swapjobs-No-Worker"] = ", ".join(unattended.unattended)
+        if seconds is not None and (unattended := await run_in_threadpool(gateway.unattended)):
+            response.headers["Swapjobs-No-Worker"] = ", ".join(unattended)
     return job
 
 

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from swapjobs import fleet
 from swapjobs.client import SwapClient
+from swapjobs.connection import queue_errors
 from swapjobs.gateway.waiting import Waiting
 from swapjobs.settings import GatewaySettings
 
@@ -27,6 +29,11 @@ class Parts:
     waiting: Waiting
     access: Access
     pressure: Pressure
+
+    def unattended(self) -> list[str]:
+        """Return the queues in which something waits and nobody works; it blocks; cheap while all have workers."""
+        with queue_errors():
+            return [] if all(fleet.workers(self.store.redis).values()) else self.store.line().unattended
 
 
 def parts_of(request: Request) -> Parts:

@@ -36,8 +36,7 @@ def readyz(gateway: Gateway) -> dict[str, str]:
     for problem in problems:
         raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
     gateway.pressure.check()
-    with queue_errors():
-        unattended = gateway.store.line().unattended
+    unattended = gateway.unattended()
     return {"status": "ok", **({"no_worker": ", ".join(unattended)} if unattended else {})}
 
 
