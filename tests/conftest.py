@@ -12,8 +12,8 @@ import redis
 
 from swapjobs import SwapClient
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import JobStore, connect
-from swapsandbox.redis_server import EmbeddedRedis
+from swapjobs.store.jobs import JobStore, connect
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import pytest
 
-from factories import wait_until
-from swapsandbox.process import ServerProcess, receiver, sandbox
+from support.builders import wait_until
+from swapsandbox.processes.server_process import ServerProcess, receiver, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

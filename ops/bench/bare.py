@@ -16,7 +16,7 @@ import redis.asyncio
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from swapjobs.gateway.serving import serve
+from swapjobs.gateway.server import serve
 from swapjobs.settings import GatewaySettings
 
 URL = os.environ["BENCH_REDIS_URL"]  # noqa: TID251 - a script of its own

@@ -19,7 +19,7 @@ from common import HERE, OURS, Bench, cpu_s, exhaust, request, rss_mb, wait
 from report import Table, finish, parser, say
 
 from swapjobs import SwapRequest
-from swapsandbox.redis_server import free_port
+from swapsandbox.processes.redis_server import free_port
 
 if TYPE_CHECKING:
     import argparse

@@ -18,8 +18,8 @@ import redis
 
 from swapjobs import CoreSettings, SwapClient
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import JobStore, connect
-from swapsandbox.redis_server import EmbeddedRedis, free_port
+from swapjobs.store.jobs import JobStore, connect
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

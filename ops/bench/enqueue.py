@@ -29,7 +29,7 @@ import redis
 from common import request
 from report import Table, finish, parser, say
 
-from swapsandbox.redis_server import EmbeddedRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from typing import Any, Final
 from common import HERE, Bench, Process, cpu_s, request, rss_mb, wait
 from report import Table, finish, parser, percentile, say
 
-from swapsandbox.redis_server import free_port
+from swapsandbox.processes.redis_server import free_port
 
 HOST: Final = "127.0.0.1"
 KEY: Final = "the-key-of-the-benchmark"

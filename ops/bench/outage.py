@@ -25,8 +25,8 @@ import httpx
 import redis
 
 from swapjobs import CoreSettings, SwapClient
-from swapsandbox.process import sandbox
-from swapsandbox.redis_server import EmbeddedRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis
+from swapsandbox.processes.server_process import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

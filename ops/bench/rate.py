@@ -18,7 +18,7 @@ from common import KINDS, OURS, PLAIN, Bench, wait
 from report import Cell, Table, finish, parser, percentile, say
 
 from swapjobs.settings import Rate
-from swapsandbox.limit import most_in_window
+from swapsandbox.vendor.rate_limit import most_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Final
 from report import Table, finish, parser, say
 
 from swapjobs.settings import Rate, WorkerSettings
-from swapsandbox.redis_server import EmbeddedRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
-from fake_clock import clocked_store
-from rehearsal import Rehearsal, begin, vendor
+from support.fake_clock import clocked_store
+from support.rehearsal import Rehearsal, begin, vendor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

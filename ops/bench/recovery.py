@@ -16,7 +16,7 @@ import httpx
 from common import KINDS, Bench, wait
 from report import finish, parser, say, versus
 
-from swapsandbox.process import sandbox
+from swapsandbox.processes.server_process import sandbox
 
 if TYPE_CHECKING:
     import argparse

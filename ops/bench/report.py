@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from common import OURS, PLAIN
 
-from swapsandbox.redis_server import find_server
+from swapsandbox.processes.redis_server import find_server
 
 OUTPUT: Final = Path("bench-output")
 Cell = str | float | None

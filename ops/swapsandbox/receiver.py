@@ -28,8 +28,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from swapsandbox.replies import Reset
 from swapsandbox.serving import PortUnavailable, RemoteHostRefused, check_host, healthz, serve
+from swapsandbox.vendor.fault_replies import Reset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

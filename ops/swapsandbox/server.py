@@ -8,11 +8,11 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from swapsandbox.engine import Engine, EngineUnavailable
-from swapsandbox.faults import FaultError, read_fault
-from swapsandbox.limit import RateError, RateLimit, parse_rate
 from swapsandbox.serving import PortUnavailable, RemoteHostRefused, check_host, serve
-from swapsandbox.vendor import Vendor, build_app
+from swapsandbox.vendor.engine import Engine, EngineUnavailable
+from swapsandbox.vendor.faults import FaultError, read_fault
+from swapsandbox.vendor.rate_limit import RateError, RateLimit, parse_rate
+from swapsandbox.vendor.service import Vendor, build_app
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ class SandboxOptions:
     Attributes:
         host: The address to listen on.
         port: 0 takes a free one.
-        faults: Faults in their compact form (see `swapsandbox.faults`), the first that applies wins.
+        faults: Faults in their compact form (see `swapsandbox.vendor.faults`), the first that applies wins.
         seed: Of the faults' random numbers.
         no_swap: Fetch and swap nothing; every call succeeds at once with the same picture.
         rate: The vendor's own limit, e.g. `5/s`; None is unlimited.

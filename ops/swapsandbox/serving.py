@@ -13,7 +13,7 @@ import uvicorn
 from starlette.responses import JSONResponse, Response
 
 from swapjobs import tether
-from swapsandbox.replies import ResettableProtocol
+from swapsandbox.vendor.fault_replies import ResettableProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable

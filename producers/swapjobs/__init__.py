@@ -3,8 +3,8 @@
 Start with `SwapClient` and `SwapRequest`.
 """
 
-from swapjobs.client import SwapClient
-from swapjobs.errors import (
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import (
     BatchClosed,
     BatchNotFound,
     ErrorCode,
@@ -19,11 +19,11 @@ from swapjobs.errors import (
     SwapjobsError,
     WaitTimeout,
 )
-from swapjobs.lifecycle import FINAL, JobState, Reason
-from swapjobs.line import Line
-from swapjobs.models import Job, JobError, Submission, SwapRequest, SwapResult, WebhookStatus
+from swapjobs.contract.job import Job, JobError, Submission, SwapRequest, SwapResult, WebhookStatus
+from swapjobs.contract.lifecycle import FINAL, JobState, Reason
+from swapjobs.contract.views import Batch, JobPage, WebhookEvent
 from swapjobs.settings import CoreSettings
-from swapjobs.views import Batch, JobPage, WebhookEvent
+from swapjobs.store.dispatch_status import Line
 
 __all__ = [
     "FINAL",

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from browser import find_browser
-from swapjobs.batch_report import content_security_policy, report
-from swapjobs.errors import ErrorCode
-from swapjobs.lifecycle import JobState
-from swapjobs.models import Job, JobError
-from swapjobs.views import Batch
+from support.browser import find_browser
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import Job, JobError
+from swapjobs.contract.lifecycle import JobState
+from swapjobs.contract.views import Batch
+from swapjobs.report.page import content_security_policy, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

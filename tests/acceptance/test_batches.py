@@ -6,16 +6,16 @@ import json
 import signal
 from typing import TYPE_CHECKING
 
-from announced import LISTENER, announced
-from factories import make_request, wait_until
-from fleet import WORKER, all_is_well, in_flight
+from support.announced import LISTENER, announced
+from support.builders import make_request, wait_until
+from support.fleet import WORKER, all_is_well, in_flight
 from swapjobs import JobState, SwapClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 
 def test_a_batch_is_completed_once_in_each_round_whichever_worker_is_killed(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import JobState, SwapClient
 from swapjobs.cli.main import run
 

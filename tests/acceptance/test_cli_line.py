@@ -11,19 +11,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from factories import claim, make_request, submit, wait_until
-from swapjobs import JobState, SwapClient, fleet, keys
-from swapjobs.lifecycle import Event
-from swapjobs.line import COUNTS
+from support.builders import claim, make_request, submit, wait_until
+from support.traffic_state import peek
+from swapjobs import JobState, SwapClient
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import WorkerSettings
-from swapsandbox.redis_server import EmbeddedRedis
-from traffic_state import peek
+from swapjobs.store import keys, worker_usage
+from swapjobs.store.dispatch_status import COUNTS
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 Cli = Callable[..., tuple[int, str]]
 
@@ -179,7 +180,7 @@ def test_the_doctor_says_what_to_do_about_a_refused_account(
     says: str, remedy: str, store: JobStore, swapjobs_cli: Cli, seen: Callable[[], Any]
 ) -> None:
     trip(store, says)
-    fleet.tell(store.redis, "w", fleet.Usage(slots=1, busy=0, calls=0, call_s=0))
+    worker_usage.tell(store.redis, "w", worker_usage.Usage(slots=1, busy=0, calls=0, call_s=0))
     status, told = swapjobs_cli("doctor", "--json")
     line = check(told, "line")
     assert (status, line["state"], line["remedy"]) == (0, "warning", remedy)

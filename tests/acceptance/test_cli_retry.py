@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from conftest_acceptance import finished
-from factories import claim, make_request, submit, wait_until
-from swapjobs import ErrorCode, JobState, SwapClient, record
-from swapjobs.claims import NotClaimed
+from support.builders import claim, make_request, submit, wait_until
+from support.traffic_state import poke
+from swapjobs import ErrorCode, JobState, SwapClient
 from swapjobs.cli.main import run
-from swapjobs.lifecycle import Event
-from traffic_state import poke
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import record
+from swapjobs.store.claims import NotClaimed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 Streams = tuple[int, str, str]
 

@@ -14,9 +14,9 @@ import httpx
 import psutil
 import pytest
 
-from factories import wait_until
+from support.builders import wait_until
 from swapjobs import CoreSettings, JobNotFound, SwapClient
-from swapsandbox.redis_server import free_port
+from swapsandbox.processes.redis_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,7 +172,9 @@ def test_the_embedded_redis_runs_in_the_foreground_in_a_folder_of_the_users(
     program: Callable[..., Program], tmp_path: Path
 ) -> None:
     port = free_port()
-    redis = program("swapsandbox.redis_server", "--port", str(port), "--folder", "data").wait_for("redis ready on")
+    redis = program("swapsandbox.processes.redis_server", "--port", str(port), "--folder", "data").wait_for(
+        "redis ready on"
+    )
     with SwapClient(CoreSettings(redis_url=f"redis://127.0.0.1:{port}/0")) as client, pytest.raises(JobNotFound):
         client.get("nobody")
     assert redis.end() == 0

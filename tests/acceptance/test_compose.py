@@ -19,9 +19,9 @@ import redis
 import yaml
 
 from conftest_acceptance import Program
-from factories import wait_until
+from support.builders import wait_until
 from swapjobs.settings import PREFIX, GatewaySettings, known_names
-from swapsandbox.redis_server import find_server, free_port
+from swapsandbox.processes.redis_server import find_server, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

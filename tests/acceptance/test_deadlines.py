@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest_acceptance import finished
-from factories import make_request, wait_until
-from swapjobs import Job, JobState, Reason, SwapClient, keys
+from support.builders import make_request, wait_until
+from swapjobs import Job, JobState, Reason, SwapClient
 from swapjobs.settings import WorkerSettings
-from swapsandbox.redis_server import EmbeddedRedis
+from swapjobs.store import keys
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ import psutil
 import pytest
 from PIL import Image
 
-from factories import wait_until
+from support.builders import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

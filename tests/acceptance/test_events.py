@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from conftest_acceptance import finished
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs import SwapClient
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 WORKER = ("celery", "-A", "swapworker.app", "worker", "-Q", "swaps", "-E", "-l", "info")
 # Else an attempt that comes late for its slot is made again, and told as such.

@@ -15,8 +15,8 @@ import pytest
 from standardwebhooks import Webhook
 
 from conftest_acceptance import ACME_KEY, SECRET
-from factories import wait_until
-from swapsandbox.redis_server import free_port
+from support.builders import wait_until
+from swapsandbox.processes.redis_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable

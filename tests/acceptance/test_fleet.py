@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import JobState, SwapClient
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ import pytest
 import redis
 from celery import Celery
 
-from browser import find_browser
 from conftest_acceptance import Program, finished
-from factories import make_request, wait_until
+from support.browser import find_browser
+from support.builders import make_request, wait_until
 from swapjobs import SwapClient
 from swapjobs.settings import WorkerSettings
-from swapsandbox.redis_server import EmbeddedRedis, free_port
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest_acceptance import ACME_KEY
-from factories import make_request, wait_until
-from swapjobs import SwapClient, keys
-from swapjobs.errors import QueueFull
+from support.builders import make_request, wait_until
+from swapjobs.contract.errors import QueueFull
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest_acceptance import GatewayProcess, Program
-    from swapjobs.store import JobStore
+    from swapjobs import SwapClient
+    from swapjobs.store.jobs import JobStore
 
 
 def wanted(**fields: Any) -> dict[str, Any]:

@@ -10,18 +10,18 @@ import httpx
 import pytest
 
 from conftest_acceptance import ACME_KEY, ZETA_KEY
-from factories import make_request, wait_until
-from swapjobs import keys
-from swapjobs.api_keys import ApiKeys
+from support.builders import make_request, wait_until
 from swapjobs.gateway.app import make_app
 from swapjobs.settings import GatewaySettings
+from swapjobs.store import keys
+from swapjobs.store.api_keys import ApiKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import GatewayProcess, Program
     from swapjobs import SwapClient
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 

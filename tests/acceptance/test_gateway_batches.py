@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest_acceptance import ACME_KEY, ZETA_KEY
-from factories import wait_until
+from support.builders import wait_until
 from swapjobs import SwapClient
 from swapjobs.gateway.batch_upload import MOST_OF_TENANT
 from swapjobs.settings import CoreSettings
-from swapsandbox.redis_server import EmbeddedRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,20 +17,21 @@ from urllib.parse import urlsplit
 import pytest
 
 from conftest_acceptance import ACME_KEY, ZETA_KEY
-from factories import make_request, wait_until
-from swapjobs import IdempotencyConflict, InvalidRequest, JobNotFound, JobState, SettingsError, SwapClient, keys
-from swapjobs.errors import AccessDenied, NotOffered, QueueUnavailable, SwapjobsError, TooManyRequests
-from swapjobs.models import job_id
-from swapsandbox.redis_server import EmbeddedRedis, free_port
-from tcp_proxy import TcpProxy
-from webserver import Peer, always, answer, once, serving
+from support.builders import make_request, wait_until
+from support.tcp_proxy import TcpProxy
+from support.web_server import Peer, always, answer, once, serving
+from swapjobs import IdempotencyConflict, InvalidRequest, JobNotFound, JobState, SettingsError, SwapClient
+from swapjobs.contract.errors import AccessDenied, NotOffered, QueueUnavailable, SwapjobsError, TooManyRequests
+from swapjobs.contract.job import job_id
+from swapjobs.store import keys
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from conftest_acceptance import GatewayProcess, Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 KEYS: Final = {"SWAPJOBS_GATEWAY_KEYS": f"acme:{ACME_KEY}", "SWAPJOBS_GATEWAY_KEY_RATE": "10000/s"}
 DEAD: Final = f"http://127.0.0.1:{free_port()}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from conftest_acceptance import ZETA_KEY
-from factories import make_request
+from support.builders import make_request
 
 if TYPE_CHECKING:
     from conftest_acceptance import GatewayProcess

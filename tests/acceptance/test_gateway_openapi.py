@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema_rs
 import pytest
 
-from factories import make_request
+from support.builders import make_request
 from swapjobs.gateway.app import make_app
 from swapjobs.gateway.openapi import ALL_STATUSES
 from swapjobs.settings import GatewaySettings

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from conftest_acceptance import ACME_KEY, ZETA_KEY
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import SwapClient
 from swapjobs.settings import CoreSettings
-from swapsandbox.redis_server import EmbeddedRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

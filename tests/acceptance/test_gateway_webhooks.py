@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 
-from factories import wait_until
-from fleet import WORKER
+from support.builders import wait_until
+from support.fleet import WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

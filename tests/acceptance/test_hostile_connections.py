@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from factories import wait_until
-from hostile import GOOD, PICTURES, Rude, Target, head, post, statuses, target
+from support.builders import wait_until
+from support.raw_http import GOOD, PICTURES, Rude, Target, head, post, statuses, target
 from swapjobs import SwapRequest
 
 if TYPE_CHECKING:

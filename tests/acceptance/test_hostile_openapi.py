@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from conftest_acceptance import ACME_KEY
-from hostile import Target, target
+from support.raw_http import Target, target
 from swapjobs.gateway.app import make_app
 from swapjobs.settings import GatewaySettings
 

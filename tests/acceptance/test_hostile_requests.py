@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from hostile import GOOD, PICTURES, Target, head, post, statuses, target
+from support.raw_http import GOOD, PICTURES, Target, head, post, statuses, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

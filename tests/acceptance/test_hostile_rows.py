@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from conftest_acceptance import ACME_KEY
-from hostile import GOOD, PICTURES, Target, target
+from support.raw_http import GOOD, PICTURES, Target, target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

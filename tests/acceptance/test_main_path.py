@@ -11,11 +11,11 @@ from celery.exceptions import TaskRevokedError
 from redis import Redis
 
 from conftest_acceptance import finished
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import JobState, SwapClient
 from swapjobs.settings import WorkerSettings
-from swapsandbox.redis_server import EmbeddedRedis
-from swapworker.backend import SwapFailed
+from swapsandbox.processes.redis_server import EmbeddedRedis
+from swapworker.celery_adapter.result_backend import SwapFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

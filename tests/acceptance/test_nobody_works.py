@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program
     from swapjobs import SwapClient
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 
 @pytest.fixture

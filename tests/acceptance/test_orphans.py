@@ -13,14 +13,15 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from factories import make_request, wait_until
-from swapjobs import JobState, SwapClient, keys
+from support.builders import make_request, wait_until
+from swapjobs import JobState, SwapClient
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 SETTINGS = {"SWAPJOBS_STOP_GRACE_S": "60", "SWAPJOBS_CALL_TIMEOUT_S": "30", "SWAPJOBS_LEASE_S": "60"}
 

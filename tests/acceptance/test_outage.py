@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import JobState, SwapClient, SwapRequest
 
 if TYPE_CHECKING:

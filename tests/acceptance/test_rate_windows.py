@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from factories import wait_until
-from fleet import WORKER, submit
+from support.builders import wait_until
+from support.fleet import WORKER, submit
 from swapjobs.settings import Rate
-from swapsandbox.limit import most_in_window
-from swapsandbox.redis_server import free_port
-from swapworker.attempt import MAX_LATENESS_S
+from swapsandbox.processes.redis_server import free_port
+from swapsandbox.vendor.rate_limit import most_in_window
+from swapworker.attempt.executor import MAX_LATENESS_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest_acceptance import Program
     from swapjobs import SwapClient
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 STUB = Path(__file__).parents[2] / "ops" / "bench" / "stub.py"
 # Bookings are kept in whole ms, and the clocks of sleeping and of the record may drift apart a little.

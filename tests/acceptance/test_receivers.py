@@ -17,16 +17,16 @@ from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from conftest_acceptance import Program
-from factories import wait_until
+from support.builders import wait_until
+from support.web_server import Seen, always, answer, serving
 from swapjobs import Job
-from swapjobs.errors import ErrorCode
-from swapjobs.lifecycle import JobState
-from swapjobs.models import JobError
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import JobError
+from swapjobs.contract.lifecycle import JobState
+from swapjobs.contract.views import WebhookEvent
+from swapjobs.contract.webhook_signing import PrivateKeySigner, endpoint_keys, endpoint_secret, endpoint_signers
 from swapjobs.settings import WorkerSettings
-from swapjobs.signing import PrivateKeySigner, endpoint_keys, endpoint_secret, endpoint_signers
-from swapjobs.views import WebhookEvent
-from swapworker.webhooks.sender import Delivery, WebhookSender
-from webserver import Seen, always, answer, serving
+from swapworker.delivery.sender import Delivery, WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from factories import make_request, wait_until
-from fleet import WORKER, all_is_well, all_succeeded, count, in_flight, submit
-from swapjobs.errors import QueueFull
+from support.builders import make_request, wait_until
+from support.fleet import WORKER, all_is_well, all_succeeded, count, in_flight, submit
+from support.tcp_proxy import TcpProxy
+from swapjobs.contract.errors import QueueFull
 from swapjobs.settings import Rate, WorkerSettings
-from swapsandbox.redis_server import EmbeddedRedis
-from tcp_proxy import TcpProxy
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs import SwapClient
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 LEASE_S: Final = 3.0  # of `environment`
 # After a restart so many jobs are looked up as can have been sent in two seconds: not too many at this rate.

@@ -10,11 +10,11 @@ import httpx
 import pytest
 import redis
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import JobState, QueueUnavailable, SwapClient, SwapRequest
 from swapjobs.settings import WorkerSettings
-from swapsandbox.redis_sentinel import SERVICE, SentinelRedis
-from swapsandbox.redis_server import EmbeddedRedis, free_port
+from swapsandbox.processes.redis_sentinel import SERVICE, SentinelRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from factories import make_request, wait_until
-from swapjobs import fleet, keys
+from support.builders import make_request, wait_until
+from swapjobs.store import keys, worker_usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs import SwapClient
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 WORKER = ("celery", "-A", "swapworker.app", "worker", "-Q", "swaps", "-l", "info")
 SLOTS = 4
@@ -62,7 +62,7 @@ def test_the_doctor_says_how_many_slots_would_do(
     settings = {"SWAPJOBS_CONCURRENCY": str(SLOTS), "SWAPJOBS_RATE_LIMIT": "50/s"}
     worker = program(*WORKER, "-n", "swaps@%h", **settings)
     program(*(word.replace("swaps", "webhooks") for word in WORKER), "-n", "webhooks@%h", **settings).wait_for("ready.")
-    wait_until(lambda: (seen := fleet.look(store.redis)).call_s and seen.busy > 0.95 * SLOTS, deadline_s=40)
+    wait_until(lambda: (seen := worker_usage.look(store.redis)).call_s and seen.busy > 0.95 * SLOTS, deadline_s=40)
     checks = {check["name"]: check for check in json.loads(swapjobs_cli("doctor", "--json", **settings)[1])["checks"]}
     slots = checks["slots"]
     assert slots["state"] == "warning"
@@ -70,4 +70,4 @@ def test_the_doctor_says_how_many_slots_would_do(
     assert ": too few for the rate 50/s, 2" in slots["found"]
     assert slots["remedy"].startswith("raise SWAPJOBS_CONCURRENCY or start ")
     assert worker.end() == 0
-    assert fleet.look(store.redis).processes == 0
+    assert worker_usage.look(store.redis).processes == 0

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from door import KEY_ID, KEY_SECRET, Door, door_side
-from factories import make_request, wait_until
-from fleet import WORKER, all_succeeded
+from support.builders import make_request, wait_until
+from support.door import KEY_ID, KEY_SECRET, Door, door_side
+from support.fleet import WORKER, all_succeeded
 from swapjobs import JobState, SwapClient
-from swapjobs.errors import ErrorCode
-from swapjobs.models import job_id
-from swapjobs.vendor_api import business_id_of
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import job_id
+from swapjobs.contract.vendor_api import business_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

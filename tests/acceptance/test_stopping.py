@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import make_request, wait_until
-from swapjobs import JobState, SwapClient, keys
+from support.builders import make_request, wait_until
+from swapjobs import JobState, SwapClient
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 WORKER = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n")
 

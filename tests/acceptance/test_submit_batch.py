@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from factories import wait_until
-from swapjobs import SwapClient, keys
+from support.builders import wait_until
+from swapjobs import SwapClient
 from swapjobs.cli.main import run
 from swapjobs.settings import CoreSettings
-from swapsandbox.redis_server import EmbeddedRedis
+from swapjobs.store import keys
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

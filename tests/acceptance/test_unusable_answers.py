@@ -6,17 +6,17 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from factories import make_request, wait_until
-from fleet import WORKER, count
+from support.builders import make_request, wait_until
+from support.fleet import WORKER, count
+from support.web_server import Peer, answer, serving
 from swapjobs import Job, JobState, SwapClient
-from swapjobs.lifecycle import FINAL
-from webserver import Peer, answer, serving
+from swapjobs.contract.lifecycle import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import Program
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 PICTURE: Final = "https://cdn.example/1.jpg"
 LONG: Final = f"{PICTURE}?X-Amz-Security-Token=" + "A" * 2100

@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from door import door_side, vendor_side
-from factories import wait_until
-from swapjobs.errors import ErrorCode
-from swapworker.outcome import AccountRefused, Failed, NotKnown, Outcome, Pending, Succeeded
+from support.builders import wait_until
+from support.door import door_side, vendor_side
+from swapjobs.contract.errors import ErrorCode
+from swapworker.vendor_client.outcome import AccountRefused, Failed, NotKnown, Outcome, Pending, Succeeded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from door import Side
-    from swapworker.vendor.client import VendorClient
+    from support.door import Side
+    from swapworker.vendor_client.client import VendorClient
 
 PICTURES = {"sourceUrl": "http://127.0.0.1/a.png", "targetUrl": "http://127.0.0.1/b.png"}
 SOURCES = ["http://127.0.0.1/a", "http://127.0.0.1/b"]

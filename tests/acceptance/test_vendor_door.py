@@ -17,17 +17,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest_acceptance import Program
-from door import KEY_SECRET, Door, Side, door_side
-from factories import wait_until
-from swapjobs import Job, JobState, keys
-from swapjobs.api_keys import ApiKeys
-from swapjobs.errors import ErrorCode
-from swapjobs.models import WebhookStatus, job_id
-from swapjobs.vendor_api import business_id_of
-from swapsandbox.redis_server import EmbeddedRedis, free_port
-from swapworker.outcome import Failed, Pending, Succeeded, Throttled, Unseen
-from webserver import answer as reply
-from webserver import once, serving
+from support.builders import wait_until
+from support.door import KEY_SECRET, Door, Side, door_side
+from support.web_server import answer as reply
+from support.web_server import once, serving
+from swapjobs import Job, JobState
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import WebhookStatus, job_id
+from swapjobs.contract.vendor_api import business_id_of
+from swapjobs.store import keys
+from swapjobs.store.api_keys import ApiKeys
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
+from swapworker.vendor_client.outcome import Failed, Pending, Succeeded, Throttled, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from standardwebhooks import Webhook
 
-from factories import claim, submit, wait_until
-from fleet import WORKER
-from swapjobs import SwapClient, keys
-from swapjobs.lifecycle import Event
+from support.builders import claim, submit, wait_until
+from support.fleet import WORKER
+from support.web_server import always, answer, serving
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import WorkerSettings
-from webserver import always, answer, serving
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest_acceptance import Program
-    from swapjobs.store import JobStore
-    from webserver import Peer, WebServer
+    from support.web_server import Peer, WebServer
+    from swapjobs import SwapClient
+    from swapjobs.store.jobs import JobStore
 
 MASTER = "whsec_" + "A" * 43 + "="
 SLOTS = 8

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from factories import make_request, wait_until
-from fleet import WORKER, all_is_well, all_succeeded, count, in_flight, submit
+from support.builders import make_request, wait_until
+from support.fleet import WORKER, all_is_well, all_succeeded, count, in_flight, submit
 from swapjobs import JobState, SwapClient
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 LEASE_S: Final = 3.0  # of `environment`
 
@@ -119,8 +119,8 @@ def hanging(program: Callable[..., Program], tmp_path: Path) -> Callable[[int], 
 HANGING: Final = """
 import os, threading
 from pathlib import Path
-from swapworker import leases
-from swapworker.vendor.client import VendorClient
+from swapworker.attempt import lease_keeper as leases
+from swapworker.vendor_client.client import VendorClient
 
 def swap(self, tool, body, swap=VendorClient.swap):
     for number in range(int(os.environ["HANGING_CALLS"])):

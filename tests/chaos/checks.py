@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chaos.jobs import business_id, business_id_of, id_of
 from swapjobs import ErrorCode
-from swapjobs.lifecycle import FINAL, JobState
+from swapjobs.contract.lifecycle import FINAL, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

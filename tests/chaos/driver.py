@@ -19,7 +19,7 @@ from chaos.jobs import id_of
 from chaos.look import Look
 from chaos.plan import AT_WORK, WITH_WEBHOOKS
 from chaos.waits import watch
-from swapjobs.lifecycle import FINAL
+from swapjobs.contract.lifecycle import FINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable

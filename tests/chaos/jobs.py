@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from swapjobs.models import job_id
+from swapjobs.contract.job import job_id
 
 PREFIX: Final = "chaos-"
 _SECOND_TENANT: Final = "second"

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from swapjobs import keys, record
-from swapjobs.lifecycle import FINAL
-from traffic_state import peek
+from support.traffic_state import peek
+from swapjobs.contract.lifecycle import FINAL
+from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

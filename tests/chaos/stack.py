@@ -18,9 +18,9 @@ import httpx
 
 from chaos.child import Child, clean_environment
 from swapjobs.settings import CoreSettings
-from swapjobs.store import connect
-from swapsandbox.process import receiver, sandbox
-from swapsandbox.redis_server import EmbeddedRedis
+from swapjobs.store.jobs import connect
+from swapsandbox.processes.redis_server import EmbeddedRedis
+from swapsandbox.processes.server_process import receiver, sandbox
 
 LEASE_S: Final = 3.0
 SLOTS: Final = 16

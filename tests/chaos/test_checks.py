@@ -10,15 +10,16 @@ from chaos.checks import Findings, check
 from chaos.feeder import Told
 from chaos.jobs import business_id, id_of, request
 from chaos.look import Leftovers, Look
-from factories import claim
-from swapjobs import SwapClient, record
-from swapjobs.lifecycle import Event
+from support.builders import claim
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chaos.child import Child
-    from swapjobs.store import JobStore
+    from swapjobs import SwapClient
+    from swapjobs.store.jobs import JobStore
 
 PHASE = "worker-kill"
 ID = id_of(PHASE, 0)

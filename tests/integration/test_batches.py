@@ -9,20 +9,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pydantic import SecretStr
 
-from announced import LISTENER, announced
-from factories import claim, job_of, make_request, submit, wait_until
-from fake_clock import FakeClock, clocked_store
-from swapjobs import BatchClosed, BatchNotFound, InvalidRequest, JobState, SwapClient, keys
-from swapjobs.batches import Batches, batch_of
-from swapjobs.claims import NotClaimed
-from swapjobs.lifecycle import Event
-from swapjobs.webhooks import Webhooks
+from support.announced import LISTENER, announced
+from support.builders import claim, job_of, make_request, submit, wait_until
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs import BatchClosed, BatchNotFound, InvalidRequest, JobState, SwapClient
+from swapjobs.client.batches import Batches, batch_of
+from swapjobs.client.webhooks import Webhooks
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import keys
+from swapjobs.store.claims import NotClaimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 TTL_S = 600
 

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import claim, make_request, submit
-from fake_clock import FakeClock, clocked_store
-from swapjobs import JobState, keys, record
-from swapjobs.claims import Claim, NotClaimed
-from swapjobs.lifecycle import Event
+from support.builders import claim, make_request, submit
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs import JobState
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate
-from swapjobs.traffic import OUTAGES
+from swapjobs.store import keys, record
+from swapjobs.store.claims import Claim, NotClaimed
+from swapjobs.store.fleet_state import OUTAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 LEASE_S = 30
 ERROR = record.entry("error", code="attempts_exhausted", message="so it was", retryable=True)

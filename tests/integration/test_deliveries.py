@@ -8,24 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import claim, job_of, submit
-from fake_clock import FakeClock, clocked_store
-from swapjobs import InvalidRequest, NotRetryable, SettingsError, keys, record
-from swapjobs.endpoints import MOST_ENDPOINTS
-from swapjobs.errors import DeliveryNotFound, EndpointNotFound
-from swapjobs.lifecycle import Event
+from support.builders import claim, job_of, submit
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs import InvalidRequest, NotRetryable, SettingsError
+from swapjobs.client.endpoints import MOST_ENDPOINTS
+from swapjobs.client.webhooks import Webhooks
+from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.webhooks import Webhooks
-from swapworker.delivery import Deliveries
-from swapworker.webhooks.event import event_of, message_id
-from swapworker.webhooks.sender import Delivery, WebhookSender
+from swapjobs.store import keys, record
+from swapworker.delivery.event import event_of, message_id
+from swapworker.delivery.executor import Deliveries
+from swapworker.delivery.sender import Delivery, WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.claims import DeliveryClaim
-    from swapjobs.store import JobStore
-    from swapworker.webhooks.sender import Style
+    from swapjobs.store.claims import DeliveryClaim
+    from swapjobs.store.jobs import JobStore
+    from swapworker.delivery.sender import Style
 
 HOUR = 3600.0
 HOOK = "https://own.example/in"

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from factories import make_request
-from swapjobs import JobState, QueueFull, QueueUnavailable, SwapClient, durability, health
+from support.builders import make_request
+from swapjobs import JobState, QueueFull, QueueUnavailable, SwapClient
 from swapjobs.settings import CoreSettings
-from swapsandbox.redis_server import EmbeddedRedis
+from swapjobs.store import durability, redis_health
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,12 +102,12 @@ def test_without_an_append_only_file_it_is_told_what_would_be_right(client: Swap
 def test_the_doctor_knows_before(admin: redis.Redis) -> None:
     """To producers who don't wait for the disk it is a warning."""
     admin.config_set("appendonly", "no")
-    assert [problem.fatal for problem in health.server_problems(admin)] == [False]
-    (problem,) = health.server_problems(admin, fsync=True)
+    assert [problem.fatal for problem in redis_health.server_problems(admin)] == [False]
+    (problem,) = redis_health.server_problems(admin, fsync=True)
     assert problem.fatal
     assert "every submit fails with SWAPJOBS_SUBMIT_DURABILITY=fsync" in problem.what
     admin.config_set("appendonly", "yes")
-    assert health.server_problems(admin, fsync=True) == []
+    assert redis_health.server_problems(admin, fsync=True) == []
 
 
 def test_many_wait_once_for_each_block(client: SwapClient, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import job_of, make_request
-from fake_clock import FakeClock, clocked_store
-from swapjobs import InvalidRequest, SwapClient, keys
-from swapjobs.claims import Claim
-from swapjobs.lifecycle import Event
+from support.builders import job_of, make_request
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs import InvalidRequest, SwapClient
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.tenants import TenantLimits
+from swapjobs.store import keys
+from swapjobs.store.claims import Claim
+from swapjobs.store.tenants import TenantLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 LEASE_S = 60
 

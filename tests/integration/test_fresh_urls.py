@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import claim, make_request
+from support.builders import claim, make_request
 from swapjobs import IdempotencyConflict, JobState, SwapClient
-from swapjobs.claims import NotClaimed
-from swapjobs.errors import ErrorCode, InvalidRequest
-from swapjobs.lifecycle import Event
+from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store.claims import NotClaimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.models import SwapRequest
+    from swapjobs.contract.job import SwapRequest
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import httpx
 
 from swapjobs.gateway import batch_upload
 from swapjobs.gateway.app import make_app
-from swapjobs.gateway.spool import Spool
+from swapjobs.gateway.upload_stream import Spool
 from swapjobs.settings import GatewaySettings
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ import pytest
 from celery import Celery
 from kombu import Queue
 
-from swapjobs import keys
-from swapjobs.hints import DELIVER_TASK, ID, SWAP_TASK, WEBHOOK_SUFFIX, template
+from swapjobs.store import keys
+from swapjobs.store.celery_message import DELIVER_TASK, ID, SWAP_TASK, WEBHOOK_SUFFIX, template
 
 if TYPE_CHECKING:
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 LONGEST = 400  # bytes: half of what a queued job may take, and a quarter of Celery's own message
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from fake_clock import clocked_store
-from rehearsal import Rehearsal, begin, vendor
+from support.fake_clock import clocked_store
+from support.rehearsal import Rehearsal, begin, vendor
 from swapjobs.settings import Rate, WorkerSettings
-from swapsandbox.limit import RateLimit
+from swapsandbox.vendor.rate_limit import RateLimit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from factories import claim, submit
-from swapjobs import keys
-from swapjobs.store import JobStore, connect
-from swapworker.leases import Leases
-from swapworker.progress import Progress
+from support.builders import claim, submit
+from swapjobs.store import keys
+from swapjobs.store.jobs import JobStore, connect
+from swapworker.attempt.lease_keeper import Leases
+from swapworker.process.watchdog import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import claim, make_request, submit
+from support.builders import claim, make_request, submit
 from swapjobs import QueueFull, SwapClient
-from swapjobs.lifecycle import Event
-from swapjobs.store import JobStore, connect
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store.jobs import JobStore, connect
 
 if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from factories import claim, make_request, submit
-from swapjobs import SwapClient, keys
-from swapjobs.claims import Claim, NotClaimed
-from swapjobs.line import in_line
-from swapjobs.traffic import OUTAGES
-from traffic_state import poke
+from support.builders import claim, make_request, submit
+from support.traffic_state import poke
+from swapjobs.store import keys
+from swapjobs.store.claims import Claim, NotClaimed
+from swapjobs.store.dispatch_status import in_line
+from swapjobs.store.fleet_state import OUTAGES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.store import JobStore
+    from swapjobs import SwapClient
+    from swapjobs.store.jobs import JobStore
 
 
 def test_everybody_who_waits_is_counted_by_lane(store: JobStore, client: SwapClient) -> None:

@@ -7,18 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import claim, make_request, submit
-from fake_clock import FakeClock, clocked_store
-from swapjobs import InvalidRequest, JobState, SwapClient, keys, listing
-from swapjobs.errors import ErrorCode
-from swapjobs.lifecycle import Event
-from swapjobs.listing import Query, page
+from support.builders import claim, make_request, submit
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs import InvalidRequest, JobState, SwapClient
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import job_index, keys
+from swapjobs.store.job_index import Query, page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 TTL_S = 600
 
@@ -126,7 +127,7 @@ def test_a_rare_filter_looks_at_a_bounded_number_of_jobs(store: JobStore, client
     """The page is empty and its cursor goes on: nobody waits for a million records."""
     rare = submit(store)
     store.cancel(rare)
-    for _ in client.submit_many(make_request() for _ in range(listing.LOOKED_AT + 10)):
+    for _ in client.submit_many(make_request() for _ in range(job_index.LOOKED_AT + 10)):
         pass
     first = client.list(state=JobState.CANCELLED)
     assert not first.jobs

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from factories import claim, make_request, submit
-from fake_clock import FakeClock, clocked_store
-from swapjobs import JobState, keys
-from swapjobs.claims import Claim, NotClaimed
-from swapjobs.lifecycle import Event
+from support.builders import claim, make_request, submit
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs import JobState
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import keys
+from swapjobs.store.claims import Claim, NotClaimed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 LEASE_S = 30
 HOUR_S = 3600

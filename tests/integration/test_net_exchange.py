@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swapworker.net import (
+from support.web_server import Peer, Script, always, answer, certificate, once, serving, wait_until
+from swapworker.outbound_http import (
     AddressRefused,
     BadReply,
     Connection,
@@ -27,7 +28,6 @@ from swapworker.net import (
     split_url,
     system_resolver,
 )
-from webserver import Peer, Script, always, answer, certificate, once, serving, wait_until
 
 if TYPE_CHECKING:
     import ssl

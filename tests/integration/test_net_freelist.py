@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swapworker.net import Connections, ReplyLost, split_url
-from webserver import Peer, always, answer, serving, wait_until
+from support.web_server import Peer, always, answer, serving, wait_until
+from swapworker.outbound_http import Connections, ReplyLost, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

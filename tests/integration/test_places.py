@@ -22,27 +22,29 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pydantic import SecretStr
 
-from announced import LISTENER, announced
-from factories import job_of, make_request
-from fake_clock import PART, FakeClock
-from life_model import Life
-from swapjobs import FINAL, BatchNotFound, JobState, keys, lua_text, record
-from swapjobs.batches import batch_of
-from swapjobs.claims import Claim, DeliveryClaim
-from swapjobs.lifecycle import Event
-from swapjobs.listing import Query, page
-from swapjobs.scripts import Scripts, library
+from support.announced import LISTENER, announced
+from support.builders import job_of, make_request
+from support.fake_clock import PART, FakeClock
+from support.job_model import Life
+from swapjobs import FINAL, BatchNotFound, JobState
+from swapjobs.client.batches import batch_of
+from swapjobs.client.webhooks import Webhooks
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import JobStore, connect
-from swapjobs.tenants import TenantLimits
-from swapjobs.webhooks import Webhooks
+from swapjobs.store import keys, record
+from swapjobs.store import library as lua_text
+from swapjobs.store.claims import Claim, DeliveryClaim
+from swapjobs.store.functions import Scripts, library
+from swapjobs.store.job_index import Query, page
+from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.tenants import TenantLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pytest
 
-    from swapjobs.views import Batch
+    from swapjobs.contract.views import Batch
 
 TRY = record.entry("webhook", at=1, number=1, duration_ms=1)
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)

@@ -15,19 +15,19 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from factories import make_request, submit
-from fake_clock import FakeClock, clocked_store
-from swapjobs import keys
-from swapjobs.claims import Claim
-from swapjobs.lifecycle import Event
+from support.builders import make_request, submit
+from support.fake_clock import FakeClock, clocked_store
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.tenants import TenantLimits
+from swapjobs.store import keys
+from swapjobs.store.claims import Claim
+from swapjobs.store.tenants import TenantLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.record import Record
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.record import Record
 
 TENANTS = ("limited", "free")
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)

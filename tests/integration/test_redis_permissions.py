@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from factories import claim, submit
-from swapjobs import health
-from swapjobs.lifecycle import Event
-from swapjobs.redis_advice import ACL_RULES, advice
+from support.builders import claim, submit
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import WorkerSettings
-from swapjobs.store import JobStore, connect
-from swapsandbox.redis_server import EmbeddedRedis
+from swapjobs.store import redis_health
+from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.redis_advice import ACL_RULES, advice
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,7 @@ def test_the_user_of_the_readme_may_do_all_that_is_needed(server: EmbeddedRedis)
     assert line[2] == ACL_RULES
     settings = as_user(server, line[2])
     with connect(settings, meets=True) as client:
-        assert health.server_facts(client)["memory"]
+        assert redis_health.server_facts(client)["memory"]
         store = JobStore(client, settings)
         store.set_limits(settings)
         job = submit(store)
@@ -57,7 +57,7 @@ def test_the_user_of_the_readme_may_do_all_that_is_needed(server: EmbeddedRedis)
 def error_of(server: EmbeddedRedis, rules: str) -> redis.RedisError:
     settings = as_user(server, rules)
     with connect(settings) as client, pytest.raises(redis.RedisError) as refused:
-        health.server_facts(client)
+        redis_health.server_facts(client)
     return refused.value
 
 

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from factories import claim, submit, wait_until
-from swapjobs import JobState, keys, record
-from swapjobs.claims import Claim
-from swapjobs.lifecycle import Event
+from support.builders import claim, submit, wait_until
+from support.traffic_state import peek, poke
+from swapjobs import JobState
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store import JobStore, connect
-from swapsandbox.redis_server import EmbeddedRedis
-from traffic_state import peek, poke
+from swapjobs.store import keys, record
+from swapjobs.store.claims import Claim
+from swapjobs.store.jobs import JobStore, connect
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

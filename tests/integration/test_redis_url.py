@@ -14,14 +14,14 @@ from kombu import Connection
 from pydantic import ValidationError
 from redis.sentinel import MasterNotFoundError
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
 from swapjobs import QueueUnavailable, SwapClient
-from swapjobs.connection import _Sentinels, client_of
-from swapjobs.redis_url import SentinelPlace, sentinel_place
 from swapjobs.settings import CoreSettings
-from swapsandbox.redis_sentinel import SERVICE, SentinelRedis
-from swapsandbox.redis_server import EmbeddedRedis, free_port
-from swapworker.broker import broker_options, broker_url
+from swapjobs.settings.redis_url import SentinelPlace, sentinel_place
+from swapjobs.store.redis_client import _Sentinels, client_of
+from swapsandbox.processes.redis_sentinel import SERVICE, SentinelRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
+from swapworker.celery_adapter.broker import broker_options, broker_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

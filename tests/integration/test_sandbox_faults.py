@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 import pytest
 
-from swapsandbox.limit import most_in_window
-from swapsandbox.process import ServerProcess, sandbox
+from swapsandbox.processes.server_process import ServerProcess, sandbox
+from swapsandbox.vendor.rate_limit import most_in_window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

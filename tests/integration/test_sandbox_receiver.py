@@ -10,7 +10,7 @@ import httpx
 import pytest
 import standardwebhooks
 
-from swapsandbox.process import ServerFailed, ServerProcess, receiver
+from swapsandbox.processes.server_process import ServerFailed, ServerProcess, receiver
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

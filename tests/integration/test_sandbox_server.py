@@ -15,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from swapsandbox.process import ServerFailed, ServerProcess, sandbox
+from swapsandbox.processes.server_process import ServerFailed, ServerProcess, sandbox
 from swapsandbox.server import SandboxOptions, run
 from swapsandbox.serving import RemoteHostRefused, check_host
 

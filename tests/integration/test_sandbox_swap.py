@@ -17,10 +17,10 @@ import psutil
 import pytest
 from PIL import Image
 
-from swapsandbox.engine import SwapRefused
-from swapsandbox.fetch import Fetcher
-from swapsandbox.process import ServerProcess, sandbox
-from swapsandbox.site import PICTURES
+from swapsandbox.processes.server_process import ServerProcess, sandbox
+from swapsandbox.vendor.engine import SwapRefused
+from swapsandbox.vendor.fetch import Fetcher
+from swapsandbox.vendor.pictures_site import PICTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

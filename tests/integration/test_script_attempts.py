@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import claim, make_request, submit, wait_until
-from swapjobs import JobGone, JobNotFound, JobState, SwapClient, keys, record
-from swapjobs.claims import NotClaimed
-from swapjobs.lifecycle import Event
+from support.builders import claim, make_request, submit, wait_until
+from support.traffic_state import poke
+from swapjobs import JobGone, JobNotFound, JobState, SwapClient
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
-from swapworker.webhooks.event import event_of, message_id
-from traffic_state import poke
+from swapjobs.store import keys, record
+from swapjobs.store.claims import NotClaimed
+from swapworker.delivery.event import event_of, message_id
 
 if TYPE_CHECKING:
-    from swapjobs.lifecycle import Event as EventType
-    from swapjobs.store import JobStore
+    from swapjobs.contract.lifecycle import Event as EventType
+    from swapjobs.store.jobs import JobStore
 
 LEASE_S = 30
 

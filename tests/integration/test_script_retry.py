@@ -8,30 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import claim, make_request, submit, wait_until
-from swapjobs import (
-    ErrorCode,
-    InvalidRequest,
-    JobError,
-    JobGone,
-    JobNotFound,
-    JobState,
-    NotRetryable,
-    QueueFull,
-    keys,
-    record,
-)
-from swapjobs.claims import NotClaimed
-from swapjobs.lifecycle import Event
-from swapworker.vendor.request import vendor_id_of
-from swapworker.webhooks.event import event_of, message_id
-from traffic_state import poke
+from support.builders import claim, make_request, submit, wait_until
+from support.traffic_state import poke
+from swapjobs import ErrorCode, InvalidRequest, JobError, JobGone, JobNotFound, JobState, NotRetryable, QueueFull
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import keys, record
+from swapjobs.store.claims import NotClaimed
+from swapworker.delivery.event import event_of, message_id
+from swapworker.vendor_client.request import vendor_id_of
 
 if TYPE_CHECKING:
     from swapjobs import Job, SwapClient
-    from swapjobs.claims import Claim, DeliveryClaim
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store import JobStore
+    from swapjobs.store.claims import Claim, DeliveryClaim
+    from swapjobs.store.jobs import JobStore
 
 NO_FACE = record.entry("error", code="no_face", message="no face found")
 PICTURE = record.entry("result", output_url="https://out.example/1.png")

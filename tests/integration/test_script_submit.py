@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from factories import claim, make_request, submit
-from swapjobs import JobState, QueueFull, SwapClient, keys
-from swapjobs.lifecycle import Event
+from support.builders import claim, make_request, submit
+from swapjobs import JobState, QueueFull, SwapClient
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 
 def test_a_job_is_queued_and_its_hint_is_out(store: JobStore) -> None:

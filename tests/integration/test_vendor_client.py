@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from swapjobs.errors import ErrorCode, SettingsError
+from support.web_server import Peer, Script, always, answer, once, serving
+from swapjobs.contract.errors import ErrorCode, SettingsError
 from swapjobs.settings import WorkerSettings
-from swapworker.outcome import AccountRefused, NotKnown, Outcome, Pending, Succeeded, TryAgain, Unseen
-from swapworker.vendor.client import VendorClient
-from webserver import Peer, Script, always, answer, once, serving
+from swapworker.vendor_client.client import VendorClient
+from swapworker.vendor_client.outcome import AccountRefused, NotKnown, Outcome, Pending, Succeeded, TryAgain, Unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webserver import WebServer
+    from support.web_server import WebServer
 
 KEY_ID, KEY_SECRET = "the-key-id", "the-key-secret"
 BODY = {"sourceUrl": "https://a.example/s", "targetUrl": "https://a.example/t", "businessTaskId": "job-1"}

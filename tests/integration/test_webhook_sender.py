@@ -11,10 +11,10 @@ import pytest
 from pydantic import SecretStr
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from support.web_server import Peer, Script, Seen, always, answer, certificate, once, serving
+from swapjobs.contract.webhook_signing import endpoint_secret, endpoint_signers
 from swapjobs.settings import WorkerSettings
-from swapjobs.signing import endpoint_secret, endpoint_signers
-from swapworker.webhooks.sender import Delivery, WebhookSender
-from webserver import Peer, Script, Seen, always, answer, certificate, once, serving
+from swapworker.delivery.sender import Delivery, WebhookSender
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,16 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.web_server import Peer, Script, WebServer, always, answer, certificate, once, serving
 from swapjobs.settings import WorkerSettings
-from swapworker.webhooks.sender import Delivery, WebhookSender
-from webserver import Peer, Script, WebServer, always, answer, certificate, once, serving
+from swapworker.delivery.sender import Delivery, WebhookSender
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from swapworker.net import IpAddress
+    from swapworker.outbound_http import IpAddress
 
 OUTSIDE = "127.0.0.1/32"
 NOT_PUBLIC = "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS)"

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapjobs.batch_figures import Durations, Figures, Timeline, duration
-from swapjobs.batch_report import content_security_policy, report
-from swapjobs.errors import ErrorCode
-from swapjobs.lifecycle import JobState
-from swapjobs.models import Job, JobError
-from swapjobs.views import Batch
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import Job, JobError
+from swapjobs.contract.lifecycle import JobState
+from swapjobs.contract.views import Batch
+from swapjobs.report.charts import Durations, Figures, Timeline, duration
+from swapjobs.report.page import content_security_policy, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +105,7 @@ class Page(HTMLParser):
 
 
 def asset(kind: str) -> str:
-    return (files("swapjobs") / f"batch_report.{kind}").read_text(encoding="utf-8")
+    return (files("swapjobs.report") / f"report.{kind}").read_text(encoding="utf-8")
 
 
 def assert_is_harmless(page: Page) -> None:

@@ -7,7 +7,7 @@ import pytest
 from swapjobs.cli.main import exit_status
 from swapjobs.cli.output import out as console
 from swapjobs.cli.output import plain, print_fields, print_json
-from swapjobs.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SettingsError, WaitTimeout
+from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SettingsError, WaitTimeout
 
 LONG = "http://pictures.example/" + "x" * 300
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factories import make_request
-from swapjobs.fresh_urls import signed_until, until_of
+from support.builders import make_request
+from swapjobs.store.fresh_urls import signed_until, until_of
 
 AT = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 EPOCH = int(AT.timestamp())

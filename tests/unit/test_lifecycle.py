@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapjobs.lifecycle import CELERY_STATE, FINAL, MOVES, Event, JobState, after
+from swapjobs.contract.lifecycle import CELERY_STATE, FINAL, MOVES, Event, JobState, after
 
 events = st.lists(st.sampled_from(Event), max_size=30)
 

@@ -7,10 +7,10 @@ from typing import Any, get_args
 import pytest
 
 from swapjobs import Line
-from swapjobs.cli.line import TO_DO, print_line, rate_text, told
-from swapjobs.line import Look, Why
-from swapjobs.lua_text import MAX_PAUSE_MS
-from swapjobs.traffic import FIELDS, OUTAGES
+from swapjobs.cli.dispatch import TO_DO, print_line, rate_text, told
+from swapjobs.store.dispatch_status import Look, Why
+from swapjobs.store.fleet_state import FIELDS, OUTAGES
+from swapjobs.store.library import MAX_PAUSE_MS
 
 NOW_MS = 1_800_000_000_000  # 2027-01-15, 08:00:00 UTC
 NOBODY = {"interactive": 0, "bulk": 0, "webhooks": 0}

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 import swapjobs
-from swapjobs.line import COUNTS, Look
-from swapjobs.metrics import LineCollector, exposition
-from swapjobs.traffic import FIELDS, OUTAGES
+from swapjobs.monitoring.prometheus import LineCollector, exposition
+from swapjobs.store.dispatch_status import COUNTS, Look
+from swapjobs.store.fleet_state import FIELDS, OUTAGES
 
 NOW_MS = 1_800_000_000_000
 IN_LINE = {"interactive": 2, "bulk": 100_000, "webhooks": 3}
@@ -26,7 +26,7 @@ TRIPPED = {
     "in_flight": 4,
 }
 COUNTED = {"outages": "2", "fenced": "1"}
-LUA = Path(swapjobs.__file__).parent / "lua"
+LUA = Path(swapjobs.__file__).parent / "store" / "lua"
 
 
 def seen(**traffic: float) -> Look:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from factories import make_request
+from support.builders import make_request
 from swapjobs import InvalidRequest, SwapRequest
-from swapjobs.models import job_id
-from swapjobs.tools import TOOLS, check_url
+from swapjobs.contract.job import job_id
+from swapjobs.contract.vendor_tools import TOOLS, check_url
 
 GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg"}
 

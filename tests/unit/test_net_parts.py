@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapworker.net import Deadline, Origin, retry_after_s, split_url
+from swapworker.outbound_http import Deadline, Origin, retry_after_s, split_url
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapjobs import plan as module
 from swapjobs.cli.main import run
-from swapjobs.plan import Plan, plan
+from swapjobs.monitoring import capacity as module
+from swapjobs.monitoring.capacity import Plan, plan
 
 SHEET = (Path(__file__).parents[2] / "ops" / "CAPACITY.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```console\n\$ swapjobs (doctor --plan .+)\n((?:.*\n)+?)```", SHEET)

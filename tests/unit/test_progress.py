@@ -7,7 +7,7 @@ import logging
 import pytest
 import redis
 
-from swapworker.progress import Progress
+from swapworker.process.watchdog import Progress
 
 
 class Clock:

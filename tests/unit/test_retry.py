@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapjobs.claims import Claim
-from swapjobs.errors import ErrorCode
-from swapjobs.lifecycle import Event
-from swapjobs.record import Record
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import WorkerSettings
-from swapworker.decision import Decision, backoff
-from swapworker.outcome import (
+from swapjobs.store.claims import Claim
+from swapjobs.store.record import Record
+from swapworker.attempt.decision import Decision, backoff
+from swapworker.attempt.retry_policy import decide
+from swapworker.vendor_client.outcome import (
     AccountRefused,
     Failed,
     NotKnown,
@@ -26,8 +27,7 @@ from swapworker.outcome import (
     TryAgain,
     Unseen,
 )
-from swapworker.retry import decide
-from swapworker.vendor.request import vendor_id_of
+from swapworker.vendor_client.request import vendor_id_of
 
 SETTINGS = WorkerSettings(max_attempts=3, retry_base_s=1, retry_cap_s=20, call_timeout_s=10)
 NOW_MS = 1_800_000_000_000

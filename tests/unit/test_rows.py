@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs import InvalidRequest
-from swapjobs.rows import MAX_LINE_BYTES, read_rows
+from swapjobs.ingest.row_reader import MAX_LINE_BYTES, read_rows
 
 HEADER = b"source_url,target_url,business_task_id,metadata\n"
 GOOD = b'http://a.example/s,http://a.example/t,good-%d,"{""n"": %d}"'

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from swapsandbox.engine import Engine, EngineUnavailable, ResultStore, SwapInputs, SwapRefused
+from swapsandbox.vendor.engine import Engine, EngineUnavailable, ResultStore, SwapInputs, SwapRefused
 
 INPUTS = SwapInputs((b"source",), b"target")
 

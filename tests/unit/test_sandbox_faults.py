@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from swapsandbox.fault_plan import FaultPlan
-from swapsandbox.faults import Fault, FaultError, FaultName, read_fault
-from swapsandbox.records import Kind
+from swapsandbox.vendor.fault_plan import FaultPlan
+from swapsandbox.vendor.faults import Fault, FaultError, FaultName, read_fault
+from swapsandbox.vendor.records import Kind
 
 
 def struck(plan: FaultPlan, kind: Kind, *business_ids: str) -> list[str | None]:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from swapsandbox.interrupts import Interrupt, uninterrupted
+from swapsandbox.demo.interrupts import Interrupt, uninterrupted
 
 
 def test_a_ctrl_c_comes_through_at_the_end_of_the_block_and_not_before() -> None:

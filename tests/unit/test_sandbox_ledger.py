@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from swapjobs.vendor_api import Status
-from swapsandbox.ledger import OVER_LIMIT, Ledger
-from swapsandbox.records import Kind, Outcome
+from swapjobs.contract.vendor_api import Status
+from swapsandbox.vendor.ledger import OVER_LIMIT, Ledger
+from swapsandbox.vendor.records import Kind, Outcome
 
 if TYPE_CHECKING:
-    from swapsandbox.records import Task
+    from swapsandbox.vendor.records import Task
 
 SUCCESS = Outcome("http://pictures/out.png")
 FAILURE = Outcome(None, "TARGET_NO_FACE: no face found")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapsandbox.limit import RateError, RateLimit, most_in_window, parse_rate
+from swapsandbox.vendor.rate_limit import RateError, RateLimit, most_in_window, parse_rate
 
 NOW = 1_790_000_000.0
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swapjobs.errors import SettingsError
+from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import CoreSettings, Rate, WorkerSettings, known_names
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()

@@ -16,8 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import SecretStr
 from standardwebhooks import Webhook
 
-from swapjobs.settings.core import check_secret
-from swapjobs.signing import (
+from swapjobs.contract.webhook_signing import (
     PrivateKeySigner,
     SharedSecretSigner,
     endpoint_keys,
@@ -25,6 +24,7 @@ from swapjobs.signing import (
     endpoint_signers,
     key_bytes,
 )
+from swapjobs.settings.core import check_secret
 
 MASTER = SecretStr("whsec_" + base64.b64encode(bytes(range(32))).decode())
 BODY = '{"type": "test", "data": "Łódź 换脸"}'
@@ -102,9 +102,9 @@ MISSING = """
 import sys
 sys.modules.update({"standardwebhooks": None, "cryptography": None})
 from pydantic import SecretStr
-from swapjobs import signing
+from swapjobs.contract import webhook_signing as signing
 assert "celery" not in sys.modules
-from swapjobs.errors import SettingsError
+from swapjobs.contract.errors import SettingsError
 master = SecretStr("whsec_" + "QUFB" * 8)
 for call in (
     lambda: signing.endpoint_secret(master, "a", 1),

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from swapjobs import SwapRequest
-from swapjobs.errors import InvalidRequest
-from swapjobs.urls import Target, check_callback_url, target_of
+from swapjobs.contract.errors import InvalidRequest
+from swapjobs.contract.urls import Target, check_callback_url, target_of
 
 # what attacks on parsers are made of
 _WORDS = "http https :// // a example 127.0.0.1 127 0x7f 0177 1 0 ::1 ::ffff: localhost user 80 %2f %00 %40 xn--"

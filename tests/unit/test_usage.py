@@ -6,8 +6,8 @@ import contextlib
 
 import pytest
 
-from swapjobs.fleet import Fleet, Usage, advise, slots_for
-from swapworker.usage import Meter
+from swapjobs.store.worker_usage import Fleet, Usage, advise, slots_for
+from swapworker.process.slot_usage import Meter
 
 
 class Clock:

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs import Job, JobState, SwapRequest
-from swapjobs.errors import ErrorCode
-from swapjobs.lifecycle import FINAL
-from swapjobs.models import JobError
-from swapjobs.vendor_api import (
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import JobError
+from swapjobs.contract.lifecycle import FINAL
+from swapjobs.contract.vendor_api import (
     BODIES,
     ORIGINAL_ID,
     BadBody,

@@ -10,9 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapjobs.errors import ErrorCode
-from swapworker.net import AddressRefused, BadReply, NetError, NotSent, Reply, ReplyLost, ResponseTooLarge, TimedOut
-from swapworker.outcome import (
+from swapjobs.contract.errors import ErrorCode
+from swapworker.outbound_http import (
+    AddressRefused,
+    BadReply,
+    NetError,
+    NotSent,
+    Reply,
+    ReplyLost,
+    ResponseTooLarge,
+    TimedOut,
+)
+from swapworker.vendor_client.outcome import (
     AccountRefused,
     Failed,
     NotKnown,
@@ -23,7 +32,7 @@ from swapworker.outcome import (
     TryAgain,
     Unseen,
 )
-from swapworker.vendor.replies import Reading, read_query, read_query_error, read_swap, read_swap_error
+from swapworker.vendor_client.read_reply import Reading, read_query, read_query_error, read_swap, read_swap_error
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 SECRET = "k3y-s3cret"

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from swapjobs import SwapRequest, record
-from swapworker.vendor.request import body_of
+from swapjobs import SwapRequest
+from swapjobs.store import record
+from swapworker.vendor_client.request import body_of
 
 A, B, C = (f"https://pictures.example/{name}.jpg" for name in "abc")
 

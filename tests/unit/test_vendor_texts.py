@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapjobs.errors import ErrorCode
-from swapworker.vendor.texts import MAX_MESSAGE, presentable, reason_of, speaks_of_quota
+from swapjobs.contract.errors import ErrorCode
+from swapworker.vendor_client.message_texts import MAX_MESSAGE, presentable, reason_of, speaks_of_quota
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import zlib
 
 import pytest
 
-from swapworker.vendor.wire import parse_envelope, unpacked
+from swapworker.vendor_client.wire import parse_envelope, unpacked
 
 
 def test_the_documented_reply_is_read() -> None:

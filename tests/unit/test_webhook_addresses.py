@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapworker.webhooks.addresses import guard
+from swapworker.delivery.address_guard import guard
 
 PUBLIC = [
     "8.8.8.8",

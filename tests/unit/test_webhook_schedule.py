@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swapworker.webhooks.schedule import PAUSES_S, next_delay
+from swapworker.delivery.schedule import PAUSES_S, next_delay
 
 HOUR = 3600
 

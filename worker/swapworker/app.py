@@ -15,17 +15,18 @@ from celery import Celery, signals
 from celery.concurrency import get_implementation
 from kombu import Queue
 
-from swapjobs import hints, keys, tether
-from swapjobs.client import SwapClient
-from swapjobs.errors import SettingsError
+from swapjobs import tether
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import WorkerSettings
-from swapworker.alive import AliveStep
-from swapworker.broker import Broker, broker_options, broker_url
-from swapworker.dispatcher import DispatcherStep
-from swapworker.events import BundlingEvents, FlushStep
-from swapworker.progress import ProgressStep
-from swapworker.quiet import be_quiet
-from swapworker.stopping import Stopping
+from swapjobs.store import celery_message, keys
+from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
+from swapworker.celery_adapter.event_bundling import BundlingEvents, FlushStep
+from swapworker.celery_adapter.heartbeat import AliveStep
+from swapworker.celery_adapter.redaction import be_quiet
+from swapworker.process.dispatcher import DispatcherStep
+from swapworker.process.shutdown import Stopping
+from swapworker.process.watchdog import ProgressStep
 
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
@@ -57,15 +58,15 @@ def swap_client() -> SwapClient:
     return SwapClient(settings)
 
 
-app = Celery("swapjobs", amqp=Broker, events=BundlingEvents, include=["swapworker.tasks", "swapworker.control"])
+app = Celery("swapjobs", amqp=Broker, events=BundlingEvents, include=["swapworker.tasks", "swapworker.remote_control"])
 app.runtime = runtime
 app.swap_client = swap_client
 app.conf.update(
     broker_url=broker_url(settings.redis_url),
-    result_backend="swapworker.backend:RecordBackend",
+    result_backend="swapworker.celery_adapter.result_backend:RecordBackend",
     task_queues=[Queue(keys.SWAPS_QUEUE), Queue(keys.WEBHOOKS_QUEUE)],
     task_default_queue=keys.SWAPS_QUEUE,
-    task_routes={hints.DELIVER_TASK: {"queue": keys.WEBHOOKS_QUEUE}},
+    task_routes={celery_message.DELIVER_TASK: {"queue": keys.WEBHOOKS_QUEUE}},
     task_create_missing_queues=False,
     broker_transport_options={
         # A message is only a hint: losing one costs seconds, so kombu's bookkeeping of unacked messages is not needed.

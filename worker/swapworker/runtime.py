@@ -7,14 +7,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from swapjobs.store import JobStore, connect
-from swapworker.attempt import Attempts
-from swapworker.delivery import Deliveries
-from swapworker.leases import Leases
-from swapworker.progress import Progress
-from swapworker.usage import Meter
-from swapworker.vendor.client import VendorClient
-from swapworker.webhooks.sender import WebhookSender
+from swapjobs.store.jobs import JobStore, connect
+from swapworker.attempt.executor import Attempts
+from swapworker.attempt.lease_keeper import Leases
+from swapworker.delivery.executor import Deliveries
+from swapworker.delivery.sender import WebhookSender
+from swapworker.process.slot_usage import Meter
+from swapworker.process.watchdog import Progress
+from swapworker.vendor_client.client import VendorClient
 
 if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings

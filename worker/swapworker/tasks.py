@@ -10,29 +10,31 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from celery.exceptions import Ignore, Reject, Retry
 from redis.exceptions import OutOfMemoryError
 
-from swapjobs import hints
-from swapjobs.claims import NotClaimed
-from swapjobs.errors import IdempotencyConflict, InvalidRequest, QueueFull
-from swapjobs.lifecycle import Event, JobState
-from swapjobs.models import SwapRequest
+from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, QueueFull
+from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.lifecycle import Event, JobState
+from swapjobs.store import celery_message
+from swapjobs.store.claims import NotClaimed
 from swapworker.app import app, runtime
-from swapworker.backend import SwapFailed, VendorTrouble, WebhookUndelivered
-from swapworker.in_hand import REDIS_AWAY, written
-from swapworker.quiet import QuietTask
+from swapworker.celery_adapter.redaction import QuietTask
+from swapworker.celery_adapter.result_backend import SwapFailed, VendorTrouble, WebhookUndelivered
+from swapworker.process.redis_retry import REDIS_AWAY, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.models import Submission
-    from swapjobs.store import JobStore
-    from swapworker.attempt import Report
+    from swapjobs.contract.job import Submission
+    from swapjobs.store.jobs import JobStore
+    from swapworker.attempt.executor import Report
 
 logger = logging.getLogger(__name__)
 
 _FULL_PAUSE_S: Final = 1.0
 
 
-@app.task(name=hints.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict))  # type: ignore[untyped-decorator]  # celery is untyped
+@app.task(
+    name=celery_message.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict)
+)  # type: ignore[untyped-decorator]  # celery is untyped
 def swap(self: Any, **request: Any) -> str:
     """Make an attempt at the job of this hint; with a request, as plain Celery producers send it, record it first."""
     if request:
@@ -42,11 +44,11 @@ def swap(self: Any, **request: Any) -> str:
     return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(self, report)
 
 
-@app.task(name=hints.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]  # celery is untyped
+@app.task(name=celery_message.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]  # celery is untyped
 def deliver(self: Any) -> str:
     """Try to deliver the webhook of this hint's job."""
     with _redis_may_be_away():
-        tried = runtime().deliveries.run(self.request.id.removesuffix(hints.WEBHOOK_SUFFIX))
+        tried = runtime().deliveries.run(self.request.id.removesuffix(celery_message.WEBHOOK_SUFFIX))
     if tried is None:
         raise Ignore
     if tried.state == "delivered":

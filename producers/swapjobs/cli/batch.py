@@ -1,97 +1,222 @@
-"""The command submit-batch: a CSV or JSON lines file of any length, line by line."""
+"""The commands batch ...: groups of jobs, as the gateway's routes of batches."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+import os
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from swapjobs.cli.batch_input import opened, progress_of
-from swapjobs.cli.batch_run import Patience, Run
-from swapjobs.cli.output import JsonFlag, out
-from swapjobs.cli.progress_file import SUFFIX, ProgressFile
-from swapjobs.client import SwapClient
-from swapjobs.models import SwapRequest
+from swapjobs.cli.batch_view import Watching, print_batch, status_of
+from swapjobs.cli.output import JsonFlag, err, out, print_fields
+from swapjobs.cli.submit_batch.command import GiveUpS, MaxQueued, ProgressPath, RowsFile, carry_out, submission
+from swapjobs.cli.submit_batch.progress_file import new_run
+from swapjobs.cli.submit_batch.run import Run
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.job import SwapRequest
+from swapjobs.report.page import jobs_of, report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from io import BufferedReader
+    from collections.abc import Callable, Iterator
+    from typing import IO
 
-_YEAR_S: Final = 366 * 86_400
+    from swapjobs.contract.views import Batch
 
-RowsFile = Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)]
-MaxQueued = Annotated[int | None, typer.Option(min=1, help="wait while so many jobs stand in line")]
-GiveUpS = Annotated[
-    float, typer.Option("--give-up-after", min=0, max=_YEAR_S, help="seconds to wait for Redis when it goes away")
-]
-ProgressPath = Annotated[
-    Path | None, typer.Option(help=f"where it is kept how far it is: FILE{SUFFIX}", show_default=False)
-]
+_PAGE: Final = 200
+
+app = typer.Typer(help="Groups of jobs: submit a file as one, watch it, steer it, and make its report.")
+BatchId = Annotated[str, typer.Argument(metavar="ID", help="of the batch", show_default=False)]
+Tenant = Annotated[str, typer.Option(help="whose batch it is")]
+IntervalS = Annotated[float, typer.Option("--interval", min=0.1, max=3600, help="seconds between looks, with --watch")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command()(submit_batch)
+def register(main: typer.Typer) -> None:
+    """Add these commands."""
+    main.add_typer(app, name="batch")
 
 
-def submit_batch(
+@app.command()
+def submit(
     file: RowsFile,
     *,
-    tenant: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
+    batch_id: Annotated[str | None, typer.Option(help="the same id again goes on with the same batch")] = None,
+    tenant: Tenant = "default",
     priority: Annotated[str, typer.Option(help="for lines that name none")] = "bulk",
-    callback_url: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
-    batch_id: Annotated[str | None, typer.Option(help="for lines that name none")] = None,
+    callback_url: Annotated[str | None, typer.Option(help="is told when the batch is completed")] = None,
+    keep_open: Annotated[bool, typer.Option("--keep-open", help="more jobs may come after these")] = False,
     max_queued: MaxQueued = None,
     give_up_s: GiveUpS = 600,
     progress_file: ProgressPath = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Submit many jobs from a CSV file with a header, or from JSON lines.
+    """Submit a file as one batch, and close it at the end.
 
-    Columns and keys are those of `submit`, with underscores: source_url, target_url, business_task_id, ... Bad lines
-    are reported with their line number, the good ones are kept; then the exit status is 1. Give every line a
-    business_task_id, and the same file can be submitted again without making a job twice.
-
-    A run that was stopped or killed is gone on with by the same command: how far it is stands in FILE.progress, which
-    is removed at the end. Standard input cannot be gone on with.
+    The file is as for `submit-batch`, and a stopped run is gone on with as there. A line without a business_task_id
+    gets <batch id>-<line> for one, so the same file for the same --batch-id makes no job twice, at any time.
+    With --json one line for each row, and at the end the batch.
     """
-    options = {"tenant": tenant, "priority": priority, "callback_url": callback_url, "batch_id": batch_id}
+    options = {"tenant": tenant, "priority": priority, "batch_id": batch_id, "callback_url": callback_url}
     given = {name: value for name, value in options.items() if value is not None}
     SwapRequest.parse({"source_url": "https://any.example", "target_url": "https://any.example", **given})
     with submission(file, given, progress_file, give_up_s) as (client, stream, progress, patience):
-        run = Run(client, given, progress, patience)
+        id_ = batch_id or f"batch-{progress.state.run if progress else new_run()}"
+        try:
+            batch = patience(lambda: client.batches.open(id_, tenant=tenant, callback_url=callback_url))
+        except BaseException:
+            if progress and progress.is_new:
+                progress.remove()
+            raise
+        bound = {"tenant": tenant, "batch_id": batch.id}
+        run = Run(client, {"priority": priority}, progress, patience, batch=bound)
+        err.print(f"batch {batch.id}", markup=False, soft_wrap=True)
         carry_out(run, stream, file, max_queued, progress=progress, as_json=as_json)
+        if not keep_open:
+            batch = patience(lambda: client.batches.close(batch.id, tenant=tenant))
+        if as_json:
+            print_batch(batch, as_json=True)
     raise typer.Exit(run.status)
 
 
-@contextmanager
-def submission(
-    file: str, options: dict[str, str], progress_file: Path | None, give_up_s: float
-) -> Iterator[tuple[SwapClient, BufferedReader, ProgressFile | None, Patience]]:
-    """Open what a file is submitted with; at a good end the progress file goes."""
-    with ExitStack() as stack:
-        stream = stack.enter_context(opened(file))
-        progress = progress_of(file, stream, options, progress_file)
-        if progress:
-            stack.enter_context(progress)
-        client = stack.enter_context(SwapClient())
-        yield client, stream, progress, Patience(give_up_s)
-        out.file.flush()
-        if progress:
-            progress.remove()  # the last thing: a kill before it only repeats the lines above
-
-
-def carry_out(
-    run: Run, stream: BufferedReader, file: str, max_queued: int | None, *, progress: ProgressFile | None, as_json: bool
+@app.command()
+def show(
+    batch_id: BatchId,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="go on until it is completed")] = False,
+    interval_s: IntervalS = 1,
+    tenant: Tenant = "default",
+    as_json: JsonFlag = False,
 ) -> None:
-    """Submit the rows and say how many there were; a run that came to nothing leaves no progress file."""
-    try:
-        run.go(stream, file, max_queued, as_json=as_json)
-    except BaseException:
-        if progress and progress.is_new and not run.began:
-            progress.remove()
-        raise
+    """Show how a batch stands: jobs by state and error code, rate, expected end.
+
+    With --watch until it is completed; where nobody looks at a terminal, and with --json, one line for each change.
+    Then the exit status is 1 when a job failed, was cancelled or has expired.
+    """
+    with SwapClient() as client:
+        batch = client.batches.get(batch_id, tenant=tenant)
+        if not watch:
+            print_batch(batch, as_json=as_json)
+            return
+        with Watching(as_json=as_json) as watching:
+            watching.show(batch)
+            while batch.state != "completed":
+                time.sleep(interval_s)
+                batch = client.batches.get(batch_id, tenant=tenant)
+                watching.show(batch)
     if not as_json:
-        out.print(run.told(), soft_wrap=True)
+        print_batch(batch, as_json=False)
+    raise typer.Exit(status_of(batch))
+
+
+@app.command("list")
+def list_batches(*, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
+    """List the batches of a tenant, newest first."""
+    cursor, found = None, 0
+    with SwapClient() as client:
+        while True:
+            batches, cursor = client.batches.list(tenant=tenant, cursor=cursor, limit=_PAGE)
+            for batch in batches:
+                found += 1
+                if as_json:
+                    print_batch(batch, as_json=True)
+                else:
+                    final = f"{batch.total - _unfinished(batch)} of {batch.total} finished"
+                    print_fields(out, (batch.id, 32, "bold"), (batch.state, 9, ""), (final, 0, ""))
+            if cursor is None:
+                break
+    if not found and not as_json:
+        out.print(f"no batches of tenant {tenant}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def close(batch_id: BatchId, *, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
+    """Let a batch take no more jobs: once all are final it is completed."""
+    _steer(lambda client: client.batches.close(batch_id, tenant=tenant), as_json=as_json)
+
+
+@app.command()
+def pause(batch_id: BatchId, *, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
+    """Start none of a batch's jobs until `resume`; those that run go on."""
+    _steer(lambda client: client.batches.pause(batch_id, tenant=tenant), as_json=as_json)
+
+
+@app.command()
+def resume(batch_id: BatchId, *, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
+    """Let a paused batch's jobs start again."""
+    _steer(lambda client: client.batches.resume(batch_id, tenant=tenant), as_json=as_json)
+
+
+@app.command()
+def cancel(batch_id: BatchId, *, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
+    """Cancel all jobs of a batch that are not final."""
+    _steer(lambda client: client.batches.cancel(batch_id, tenant=tenant), as_json=as_json)
+
+
+@app.command()
+def retry(
+    batch_id: BatchId,
+    *,
+    error_code: Annotated[
+        ErrorCode | None, typer.Option(metavar="CODE", help="only the jobs that failed with this code")
+    ] = None,
+    tenant: Tenant = "default",
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a batch's failed jobs run again, in a new round."""
+    _steer(lambda client: client.batches.retry(batch_id, tenant=tenant, error_code=error_code), as_json=as_json)
+
+
+@app.command("report")
+def make_report(
+    batch_id: BatchId,
+    *,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="batch-ID.html; - is standard output")
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="with them, whole URLs with their signatures are in it")
+    ] = True,
+    tenant: Tenant = "default",
+) -> None:
+    """Write a batch's report: one HTML page with figures, charts and a list of its jobs, for any browser."""
+    with SwapClient() as client:
+        batch = client.batches.get(batch_id, tenant=tenant)
+        path = output or Path(f"batch-{batch.id}.html")
+        with _written(path) as file:
+            for piece in report(batch, jobs_of(client, batch.id, tenant=tenant), pictures=pictures):
+                file.write(piece)
+    if str(path) != "-":
+        err.print(f"{path} is written", markup=False, soft_wrap=True)
+
+
+def _steer(action: Callable[[SwapClient], Batch], *, as_json: bool) -> None:
+    with SwapClient() as client:
+        print_batch(action(client), as_json=as_json)
+
+
+def _unfinished(batch: Batch) -> int:
+    return sum(count for state, count in batch.counts.items() if state in {"queued", "running", "waiting"})
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[IO[str]]:
+    """Write a file as a whole or not at all: a report that was cut off halfway would look like a small one."""
+    if str(path) == "-":
+        yield sys.stdout
+        return
+    try:
+        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise InvalidRequest(f"-o {path}: cannot be written: {error.strerror}") from None
+    try:
+        with os.fdopen(number, "w", encoding="utf-8") as file:
+            yield file
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

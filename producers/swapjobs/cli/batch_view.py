@@ -11,14 +11,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from swapjobs.batch_figures import STATES, duration
 from swapjobs.cli.output import err, out, plain, print_fields, print_json, state_style
-from swapjobs.lifecycle import FINAL, JobState
+from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.report.charts import STATES, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.views import Batch
+    from swapjobs.contract.views import Batch
 
 _WIDTH: Final = len("callback_url")
 

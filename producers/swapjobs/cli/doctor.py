@@ -9,22 +9,22 @@ from typing import TYPE_CHECKING, Literal
 import redis
 import typer
 
-from swapjobs import fleet, health, keys
-from swapjobs.cli.line import START_WORKER, TO_DO, rate_text, told
+from swapjobs.cli.capacity import PlanOption, print_plan
+from swapjobs.cli.dispatch import START_WORKER, TO_DO, rate_text, told
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
-from swapjobs.cli.plan import PlanOption, print_plan
-from swapjobs.endpoints import disabled_endpoints
-from swapjobs.errors import SettingsError
-from swapjobs.line import COUNTS
-from swapjobs.redis_advice import advice
+from swapjobs.client.endpoints import disabled_endpoints
+from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import WorkerSettings
-from swapjobs.store import JobStore, connect
+from swapjobs.store import keys, redis_health, worker_usage
+from swapjobs.store.dispatch_status import COUNTS
+from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.redis_advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.line import Line, Look
-    from swapjobs.views import Endpoint
+    from swapjobs.contract.views import Endpoint
+    from swapjobs.store.dispatch_status import Line, Look
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = len("webhook secret")
@@ -83,11 +83,11 @@ def run_checks() -> Iterator[Check]:
 def _redis(settings: WorkerSettings) -> Iterator[Check]:
     with connect(settings) as client:
         try:
-            facts = health.server_facts(client)
-            problems = health.server_problems(client, fsync=settings.submit_durability == "fsync")
+            facts = redis_health.server_facts(client)
+            problems = redis_health.server_problems(client, fsync=settings.submit_durability == "fsync")
             seen = JobStore(client, settings).look()
             waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
-            workers = fleet.look(client)
+            workers = worker_usage.look(client)
             disabled = disabled_endpoints(client)
         except redis.RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
@@ -102,7 +102,7 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
     yield _workers(seen)
     yield _rate(settings, seen, waiting)
     if seen.rate_limit and workers.processes:
-        slots = fleet.advise(workers, seen.rate_limit, settings.max_in_flight)
+        slots = worker_usage.advise(workers, seen.rate_limit, settings.max_in_flight)
         yield Check("slots", "ok" if slots.fits else "warning", slots.found, slots.to_do)
     yield _webhooks(seen, disabled)
     for name, meaning in COUNTS.items():

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from swapjobs.api_keys import ApiKeys
 from swapjobs.cli.services import need
-from swapjobs.connection import queue_errors
-from swapjobs.errors import SettingsError
+from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import GatewaySettings
-from swapjobs.store import connect
+from swapjobs.store.api_keys import ApiKeys
+from swapjobs.store.jobs import connect
+from swapjobs.store.redis_client import queue_errors
 
 
 def register(app: typer.Typer) -> None:
@@ -27,9 +27,9 @@ def gateway(
     """Serve HTTP in the foreground, until SIGTERM or Ctrl-C."""
     settings = GatewaySettings.load()
     need("fastapi", "gateway")
-    from swapjobs.gateway.access import is_loopback  # noqa: PLC0415 - needs packages of the gateway's extra
     from swapjobs.gateway.app import make_app  # noqa: PLC0415 - as above
-    from swapjobs.gateway.serving import serve  # noqa: PLC0415 - as above
+    from swapjobs.gateway.auth import is_loopback  # noqa: PLC0415 - needs packages of the gateway's extra
+    from swapjobs.gateway.server import serve  # noqa: PLC0415 - as above
 
     if not is_loopback(host) and not settings.gateway_keys and not _any_key(settings):
         raise SettingsError(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swapjobs import keys
-from swapjobs.cli.line import START_WORKER, print_line
+from swapjobs.cli.dispatch import START_WORKER, print_line
 from swapjobs.cli.output import JsonFlag, err, plain, print_job, status_of
-from swapjobs.client import SwapClient
-from swapjobs.errors import InvalidRequest, WaitTimeout
-from swapjobs.models import SwapRequest
-from swapjobs.tools import TOOLS
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import InvalidRequest, WaitTimeout
+from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
-    from swapjobs.models import Job
+    from swapjobs.contract.job import Job
 
 _YEAR_S = 366 * 86_400
 _LOOK_EVERY_S = 5.0  # for workers, while waiting

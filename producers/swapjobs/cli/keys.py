@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapjobs.api_keys import ApiKeys
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
-from swapjobs.connection import queue_errors
 from swapjobs.settings import CoreSettings
-from swapjobs.store import connect
+from swapjobs.store.api_keys import ApiKeys
+from swapjobs.store.jobs import connect
+from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.api_keys import ApiKey
+    from swapjobs.store.api_keys import ApiKey
 
 
 def register(app: typer.Typer) -> None:

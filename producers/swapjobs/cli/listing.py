@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json, state_style
-from swapjobs.client import SwapClient
-from swapjobs.errors import ErrorCode, InvalidRequest
-from swapjobs.lifecycle import JobState
-from swapjobs.listing import MOST
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.lifecycle import JobState
+from swapjobs.store.job_index import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from swapjobs.listing import Wanted
-    from swapjobs.models import Job
+    from swapjobs.contract.job import Job
+    from swapjobs.store.job_index import Wanted
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 

@@ -12,10 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import redis
 import typer
 
-from swapjobs.cli import batch, batches, doctor, gateway, jobs, keys, line, listing, retry, services, tenants, webhooks
+from swapjobs.cli import batch, dispatch, doctor, gateway, jobs, keys, listing, retry, services, tenants, webhooks
 from swapjobs.cli.output import out, print_error
-from swapjobs.errors import InvalidRequest, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError, WaitTimeout
-from swapjobs.redis_advice import advice
+from swapjobs.cli.submit_batch import command
+from swapjobs.contract.errors import (
+    InvalidRequest,
+    JobNotFound,
+    QueueFull,
+    QueueUnavailable,
+    SwapjobsError,
+    WaitTimeout,
+)
+from swapjobs.store.redis_advice import advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +39,7 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 job failed, 2 usage, 3 not found, 4 Redis unavailable, 5 wait timed out.",
     add_completion=False,
 )
-for module in (jobs, listing, batch, batches, retry, line, tenants, webhooks, keys, services, gateway, doctor):
+for module in (jobs, listing, command, batch, retry, dispatch, tenants, webhooks, keys, services, gateway, doctor):
     module.register(app)
 
 

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from swapjobs.lifecycle import JobState
+from swapjobs.contract.lifecycle import JobState
 
 if TYPE_CHECKING:
-    from swapjobs.models import Job
+    from swapjobs.contract.job import Job
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON, one object on one line")]
 

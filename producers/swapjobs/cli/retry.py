@@ -6,13 +6,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapjobs.cli.batch_input import opened
 from swapjobs.cli.output import JsonFlag, err, out, print_error, print_json
-from swapjobs.client import SwapClient
-from swapjobs.errors import ErrorCode, IdempotencyConflict, InvalidRequest, JobNotFound, NotRetryable, SwapjobsError
-from swapjobs.fresh_urls import PICTURES
-from swapjobs.models import SwapRequest, job_id
-from swapjobs.rows import read_rows
+from swapjobs.cli.submit_batch.source import opened
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import (
+    ErrorCode,
+    IdempotencyConflict,
+    InvalidRequest,
+    JobNotFound,
+    NotRetryable,
+    SwapjobsError,
+)
+from swapjobs.contract.job import SwapRequest, job_id
+from swapjobs.ingest.row_reader import read_rows
+from swapjobs.store.fresh_urls import PICTURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

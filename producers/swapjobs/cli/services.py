@@ -12,12 +12,12 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from swapjobs import health, keys
 from swapjobs.cli.together import run_together
-from swapjobs.connection import queue_errors
-from swapjobs.errors import QueueUnavailable, SettingsError
+from swapjobs.contract.errors import QueueUnavailable, SettingsError
 from swapjobs.settings import WorkerSettings
-from swapjobs.store import connect
+from swapjobs.store import keys, redis_health
+from swapjobs.store.jobs import connect
+from swapjobs.store.redis_client import queue_errors
 
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
@@ -90,7 +90,7 @@ def sandbox(context: typer.Context) -> None:
 
 def demo(context: typer.Context) -> None:
     """Swap real faces through the whole queue on this machine; see `swapjobs demo --help`."""
-    _run_module("swapsandbox.demo", "swapjobs demo", context.args)
+    _run_module("swapsandbox.demo.run", "swapjobs demo", context.args)
 
 
 def _run_module(name: str, command: str, args: list[str]) -> None:
@@ -103,7 +103,7 @@ def _run_module(name: str, command: str, args: list[str]) -> None:
 def _check_redis(settings: WorkerSettings) -> None:
     """Tell at once, in one line, what each worker would tell below its banner."""
     with connect(settings) as client, queue_errors():
-        problems = [problem for problem in health.server_problems(client) if problem.fatal]
+        problems = [problem for problem in redis_health.server_problems(client) if problem.fatal]
     for problem in problems:
         raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
 

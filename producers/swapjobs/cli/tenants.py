@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
-from swapjobs.client import SwapClient
-from swapjobs.errors import InvalidRequest
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from swapjobs.tenants import TenantLimits
+    from swapjobs.store.tenants import TenantLimits
 
 
 def register(app: typer.Typer) -> None:

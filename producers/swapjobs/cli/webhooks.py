@@ -10,14 +10,14 @@ import typer
 
 from swapjobs.cli.listing import time_of
 from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json
-from swapjobs.client import SwapClient
+from swapjobs.client.swap_client import SwapClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import BaseModel
 
-    from swapjobs.views import Delivery, Endpoint
+    from swapjobs.contract.views import Delivery, Endpoint
 
 TenantOption = Annotated[str, typer.Option(help="whose webhooks")]
 EventsOption = Annotated[list[str] | None, typer.Option("--event", help="tell only of this; may be repeated")]

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
-from swapjobs.client import SwapClient
-from swapjobs.gateway import batches, docs, jobs, problems, status, vendor_door, webhooks
-from swapjobs.gateway.access import Access
-from swapjobs.gateway.edge import Edge
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.gateway import problems
+from swapjobs.gateway.auth import Access
+from swapjobs.gateway.backpressure import Pressure
+from swapjobs.gateway.dependencies import Parts
+from swapjobs.gateway.job_watch import Waiting
+from swapjobs.gateway.middleware import Edge
 from swapjobs.gateway.openapi import document
-from swapjobs.gateway.parts import Parts
-from swapjobs.gateway.pressure import Pressure
-from swapjobs.gateway.waiting import Waiting
-from swapjobs.store import JobStore, connect
+from swapjobs.gateway.routes import batches, docs, jobs, operations, vendor_compat, webhooks
+from swapjobs.store.jobs import JobStore, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -64,7 +65,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, batches, webhooks, vendor_door, status, docs):
+    for routes in (jobs, batches, webhooks, vendor_compat, operations, docs):
         app.include_router(routes.router)
     if settings.gateway_cors_origins:
         app.add_middleware(

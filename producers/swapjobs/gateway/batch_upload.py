@@ -13,19 +13,19 @@ import anyio
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
-from swapjobs.errors import QueueFull, QueueUnavailable, SwapjobsError, TooManyRequests
+from swapjobs.contract.errors import QueueFull, QueueUnavailable, SwapjobsError, TooManyRequests
 from swapjobs.gateway.problems import HttpProblem, public
-from swapjobs.gateway.spool import Body, Gone, Spool
-from swapjobs.intake import BLOCK, Outcome, Room, Told, bound, depth_of, prefix_of, submit_block
-from swapjobs.rows import Row, read_rows
+from swapjobs.gateway.upload_stream import Body, Gone, Spool
+from swapjobs.ingest.row_reader import Row, read_rows
+from swapjobs.ingest.submitter import BLOCK, Outcome, Room, Told, bound, depth_of, prefix_of, submit_block
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
-    from swapjobs.gateway.parts import Parts
-    from swapjobs.views import Batch
+    from swapjobs.contract.views import Batch
+    from swapjobs.gateway.dependencies import Parts
 
 T = TypeVar("T")
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
+from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.gateway.parameters import PLAIN_TIME, PLAIN_URL
 from swapjobs.gateway.problems import STATUSES, Problem
-from swapjobs.gateway.reading import PLAIN_TIME, PLAIN_URL
-from swapjobs.models import SwapRequest
-from swapjobs.tools import TOOLS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from swapjobs.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
+from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

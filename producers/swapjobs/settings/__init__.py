@@ -3,10 +3,10 @@
 `CoreSettings` is what every producer needs; `WorkerSettings` and `GatewaySettings` add what only those read.
 """
 
+from swapjobs.contract.rate import Rate, RateSetting
 from swapjobs.settings.core import PREFIX, CoreSettings
 from swapjobs.settings.gateway import GatewaySettings
-from swapjobs.settings.names import check_names, known_fields, known_names
-from swapjobs.settings.rate import Rate, RateSetting
+from swapjobs.settings.loading import check_names, known_fields, known_names
 from swapjobs.settings.worker import WorkerSettings
 
 __all__ = [

@@ -9,8 +9,8 @@ import redis
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from swapjobs.errors import SettingsError
-from swapjobs.redis_url import SCHEME, check_plain_url, sentinel_place
+from swapjobs.contract.errors import SettingsError
+from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
 _SECRET: Final = re.compile(
@@ -76,7 +76,7 @@ class CoreSettings(BaseSettings):
         Raises:
             SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
         """
-        from swapjobs.settings.names import check_names  # noqa: PLC0415 - which imports all settings, these too
+        from swapjobs.settings.loading import check_names  # noqa: PLC0415 - which imports all settings, these too
 
         check_names()
         try:

@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
+from swapjobs.contract.rate import Rate, RateSetting
 from swapjobs.settings.core import CoreSettings, split
-from swapjobs.settings.rate import Rate, RateSetting
 
 
 class GatewaySettings(CoreSettings):

@@ -9,8 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from swapjobs.contract.rate import Rate, RateSetting
 from swapjobs.settings.core import CoreSettings, check_secret, split
-from swapjobs.settings.rate import Rate, RateSetting
 
 
 class WorkerSettings(CoreSettings):

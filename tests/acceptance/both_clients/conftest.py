@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from both_clients import KEY, MASTER, TENANT
 from conftest_acceptance import Program
+from support.both_clients import KEY, MASTER, TENANT
 from swapjobs import SwapClient
 from swapjobs.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapsandbox.redis_server import EmbeddedRedis
+    from swapsandbox.processes.redis_server import EmbeddedRedis
 
 
 @pytest.fixture(scope="module")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from both_clients import fail, one
-from factories import make_request, wait_until
+from support.both_clients import fail, one
+from support.builders import make_request, wait_until
 from swapjobs import InvalidRequest, JobState, SwapClient
-from swapjobs.errors import BatchClosed, BatchNotFound
+from swapjobs.contract.errors import BatchClosed, BatchNotFound
 
 if TYPE_CHECKING:
     from conftest_acceptance import Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 
 # -- list

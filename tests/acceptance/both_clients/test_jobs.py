@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from both_clients import TENANT, fail, one
-from factories import make_request
+from support.both_clients import TENANT, fail, one
+from support.builders import make_request
 from swapjobs import (
     IdempotencyConflict,
     InvalidRequest,
@@ -26,13 +26,13 @@ from swapjobs import (
     SwapClient,
     SwapRequest,
     WaitTimeout,
-    keys,
 )
-from swapjobs.models import job_id
+from swapjobs.contract.job import job_id
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from conftest_acceptance import Sandbox
-    from swapjobs.store import JobStore
+    from swapjobs.store.jobs import JobStore
 
 # -- submit
 

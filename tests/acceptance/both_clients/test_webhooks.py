@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from factories import make_request, wait_until
+from support.builders import make_request, wait_until
+from support.web_server import always, answer, serving
 from swapjobs import InvalidRequest, JobState, SwapClient
-from swapjobs.errors import DeliveryNotFound, EndpointNotFound
-from webserver import always, answer, serving
+from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable

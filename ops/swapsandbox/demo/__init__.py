@@ -1,0 +1,1 @@
+"""swapjobs demo: real faces through the whole queue."""

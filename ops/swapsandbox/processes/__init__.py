@@ -1,0 +1,1 @@
+"""Redis, and servers of ours, as child processes."""

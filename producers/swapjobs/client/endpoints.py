@@ -1,0 +1,220 @@
+"""A tenant's endpoints: URLs that are told of its events, each with a secret of its own that is never stored."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from swapjobs.contract import webhook_signing
+from swapjobs.contract.errors import EndpointNotFound, InvalidRequest, SettingsError
+from swapjobs.contract.job import Name, explain
+from swapjobs.contract.urls import CallbackUrl, target_of
+from swapjobs.contract.views import EVENT_TYPES, Endpoint, EndpointSecret
+from swapjobs.store import keys
+from swapjobs.store.redis_client import queue_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic import SecretStr
+
+    from swapjobs.settings import CoreSettings
+    from swapjobs.store.jobs import JobStore
+
+MOST_ENDPOINTS: Final = 20
+_ALL: Final = "*"
+_NO_MASTER: Final = (
+    "SWAPJOBS_WEBHOOK_MASTER_SECRET is not set: the secrets of registered endpoints are derived from it; make one with"
+    " echo whsec_$(openssl rand -base64 32), give it to clients, gateways and workers, and never change it"
+)
+
+
+class Endpoints:
+    """The endpoints in one Redis; a part of `Webhooks`."""
+
+    def __init__(self, store: JobStore, settings: CoreSettings) -> None:
+        self._store = store
+        self._master = settings.webhook_master_secret
+
+    def add(self, url: str, *, tenant: str = "default", events: Sequence[str] = ()) -> EndpointSecret:
+        """Register a URL that is told of the tenant's events, or of those chosen; return it with its secret.
+
+        Raises:
+            InvalidRequest: the URL or an event is not valid, or the tenant has 20 endpoints already.
+            SettingsError: there is no master secret to derive the endpoint's secret from.
+        """
+        self._check_master()
+        _checked(_NAME, "tenant", tenant)
+        id_ = f"ep_{secrets.token_hex(8)}"
+        fields = {
+            "tenant": tenant,
+            "state": "enabled",
+            "version": 1,
+            "created_at": self._now_ms(),
+            **_chosen(url, events),
+        }
+        with queue_errors():
+            if self._store.set_endpoint(id_, tenant, fields, most=MOST_ENDPOINTS) == "full":
+                raise InvalidRequest(f"tenant {tenant!r} has {MOST_ENDPOINTS} endpoints already; remove one first")
+        return self.secret(id_, tenant=tenant)
+
+    def endpoints(self, *, tenant: str = "default") -> list[Endpoint]:
+        """Return the tenant's endpoints, oldest first."""
+        with queue_errors():
+            ids = self._store.redis.smembers(keys.endpoints(tenant))
+            found = [self._read(str(id_), tenant) for id_ in ids]
+        return sorted(filter(None, found), key=lambda each: (each.created_at, each.id))
+
+    def endpoint(self, id: str, *, tenant: str = "default") -> Endpoint:  # noqa: A002 - the field's name
+        """Return one endpoint.
+
+        Raises:
+            EndpointNotFound: the tenant has no endpoint with this id.
+        """
+        with queue_errors():
+            found = self._read(id, tenant)
+        if found is None:
+            raise EndpointNotFound(f"tenant {tenant!r} has no webhook endpoint {id!a}")
+        return found
+
+    def update(
+        self,
+        id: str,  # noqa: A002 - the field's name
+        *,
+        tenant: str = "default",
+        url: str | None = None,
+        events: Sequence[str] | None = None,
+        enabled: bool | None = None,
+    ) -> Endpoint:
+        """Change an endpoint and return it; what is not given stays as it is.
+
+        A new URL gets what is still pending too. Disabled, what is pending becomes undelivered, and nothing more is
+        sent; enabled again, it can be replayed.
+
+        Raises:
+            EndpointNotFound: the tenant has no endpoint with this id.
+            InvalidRequest: the URL or an event is not valid.
+        """
+        fields = _chosen(url, events)
+        if enabled is not None:
+            fields |= {"state": "enabled" if enabled else "disabled", "disabled_reason": "" if enabled else "by hand"}
+        if enabled:
+            fields |= {"failing_since": "", "failed_at": ""}
+        if fields:
+            self._change(id, tenant, fields)
+        return self.endpoint(id, tenant=tenant)
+
+    def rotate(self, id: str, *, tenant: str = "default", overlap_s: float = 86_400) -> EndpointSecret:  # noqa: A002
+        """Give an endpoint a new secret; for `overlap_s` seconds the old one signs too, while the receiver changes.
+
+        Raises:
+            EndpointNotFound: the tenant has no endpoint with this id.
+            SettingsError: there is no master secret.
+        """
+        self._check_master()
+        until = self._now_ms() + int(overlap_s * 1000)
+        fields = {"version": self.endpoint(id, tenant=tenant).version + 1, "rotating_until": until}
+        self._change(id, tenant, fields)
+        return self.secret(id, tenant=tenant)
+
+    def secret(self, id: str, *, tenant: str = "default") -> EndpointSecret:  # noqa: A002 - the field's name
+        """Return an endpoint with its newest secret and public key.
+
+        Raises:
+            EndpointNotFound: the tenant has no endpoint with this id.
+            SettingsError: there is no master secret.
+        """
+        endpoint, master = self.endpoint(id, tenant=tenant), self._check_master()
+        return EndpointSecret(
+            **endpoint.model_dump(),
+            secret=webhook_signing.endpoint_secret(master, id, endpoint.version),
+            public_key=webhook_signing.endpoint_keys(master, id, endpoint.version).public,
+        )
+
+    def remove(self, id: str, *, tenant: str = "default") -> None:  # noqa: A002 - the field's name
+        """Take an endpoint away; what is pending for it becomes undelivered.
+
+        Raises:
+            EndpointNotFound: the tenant has no endpoint with this id.
+        """
+        self._change(id, tenant, {})
+
+    def _change(self, id_: str, tenant: str, fields: Mapping[str, str | int]) -> None:
+        with queue_errors():
+            if self._store.set_endpoint(id_, tenant, fields) == "gone":
+                raise EndpointNotFound(f"tenant {tenant!r} has no webhook endpoint {id_!a}")
+
+    def _read(self, id_: str, tenant: str) -> Endpoint | None:
+        fields: Any = self._store.redis.hgetall(keys.endpoint(id_))
+        if fields.get("tenant") != tenant:
+            return None
+        return endpoint_view(id_, fields)
+
+    def _now_ms(self) -> int:
+        with queue_errors():
+            seconds, micros = self._store.redis.time()
+        return int(seconds * 1000 + micros // 1000)
+
+    def _check_master(self) -> SecretStr:
+        if self._master is None:
+            raise SettingsError(_NO_MASTER)
+        return self._master
+
+
+def endpoint_view(id_: str, fields: Mapping[str, str]) -> Endpoint:
+    """Return the endpoint made of what Redis holds."""
+    events: Any = () if fields["events"] == _ALL else fields["events"].split(",")
+    return Endpoint(
+        id=id_,
+        tenant=fields["tenant"],
+        url=fields["url"],
+        events=tuple(events),
+        state="enabled" if fields["state"] == "enabled" else "disabled",
+        disabled_reason=fields.get("disabled_reason"),
+        version=int(fields["version"]),
+        rotating_until=_time(fields, "rotating_until"),
+        created_at=_time(fields, "created_at"),
+        failing_since=_time(fields, "failing_since"),
+    )
+
+
+def disabled_endpoints(client: Any) -> list[Endpoint]:
+    """Return all tenants' endpoints that are disabled, at the cost of a look at every one."""
+    ids = sorted(client.smembers(keys.all_endpoints()))
+    with client.pipeline(transaction=False) as pipe:
+        for id_ in ids:
+            pipe.hgetall(keys.endpoint(id_))
+        found = zip(ids, pipe.execute(), strict=True)
+    return [endpoint_view(id_, fields) for id_, fields in found if fields and fields["state"] != "enabled"]
+
+
+def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | int]:
+    """Return the fields for what the user gave."""
+    fields: dict[str, str | int] = {}
+    if url is not None:
+        checked = _checked(_URL, "url", url)
+        fields |= {"url": checked, "host": target_of(checked).site}
+    if events is not None:
+        unknown = [each for each in events if each not in EVENT_TYPES]
+        if unknown:
+            raise InvalidRequest(f"events: {unknown[0]!a} is none of {', '.join(EVENT_TYPES)}", field="events")
+        fields["events"] = ",".join(dict.fromkeys(events)) or _ALL
+    return fields
+
+
+_URL: Final = TypeAdapter[str](CallbackUrl)
+_NAME: Final = TypeAdapter[str](Name)
+
+
+def _checked(kind: TypeAdapter[str], field: str, value: str) -> str:
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None
+
+
+def _time(fields: Mapping[str, str], name: str) -> Any:
+    return datetime.fromtimestamp(int(fields[name]) / 1000, UTC) if name in fields else None

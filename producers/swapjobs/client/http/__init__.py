@@ -1,0 +1,1 @@
+"""The client of a queue that is reached through its HTTP gateway."""

@@ -1,0 +1,230 @@
+"""GatewayClient: a SwapClient whose queue is behind the HTTP gateway; the same methods, the same exceptions."""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
+
+from swapjobs.client.bulk import as_bulk
+from swapjobs.client.http.answers import place, read, retry_after_s
+from swapjobs.client.http.groups import GatewayBatches, GatewayWebhooks, own, text_of
+from swapjobs.client.http.transport import GatewayHttp, Way
+from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.errors import (
+    BatchClosed,
+    IdempotencyConflict,
+    InvalidRequest,
+    JobNotFound,
+    NotOffered,
+    NotRetryable,
+    TooManyRequests,
+    WaitTimeout,
+)
+from swapjobs.contract.job import Job, Submission, SwapRequest
+from swapjobs.contract.lifecycle import FINAL
+from swapjobs.contract.views import JobPage
+from swapjobs.store import retry_search
+from swapjobs.store.job_index import Query
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from concurrent.futures import Future
+
+    from swapjobs.contract.lifecycle import JobState
+    from swapjobs.store.dispatch_status import Line
+    from swapjobs.store.job_index import Wanted
+    from swapjobs.store.tenants import TenantLimits
+
+JOBS: Final = "/v1/jobs"
+_LONGEST_WAIT_S: Final = 60  # that a gateway answers to
+_PAUSE_S: Final = 1.0
+_FOR_OPERATORS: Final = "{} is for operators: the gateway has no door for it; use a SwapClient() that reaches Redis"
+_BLOCK: Final = 100
+T = TypeVar("T")
+_AT_ONCE: Final = 8  # requests of one submit_many
+
+
+class GatewayClient(SwapClient):
+    """What `SwapClient.from_gateway` returns; thread-safe, one per process is enough.
+
+    The key says whose jobs they are: a `tenant` that is given must be the key's own, and "default" means that too.
+    What gets no answer is asked again for `patience_s` seconds where twice does no harm; to make that true of `submit`,
+    a request without a `business_task_id` gets one here. `retry`, and what makes a new thing, are asked once.
+
+    Raises (every method):
+        QueueUnavailable: the gateway cannot be reached, or it cannot reach Redis.
+        TooManyRequests: it takes no more now; `retry_after_s` says when. `submit_many` and `wait` wait for that.
+        AccessDenied: it does not know the key.
+        NotOffered: `line`, `pause`, `resume`, `tenants` and `set_tenant` are an operator's, and need Redis.
+    """
+
+    def __init__(self, url: str, key: str, **way: Any) -> None:
+        self._http = GatewayHttp(url, key, Way(**way))
+        self.batches: Any = GatewayBatches(self._http)  # the methods of Batches and Webhooks; no classes of theirs,
+        self.webhooks: Any = GatewayWebhooks(self._http)  # which would have a store
+
+    def __repr__(self) -> str:
+        return f"GatewayClient({self._http.url!r})"
+
+    def accept(self, request: SwapRequest) -> tuple[Job, bool]:
+        """Accept one job as `submit` does; tell also whether it is new."""
+        answer = self._http.send("POST", JOBS, body=body_of(request))
+        return read(answer, Job), answer.headers.get("Idempotent-Replayed") != "true"
+
+    def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
+        """Accept many jobs, lazily and in order, as `SwapClient.submit_many`; eight requests at a time.
+
+        A gateway that takes no more for now is waited for, up to `patience_s` seconds for each job.
+        """
+        source = iter(requests)
+        with ThreadPoolExecutor(_AT_ONCE, "swapjobs-submit") as pool:
+            while block := list(islice(source, _BLOCK)):
+                under_way: dict[str, Future[Submission]] = {}
+                told: list[Future[Submission]] = []
+                for item in map(as_bulk, block):
+                    id_ = (isinstance(item, SwapRequest) and item.business_task_id) or ""
+                    told.append(pool.submit(self._outcome, item, under_way.get(id_)))
+                    if id_:
+                        under_way[id_] = told[-1]
+                try:
+                    for each in told:
+                        yield each.result()
+                finally:
+                    for each in told:
+                        each.cancel()
+
+    def _outcome(self, item: SwapRequest | Submission, first: Future[Submission] | None) -> Submission:
+        """Submit one; after `first`, which has the same id."""
+        if isinstance(item, Submission):
+            return item
+        if first is not None:
+            wait([first])
+        try:
+            job, is_new = self._patiently(partial(self.accept, item))
+        except IdempotencyConflict as error:
+            return Submission(id=error.job_id, outcome="conflict")
+        except (InvalidRequest, BatchClosed) as error:
+            return Submission(id=None, outcome="invalid", error=str(error))
+        return Submission(id=job.id, outcome="created" if is_new else "existing")
+
+    def _patiently(self, call: Callable[[], T]) -> T:
+        """Return what the call gives; while the gateway takes no more, make it again when it says."""
+        until = time.monotonic() + self._http.patience_s
+        while True:
+            try:
+                return call()
+            except TooManyRequests as error:
+                pause_s = error.retry_after_s or 1
+                if time.monotonic() + pause_s > until:
+                    raise
+                time.sleep(pause_s)
+
+    def get(self, job_id: str) -> Job:
+        """Return the job as it stands now, as `SwapClient.get`."""
+        return self._http.get(place(JOBS, job_id), Job)
+
+    def wait(self, job_id: str, timeout_s: float) -> Job:
+        """Return the job once it is final, as `SwapClient.wait`; the gateway is asked to answer only then."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            began = time.monotonic()
+            left = deadline - began
+            wait_s = min(math.ceil(left), _LONGEST_WAIT_S) if left > 0 else 0
+            answer = self._http.send(
+                "GET", place(JOBS, job_id), headers={"Prefer": f"wait={wait_s}"} if wait_s else None, wait_s=wait_s
+            )
+            job = read(answer, Job)
+            if job.state in FINAL:
+                return job
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise WaitTimeout(f"job {job.id} is {job.state} after {timeout_s:g} s")
+            if time.monotonic() - began < wait_s / 2:  # it has too many that wait, or is about to end
+                time.sleep(min(retry_after_s(answer) or _PAUSE_S, left))
+
+    def list(self, **query: Unpack[Wanted]) -> JobPage:
+        """Return a page of jobs, newest first, as `SwapClient.list`."""
+        Query(**query).check()
+        params: dict[str, Any] = {**query, "tenant": own(query.get("tenant", "default"))}
+        for name in ("created_after", "created_before"):
+            params[name] = text_of(params.get(name))
+        return self._http.get(JOBS, JobPage, **params)
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel the job and return it, as `SwapClient.cancel`."""
+        return self._http.post(f"{place(JOBS, job_id)}/cancel", Job)
+
+    def retry(self, job_id: str, **urls: str) -> Job:
+        """Put a finished job back in line, as `SwapClient.retry`."""
+        return self._http.post(f"{place(JOBS, job_id)}/retry", Job, urls or None, repeatable=False)
+
+    def retry_many(
+        self,
+        *,
+        batch_id: str | None = None,
+        error_code: str | None = None,
+        tenant: str | None = None,
+        states: Collection[JobState] | None = None,
+    ) -> Iterator[str]:
+        """Retry the finished jobs for which everything given holds, lazily; yield the id of each.
+
+        As `SwapClient.retry_many`, one request for each job; `batches.retry` does a whole batch in one.
+        """
+        chosen = retry_search.choose(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
+        return self._retry_pages(chosen)
+
+    def _retry_pages(self, chosen: retry_search.Chosen) -> Iterator[str]:
+        """Go through pages from the newest to the oldest created: so no job comes twice."""
+        for state in sorted(chosen.states):
+            cursor: str | None = None
+            while True:
+                page = self.list(
+                    tenant=chosen.tenant or "default",
+                    state=state,
+                    batch_id=chosen.batch_id,
+                    error_code=chosen.error_code,
+                    cursor=cursor,
+                )
+                for job in page.jobs:
+                    with suppress(NotRetryable, JobNotFound):  # somebody else was quicker
+                        yield self._patiently(partial(self.retry, job.id)).id
+                cursor = page.next_cursor
+                if cursor is None:
+                    break
+
+    def line(self) -> Line:
+        """Not offered."""
+        raise NotOffered(_FOR_OPERATORS.format("line"))
+
+    def pause(self) -> Line:
+        """Not offered."""
+        raise NotOffered(_FOR_OPERATORS.format("pause"))
+
+    def resume(self) -> Line:
+        """Not offered."""
+        raise NotOffered(_FOR_OPERATORS.format("resume"))
+
+    def tenants(self) -> builtins.list[TenantLimits]:
+        """Not offered."""
+        raise NotOffered(_FOR_OPERATORS.format("tenants"))
+
+    def set_tenant(self, tenant: str, **limits: Any) -> TenantLimits:  # noqa: ARG002 - the signature is SwapClient's
+        """Not offered."""
+        raise NotOffered(_FOR_OPERATORS.format("set_tenant"))
+
+    def close(self) -> None:
+        """Close the connections to the gateway."""
+        self._http.close()
+
+
+def body_of(request: SwapRequest) -> dict[str, Any]:
+    """Return a request as JSON, with an id, so that it can be made twice and is one job."""
+    told = request.model_dump(mode="json", exclude_defaults=True)
+    return {"business_task_id": secrets.token_hex(12), **told}

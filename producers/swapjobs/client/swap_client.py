@@ -1,0 +1,249 @@
+"""SwapClient: what a producer uses. Thread-safe; one per process is enough, in Django, Flask and FastAPI alike."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+
+from swapjobs.client.batches import Batches
+from swapjobs.client.bulk import as_bulk
+from swapjobs.client.webhooks import Webhooks
+from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotRetryable
+from swapjobs.contract.job import Job, Submission, SwapRequest
+from swapjobs.settings import CoreSettings
+from swapjobs.store import fresh_urls, job_index, retry_search, wait_for_job
+from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.redis_client import queue_errors
+from swapjobs.store.tenants import TenantLimits
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+    from swapjobs.contract.lifecycle import JobState
+    from swapjobs.contract.views import JobPage
+    from swapjobs.store.dispatch_status import Line
+
+_BLOCK: Final = 100
+
+
+class SwapClient:
+    """Submit swap jobs and ask how they stand.
+
+    Example:
+        >>> client = SwapClient()
+        >>> job = client.submit(SwapRequest(source_url="https://...", target_url="https://..."))
+        >>> client.wait(job.id, timeout_s=60).output_url
+
+    Raises (every method):
+        QueueUnavailable: Redis cannot be reached; or, with SWAPJOBS_SUBMIT_DURABILITY=fsync, jobs were accepted but are
+            not known to be on its disk. To submit them again with the same business_task_id is safe.
+    """
+
+    def __init__(self, settings: CoreSettings | None = None) -> None:
+        self.settings = settings or CoreSettings.load()
+        self._store = JobStore(connect(self.settings), self.settings)
+        self.batches = Batches(self._store)
+        self.webhooks = Webhooks(self._store, self.settings)
+        self._durably = self.settings.submit_durability == "fsync"
+
+    @classmethod
+    def from_gateway(cls, url: str, key: str, **way: Any) -> SwapClient:
+        """Return a client with the same methods, through the HTTP gateway at `url`; `way`: see `gateway_http.Way`."""
+        from swapjobs.client.http.gateway_client import GatewayClient  # noqa: PLC0415 - only who wants it loads httpx
+
+        return GatewayClient(url, key, **way)
+
+    def submit(self, request: SwapRequest) -> Job:
+        """Accept one job; once this returns, the job reaches a final state.
+
+        Submitting the same `business_task_id` with the same request again returns the same job.
+
+        Raises:
+            IdempotencyConflict: the id was used before for another request.
+            BatchClosed: its batch takes no more jobs.
+            QueueFull: Redis is at its memory limit.
+        """
+        return self.accept(request)[0]
+
+    def accept(self, request: SwapRequest) -> tuple[Job, bool]:
+        """Accept one job as `submit` does; tell also whether it is new."""
+        with queue_errors():
+            outcome, job = self._store.submit_one(request, durably=self._durably)
+        if outcome == "closed" or job is None:
+            raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
+        if outcome == "conflict":
+            raise IdempotencyConflict(
+                f"business_task_id {request.business_task_id!r} was already used for a different request"
+                f" by tenant {request.tenant!r}",
+                job_id=job.id,
+            )
+        return job.to_job(), outcome == "created"
+
+    def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
+        """Accept many jobs, lazily and in order: one `Submission` for each request.
+
+        Mappings are validated here and default to priority `bulk`; an invalid one costs only itself. A `SwapRequest`
+        keeps the priority it was given, or gets `bulk` where none was. Jobs go to Redis in blocks of 100.
+
+        Raises:
+            QueueFull: Redis is at its memory limit; what was yielded before is kept.
+        """
+        source = iter(requests)
+        while block := list(islice(source, _BLOCK)):
+            parsed = [as_bulk(item) for item in block]
+            with queue_errors():
+                valid = (item for item in parsed if isinstance(item, SwapRequest))
+                accepted = iter(self._store.submit(valid, durably=self._durably))
+            for item in parsed:
+                yield item if isinstance(item, Submission) else next(accepted)
+
+    def get(self, job_id: str) -> Job:
+        """Return the job as it stands now.
+
+        Raises:
+            JobNotFound: there is no such job; `JobGone`, a subclass, when it finished and its record has expired.
+        """
+        with queue_errors():
+            return self._store.get(job_id).to_job()
+
+    def list(self, **query: Unpack[job_index.Wanted]) -> JobPage:
+        """Return jobs of a tenant, newest first; a page may hold fewer than asked for and not be the last.
+
+        Args:
+            query: `tenant` ("default"), `state`, `batch_id`, `error_code`, `created_after`, `created_before` (aware
+                datetimes), `cursor` (of the page before), `limit` (50; 1 to 500). What is left out does not matter.
+
+        Raises:
+            InvalidRequest: something of it is not valid; `field` says what.
+        """
+        with queue_errors():
+            return job_index.page(self._store.redis, job_index.Query(**query))
+
+    def wait(self, job_id: str, timeout_s: float) -> Job:
+        """Return the job once it is final.
+
+        Raises:
+            WaitTimeout: it is not final after `timeout_s` seconds; the job goes on.
+            JobNotFound: there is no such job.
+        """
+        with queue_errors():
+            return wait_for_job.until_final(self._store, job_id, timeout_s)
+
+    def cancel(self, job_id: str) -> Job:
+        """Cancel the job and return it; a final job stays as it is.
+
+        A call that is under way is not cut off: a picture that still arrives is kept in `output_url`.
+
+        Raises:
+            JobNotFound: there is no such job.
+        """
+        with queue_errors():
+            job_id = self._store.get(job_id).id
+            if self._store.cancel(job_id) == "gone":
+                raise JobNotFound(f"no job has the id {job_id}")
+        return self.get(job_id)
+
+    def retry(self, job_id: str, **urls: str) -> Job:
+        """Put a failed, cancelled or expired job back in line and return it: new attempts, the old ones as history.
+
+        A call whose outcome was not seen is looked up first; else the vendor gets a new id. A passed deadline and an
+        undelivered webhook of the old end are dropped. `source_url`, `target_url`: the same pictures, signed anew.
+
+        Raises:
+            NotRetryable: the job is not final, or it succeeded.
+            JobNotFound: there is no such job; `JobGone`, a subclass, when its record has expired.
+            QueueFull: Redis is at its memory limit.
+        """
+        with queue_errors():
+            job_id = fresh_urls.taken(self._store, self._store.get(job_id), urls)
+            (answer,) = self._store.retry([job_id])
+        if answer not in {"ok", "gone"}:
+            raise NotRetryable(f"job {job_id} is {answer}: only failed, cancelled and expired jobs can be retried")
+        return self.get(job_id)
+
+    def retry_many(
+        self,
+        *,
+        batch_id: str | None = None,
+        error_code: str | None = None,
+        tenant: str | None = None,
+        states: Collection[JobState] | None = None,
+    ) -> Iterator[str]:
+        """Retry the finished jobs for which everything given holds, lazily; yield the id of each.
+
+        Without `states` the failed ones, or the expired ones for the code `expired`. All records are looked through,
+        which takes seconds for 100,000 jobs. Jobs that end meanwhile are left alone, so none is retried twice.
+
+        Raises:
+            InvalidRequest: none of `batch_id`, `error_code` and `tenant` is given, or a code or state cannot fit.
+            QueueFull: Redis is at its memory limit; what was yielded before is retried.
+        """
+        chosen = retry_search.choose(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
+        return self._retry(chosen)
+
+    def _retry(self, chosen: retry_search.Chosen) -> Iterator[str]:
+        blocks = retry_search.retry_chosen(self._store, chosen)
+        while True:
+            with queue_errors():
+                block = next(blocks, None)
+            if block is None:
+                return
+            yield from block
+
+    def line(self) -> Line:
+        """Return how the line to the vendor stands: open, or closed and why, and how many jobs stand in it."""
+        with queue_errors():
+            return self._store.line()
+
+    def pause(self) -> Line:
+        """Close the line by hand until `resume`: calls under way end as ever, jobs are accepted and wait."""
+        with queue_errors():
+            self._store.hold_line()
+        return self.line()
+
+    def resume(self) -> Line:
+        """Open the line that was closed by hand.
+
+        A pause that the vendor asked for ends too. A line that failing calls closed stays so, but is probed at once.
+        """
+        with queue_errors():
+            self._store.release_line()
+        return self.line()
+
+    def forget_rate(self) -> Line:
+        """Forget what refusals taught about the rate: the limit is used in full again, until the next ones."""
+        with queue_errors():
+            self._store.forget_rate()
+        return self.line()
+
+    def tenants(self) -> builtins.list[TenantLimits]:
+        """Return the limits of all tenants that have limits of their own, by name."""
+        with queue_errors():
+            return self._store.tenants()
+
+    def set_tenant(self, tenant: str, **limits: Any) -> TenantLimits:
+        """Change a tenant's own limits and return them all; what is not given stays as it is.
+
+        Args:
+            tenant: Its name.
+            limits: `rate` (like "5/s"; None: no limit), `max_in_flight` (0: no limit), `weight`, `paused`.
+
+        Raises:
+            InvalidRequest: a name or value is wrong.
+        """
+        with queue_errors():
+            known = next((each for each in self._store.tenants() if each.tenant == tenant), None)
+            changed = TenantLimits.parse(**{**(known.model_dump() if known else {}), "tenant": tenant, **limits})
+            self._store.set_tenant(changed)
+        return changed
+
+    def close(self) -> None:
+        """Close the connections to Redis."""
+        self._store.redis.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,1 @@
+"""What is promised: states, requests, jobs, errors. Pure: it reads no settings and no Redis."""

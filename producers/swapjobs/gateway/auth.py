@@ -1,0 +1,205 @@
+"""Who asks: API keys, their tenants, and how many requests each may make.
+
+Without any key the gateway serves the tenant `default` to this machine alone. As soon as a key was made, also while the
+gateway runs, every request needs one; that never goes back, since a revoked key stays in the list.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import SlidingWindowCounterRateLimiter
+from starlette.concurrency import run_in_threadpool
+
+from swapjobs.contract.errors import AccessDenied, InvalidRequest, TooManyRequests
+from swapjobs.gateway.dependencies import Gateway
+from swapjobs.gateway.problems import HttpProblem
+from swapjobs.store.api_keys import ApiKeys, digest, id_of
+from swapjobs.store.redis_client import queue_errors
+
+if TYPE_CHECKING:
+    import redis
+
+    from swapjobs.settings import GatewaySettings
+
+_REMEMBERED_S: Final = 3.0  # a revoked key is refused after this
+_REMEMBERED: Final = 10_000  # keys, known and unknown ones
+_FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Who asks. Everything is done for this tenant alone."""
+
+    tenant: str
+    key_id: str
+
+
+NOBODY: Final = Who("default", "")
+
+
+class Access:
+    """Knows keys. What Redis said of one is believed for 3 s, so that a request costs no round trip of its own."""
+
+    def __init__(self, client: redis.Redis, settings: GatewaySettings) -> None:
+        self._keys = ApiKeys(client)
+        self._own = _own_keys(settings)
+        self._remembered: OrderedDict[str, tuple[float, Who | None]] = OrderedDict()
+        self._needed = bool(self._own)
+        self._asked_at = -_REMEMBERED_S
+        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        rate = settings.gateway_key_rate
+        self._limit = RateLimitItemPerSecond(rate.calls, rate.period_s)
+
+    def find(self, key: str) -> Who | None:
+        """Return whose key this is; None for an unknown one. It may ask Redis: call it in a thread.
+
+        Raises:
+            QueueUnavailable: Redis cannot be asked.
+        """
+        asked_at = time.monotonic()
+        with queue_errors():
+            found = self._keys.find(key)
+        who = Who(found.tenant, found.id) if found else None
+        self._remembered[digest(key)] = asked_at, who
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.popitem(last=False)
+        return who
+
+    def needs_key(self) -> bool:
+        """Whether requests need a key; asked of Redis every 3 s until there is one. Call it in a thread."""
+        now = time.monotonic()
+        if not self._needed and now - self._asked_at >= _REMEMBERED_S:
+            with queue_errors():
+                self._needed = self._keys.any()
+            self._asked_at = now
+        return self._needed
+
+    async def identify(self, key: str) -> Who:
+        """Return whose key this is.
+
+        Raises:
+            AccessDenied: nobody's.
+            QueueUnavailable: Redis cannot be asked.
+        """
+        sent = digest(key)
+        who = next((who for kept, who in self._own if hmac.compare_digest(kept, sent)), None)
+        if who is None and id_of(key):
+            asked_at, who = self._remembered.get(sent, (-_REMEMBERED_S, None))
+            if time.monotonic() - asked_at >= _REMEMBERED_S:
+                who = await run_in_threadpool(self.find, key)
+        if who is None:
+            raise AccessDenied("the gateway does not know this key; `swapjobs keys create` makes one")
+        return who
+
+    def count(self, who: Who, headers: dict[str, str]) -> None:
+        """Count one request, and add the headers that tell how many are left.
+
+        Kept in this process: in Redis it took 98 us and a round trip for each request, here it takes 39 us.
+
+        Raises:
+            TooManyRequests: none is.
+        """
+        passed = self._limiter.hit(self._limit, who.key_id)
+        window = self._limiter.get_window_stats(self._limit, who.key_id)
+        after = max(0.0, window.reset_time - time.time())
+        headers["RateLimit-Policy"] = f'"key";q={self._limit.amount};w={self._limit.get_expiry()}'
+        headers["RateLimit"] = f'"key";r={window.remaining};t={math.ceil(after)}'
+        if not passed:
+            raise TooManyRequests("this key makes too many requests", retry_after_s=math.ceil(after))
+
+    async def open_to(self, request: Request) -> Who:
+        """Return who asks without a key, where none is needed.
+
+        Raises:
+            AccessDenied: a key is needed.
+            HttpProblem: the request comes from elsewhere than this machine's own programs.
+        """
+        if self._needed or await run_in_threadpool(self.needs_key):
+            raise AccessDenied("send Authorization: Bearer <key>; `swapjobs keys create` makes one")
+        problem = _not_from_here(request)
+        if problem:
+            raise HttpProblem(403, f"without keys the gateway serves this machine alone: {problem}")
+        return NOBODY
+
+
+_bearer = HTTPBearer(auto_error=False, description="a key of `swapjobs keys create`")  # for the OpenAPI document
+
+
+async def authenticate(
+    request: Request, gateway: Gateway, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+) -> Who:
+    """Return who asks, by the header Authorization."""
+    access = gateway.access
+    scheme, _space, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        who = await access.identify(key.strip())
+    elif scheme:
+        raise AccessDenied("the header Authorization must be: Bearer <key>")
+    else:
+        who = await access.open_to(request)
+    request.state.who = who
+    request.state.headers = {}
+    access.count(who, request.state.headers)
+    _check_query(request, who)
+    return who
+
+
+Caller = Annotated[Who, Depends(authenticate)]
+
+
+def _check_query(request: Request, who: Who) -> None:
+    """Refuse a parameter that the route does not know: a filter with a typing error would let everything through."""
+    if request.query_params.get("tenant", who.tenant) != who.tenant:
+        raise InvalidRequest("tenant: the key belongs to another tenant; leave it out", field="tenant")
+    route: Any = request.scope["route"]
+    known = {"tenant", *(each.alias for each in route.dependant.query_params)}
+    strange = next((name for name in request.query_params if name not in known), None)
+    if strange is not None:
+        own = ", ".join(sorted(known - {"tenant"})) or "none"
+        raise InvalidRequest(f"{strange}: is no query parameter here; known are {own}", field=strange[:64])
+
+
+def _own_keys(settings: GatewaySettings) -> list[tuple[str, Who]]:
+    """Return digest and owner of the keys in the settings; their ids, for the log, are their places in the list."""
+    pairs = [pair.get_secret_value().partition(":") for pair in settings.gateway_keys]
+    return [(digest(key), Who(tenant, f"settings-{place}")) for place, (tenant, _, key) in enumerate(pairs, 1)]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _not_from_here(request: Request) -> str:
+    """Return what shows that a request was not made by a program of this machine: a page in its browser, or a proxy.
+
+    Its address too, although none but a gateway with keys listens elsewhere: a Redis that was emptied has no keys.
+    """
+    if request.client is None or not is_loopback(request.client.host):
+        return "the request comes from another one"
+    try:
+        if not is_loopback(urlsplit(f"//{request.headers.get('host', '')}").hostname or ""):
+            return "the header Host names another one"
+    except ValueError:
+        return "the header Host is not valid"
+    if any(name in request.headers for name in _FORWARDED):
+        return "a proxy passed the request on"
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != request.headers["host"]:
+        return "a page of another origin sent it"
+    return ""

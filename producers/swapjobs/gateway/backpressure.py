@@ -1,0 +1,56 @@
+"""Back-pressure: no new jobs while too many stand in line. Redis near its memory limit refuses by itself."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.contract.errors import TooManyRequests
+from swapjobs.store import keys
+from swapjobs.store.dispatch_status import in_line
+from swapjobs.store.redis_client import queue_errors
+
+if TYPE_CHECKING:
+    import redis
+
+_EVERY_S: Final = 1.0
+_SHARE: Final = 0.1  # of the time: a look at ten thousand tenants' lines takes 0.13 s
+
+
+class Pressure:
+    """How many jobs stand in line: asked by one thread at a time, and believed for ten times as long as that took.
+
+    At least for a second. Callers who come while it is asked go by the last answer.
+    """
+
+    def __init__(self, client: redis.Redis, most: int) -> None:
+        self._redis = client
+        self._most = most
+        self._asking = threading.Lock()
+        self._next_at = 0.0
+        self.queued = 0
+
+    def check(self) -> None:
+        """Pass when new jobs may come. It may ask Redis: call it in a thread.
+
+        Raises:
+            TooManyRequests: too many stand in line.
+        """
+        if not self._most:
+            return
+        if time.monotonic() >= self._next_at and self._asking.acquire(blocking=False):
+            try:
+                self._ask()
+            finally:
+                self._asking.release()
+        if self.queued >= self._most:
+            raise TooManyRequests(f"{self.queued} jobs stand in line, {self._most} may", retry_after_s=10)
+
+    def _ask(self) -> None:
+        began = time.monotonic()
+        with queue_errors():
+            lanes = in_line(self._redis)
+        self.queued = lanes[keys.INTERACTIVE] + lanes[keys.BULK]
+        now = time.monotonic()
+        self._next_at = now + max(_EVERY_S, (now - began) / _SHARE)

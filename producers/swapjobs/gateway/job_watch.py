@@ -1,0 +1,248 @@
+"""Waiting for jobs without asking again and again: one pub/sub connection per process, a bounded number of waiters.
+
+A waiter is told that its job may have changed, and then looks. It is told after every publish on the job's channel, and
+whenever Redis confirms the subscription: so once at the beginning, which closes the gap between submitting and
+subscribing, and after every break of the connection, which closes the gap that the break was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final, Self
+
+import redis
+from redis.asyncio import ConnectionPool
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from starlette.concurrency import run_in_threadpool
+
+from swapjobs.contract.errors import QueueUnavailable, TooManyRequests
+from swapjobs.contract.lifecycle import FINAL
+from swapjobs.settings.redis_url import sentinel_place
+from swapjobs.store import keys
+from swapjobs.store.redis_client import sentinel_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from starlette.requests import Request
+
+    from swapjobs.contract.job import Job
+    from swapjobs.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
+
+_channel_of = keys.changed
+_PING_EVERY_S: Final = 10.0
+_SILENT_S: Final = 25.0  # a connection that told nothing for so long, not even a pong, is taken for lost
+_PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
+_CANCEL_AGAIN_S: Final = 0.5
+_LOOK_AGAIN_S: Final = 1.0  # after a look that Redis did not answer
+
+
+class Watch:
+    """One waiter's place: told of every change of one job."""
+
+    def __init__(self, channel: str) -> None:
+        self.channel = channel
+        self.stopped = False  # the gateway ends, or the client has gone: nothing will be told any more
+        self._told = asyncio.Event()
+
+    def tell(self) -> None:
+        """Say that the job may have changed."""
+        self._told.set()
+
+    async def told(self, timeout_s: float) -> bool:
+        """Return once the job may have changed; False after `timeout_s` seconds without that."""
+        try:
+            async with asyncio.timeout(max(timeout_s, 0)):
+                await self._told.wait()
+        except TimeoutError:
+            return False
+        self._told.clear()
+        return True
+
+
+class Waiting:
+    """All waiters of this process. Only for the event loop's own thread."""
+
+    def __init__(self, settings: GatewaySettings) -> None:
+        self._pool = _pool(settings.redis_url)
+        self._most = settings.gateway_max_waits
+        self._open: Counter[str] = Counter()  # by tenant
+        self._watches: dict[str, set[Watch]] = {}
+        self._confirmed: set[str] = set()
+        self._wishes: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._task: asyncio.Task[None] | None = None
+        self.stopped = False
+
+    # -- for waiters
+
+    @contextlib.contextmanager
+    def watch(self, job: Job) -> Iterator[Watch]:
+        """Take a waiter's place for as long as the block lasts. A quarter of the places is left for other tenants.
+
+        Raises:
+            TooManyRequests: all places are taken.
+        """
+        if self._open.total() >= self._most or self._open[job.tenant] >= self._most - self._most // 4:
+            raise TooManyRequests("too many requests wait for jobs here; ask again without waiting", retry_after_s=5)
+        watch = Watch(_channel_of(job.id))
+        watch.stopped = self.stopped
+        self._open[job.tenant] += 1
+        self._join(watch)
+        try:
+            yield watch
+        finally:
+            self._open[job.tenant] -= 1
+            self._leave(watch)
+
+    async def until_final(
+        self, job: Job, timeout_s: float, look: Callable[[], Job], request: Request | None = None
+    ) -> Job:
+        """Return the job once it is final, or as it stands after `timeout_s`; at once where no place is free.
+
+        `look` gets the job from Redis, and is called in a thread. With `request` it ends when the client goes away.
+        """
+        if job.state in FINAL or timeout_s <= 0 or self.stopped:
+            return job
+        try:
+            with self.watch(job) as watch:
+                listening = asyncio.create_task(_leave_with(request, watch)) if request else None
+                try:
+                    return await self._until_final(job, timeout_s, look, watch)
+                finally:
+                    if listening is not None:
+                        listening.cancel()
+        except TooManyRequests:
+            return job
+
+    @staticmethod
+    async def _until_final(job: Job, timeout_s: float, look: Callable[[], Job], watch: Watch) -> Job:
+        loop = asyncio.get_running_loop()
+        until, patience = loop.time() + timeout_s, math.inf
+        while (left := until - loop.time()) > 0:
+            await watch.told(min(left, patience))
+            if watch.stopped:
+                break
+            try:
+                job = await run_in_threadpool(look)
+            except QueueUnavailable:
+                patience = _LOOK_AGAIN_S
+                continue
+            patience = math.inf
+            if job.state in FINAL:
+                break
+        return job
+
+    def _join(self, watch: Watch) -> None:
+        others = self._watches.setdefault(watch.channel, set())
+        if not others:
+            self._wishes.put_nowait(("SUBSCRIBE", watch.channel))
+        elif watch.channel in self._confirmed:
+            watch.tell()
+        others.add(watch)
+
+    def _leave(self, watch: Watch) -> None:
+        others = self._watches[watch.channel]
+        others.discard(watch)
+        if not others:
+            del self._watches[watch.channel]
+            self._confirmed.discard(watch.channel)
+            self._wishes.put_nowait(("UNSUBSCRIBE", watch.channel))
+
+    # -- the connection
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.stop()
+        while self._task is not None and not self._task.done():
+            self._task.cancel()  # again, if need be: one that comes while redis-py connects may get lost there
+            await asyncio.wait([self._task], timeout=_CANCEL_AGAIN_S)
+        await self._pool.disconnect()
+
+    def stop(self) -> None:
+        """Let every waiter go, now; nobody waits any more after this."""
+        self.stopped = True
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.stopped = True
+                watch.tell()
+
+    async def _run(self) -> None:
+        """Keep one connection up for ever."""
+        failures = 0
+        while True:
+            connection: Any = self._pool.make_connection()  # type: ignore[no-untyped-call]  # of redis-py
+            try:
+                await connection.connect()
+                failures = 0
+                await self._serve(connection)
+            except* (redis.RedisError, OSError) as errors:
+                pause = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
+                if not failures:
+                    log.warning("waits: no connection to Redis, trying again: %s", type(errors.exceptions[0]).__name__)
+                failures += 1
+                await asyncio.sleep(pause)
+            finally:
+                self._confirmed.clear()
+                with contextlib.suppress(redis.RedisError, OSError):
+                    await connection.disconnect(nowait=True)
+
+    async def _serve(self, connection: Any) -> None:
+        self._wishes = asyncio.Queue()
+        for channel in self._watches:
+            self._wishes.put_nowait(("SUBSCRIBE", channel))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._write(connection))
+            group.create_task(self._read(connection))
+
+    async def _write(self, connection: Any) -> None:
+        """Pass wishes on, and a ping where there are none."""
+        while True:
+            try:
+                async with asyncio.timeout(_PING_EVERY_S):
+                    wish: tuple[str, ...] = await self._wishes.get()
+            except TimeoutError:
+                wish = ("PING",)
+            await connection.send_command(*wish, check_health=False)
+
+    async def _read(self, connection: Any) -> None:
+        while True:
+            kind, channel, *_ = await connection.read_response(timeout=_SILENT_S, push_request=True)
+            if kind == "subscribe" and channel in self._watches:
+                self._confirmed.add(channel)
+            if kind in {"subscribe", "message"}:
+                for watch in self._watches.get(channel, ()):
+                    watch.tell()
+
+
+async def _leave_with(request: Request, watch: Watch) -> None:
+    """End the watch when the client has gone away."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+    watch.stopped = True
+    watch.tell()
+
+
+def _pool(url: str) -> ConnectionPool:
+    """Return what makes connections to the Redis of the settings, or to the master that Sentinel names."""
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "protocol": 2,  # answers of RESP3 come as push messages, for which redis-py has handlers of its own
+        "socket_connect_timeout": 5,
+        "socket_timeout": 5,
+        "retry": None,
+    }
+    place = sentinel_place(url)
+    if place is None:
+        return ConnectionPool.from_url(url, **options)
+    sentinel = Sentinel(place.sentinels, sentinel_kwargs=sentinel_options(place))  # type: ignore[no-untyped-call]  # redis-py's class is untyped
+    options |= {"db": place.database, "username": place.username, "password": place.password}
+    return SentinelConnectionPool(place.service, sentinel, **options)  # type: ignore[no-untyped-call]  # as above

@@ -1,0 +1,43 @@
+"""Reading a request's JSON: strict about what it is, and never deeper or larger than it may be."""
+
+from __future__ import annotations
+
+from email.message import Message
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from pydantic_core import from_json
+
+from swapjobs.gateway.auth import Caller
+from swapjobs.gateway.problems import HttpProblem
+
+
+def media_type(request: Request) -> str:
+    """Return the media type of the body, lower case and without parameters."""
+    header = Message()
+    header["content-type"] = request.headers.get("content-type", "")
+    return header.get_content_type() if header["content-type"] else ""
+
+
+async def json_object(request: Request, _: Caller) -> dict[str, Any]:
+    """Return the body, which must be a JSON object; it is read for those alone who may ask.
+
+    Raises:
+        HttpProblem: 415, it is compressed, or said not to be application/json; 400, it is not a JSON object.
+    """
+    kind = media_type(request)
+    if kind != "application/json":
+        raise HttpProblem(415, f"the header Content-Type must be application/json, it is {kind or 'missing'}")
+    if request.headers.get("content-encoding", "identity") != "identity":
+        raise HttpProblem(415, "the header Content-Encoding: send the body as it is", field="Content-Encoding")
+    body = await request.body()
+    try:
+        value = from_json(body, allow_inf_nan=False, cache_strings=False)
+    except ValueError as error:
+        raise HttpProblem(400, f"the body is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise HttpProblem(400, "the body must be a JSON object")
+    return value
+
+
+JsonObject = Annotated[dict[str, Any], Depends(json_object)]

@@ -1,0 +1,250 @@
+"""Routes of single jobs: submit, look, list, cancel, retry, and be told of changes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from starlette.concurrency import run_in_threadpool
+
+from swapjobs.contract.errors import ErrorCode, JobGone, JobNotFound
+from swapjobs.contract.job import Job, Name
+from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.contract.timestamps import Time
+from swapjobs.contract.vendor_tools import Url
+from swapjobs.contract.views import JobPage
+from swapjobs.gateway.auth import Caller, Who
+from swapjobs.gateway.dependencies import Gateway, Parts
+from swapjobs.gateway.event_stream import WatchedStream, changes, version_of
+from swapjobs.gateway.json_body import JsonObject
+from swapjobs.gateway.openapi import (
+    BODY_PROBLEMS,
+    DONE_EXAMPLE,
+    EVENTS_EXAMPLE,
+    JOB_EXAMPLE,
+    SWAP_EXAMPLES,
+    body,
+    job_answer,
+    problems,
+)
+from swapjobs.gateway.parameters import PLAIN_KEY, PLAIN_URL, request_of, wait_of
+from swapjobs.gateway.problems import HttpProblem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_FreshUrl = Annotated[Url, WithJsonSchema(PLAIN_URL)]
+
+
+class FreshUrls(BaseModel):
+    """The URLs of the same pictures, signed anew."""
+
+    model_config = ConfigDict(extra="forbid")
+    source_url: _FreshUrl | None = None
+    target_url: _FreshUrl | None = None
+    second_source_url: _FreshUrl | None = None
+
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+_SOON_S: Final = 2  # after which it makes sense to ask again how an unfinished job stands
+_LATEST_S: Final = 60
+
+Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job is final, or after N seconds (0..60)")]
+
+
+@router.post(
+    "",
+    status_code=202,
+    openapi_extra=body("SwapRequest", SWAP_EXAMPLES),
+    responses={
+        200: job_answer("It is final", DONE_EXAMPLE),
+        202: job_answer("It is accepted, and not final yet", JOB_EXAMPLE),
+        **problems("idempotency_conflict", "queue_full", *BODY_PROBLEMS),
+    },
+)
+async def submit(
+    request: Request,
+    response: Response,
+    caller: Caller,
+    gateway: Gateway,
+    wanted: JsonObject,
+    *,
+    prefer: Prefer = None,
+    idempotency_key: Annotated[
+        str | None, Header(description="the same as `business_task_id` in the body", json_schema_extra=PLAIN_KEY)
+    ] = None,
+) -> Job:
+    """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is.
+
+    `Idempotent-Replayed: true` tells that it was accepted before; `Swapjobs-No-Worker: swaps`, after a wait, that no
+    worker has been seen for 20 s, so that the job waits until one is started.
+    """
+    if len(request.headers.getlist("idempotency-key")) > 1:
+        raise HttpProblem(400, "Idempotency-Key: is there more than once", field="Idempotency-Key")
+    swap = request_of(wanted, caller.tenant, idempotency_key)
+    wait_of(prefer)  # a wish that can't be understood is refused before the job is accepted
+
+    def accept() -> tuple[Job, bool]:
+        gateway.pressure.check()
+        return gateway.client.accept(swap)
+
+    job, is_new = await run_in_threadpool(accept)
+    if not is_new:
+        response.headers["Idempotent-Replayed"] = "true"
+    job = await _waited(job, prefer, caller, gateway, request, response)
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job
+
+
+@router.get("")
+def list_jobs(
+    caller: Caller,
+    gateway: Gateway,
+    *,
+    state: JobState | None = None,
+    batch_id: Name | None = None,
+    error_code: ErrorCode | None = None,
+    created_after: Time | None = None,
+    created_before: Time | None = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,14}-[0-9]{1,15}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> JobPage:
+    """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""
+    return gateway.client.list(
+        tenant=caller.tenant,
+        state=state,
+        batch_id=batch_id,
+        error_code=error_code,
+        created_after=created_after,
+        created_before=created_before,
+        cursor=cursor,
+        limit=limit,
+    )
+
+
+@router.get(
+    "/{job_id}",
+    responses={
+        200: job_answer("How it stands", DONE_EXAMPLE),
+        **problems("job_not_found", "job_gone", "malformed_request"),
+    },
+)
+async def get_job(
+    job_id: str, request: Request, response: Response, caller: Caller, gateway: Gateway, prefer: Prefer = None
+) -> Job:
+    """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
+    job = await run_in_threadpool(own_job, gateway, caller, job_id)
+    return await _waited(job, prefer, caller, gateway, request, response, unfinished=200)
+
+
+@router.post(
+    "/{job_id}/cancel",
+    responses={
+        200: job_answer("It is final", {**JOB_EXAMPLE, "state": "cancelled"}),
+        **problems("job_not_found", "job_gone"),
+    },
+)
+def cancel(job_id: str, caller: Caller, gateway: Gateway) -> Job:
+    """Cancel a job; a final one stays as it is."""
+    own_job(gateway, caller, job_id)
+    return gateway.client.cancel(job_id)
+
+
+@router.post(
+    "/{job_id}/retry",
+    responses={
+        200: job_answer("It is back in line", JOB_EXAMPLE),
+        **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
+    },
+)
+def retry(job_id: str, caller: Caller, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
+    """Put a failed, cancelled or expired job back in line; 409 for others.
+
+    With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
+    """
+    own_job(gateway, caller, job_id)
+    return gateway.client.retry(job_id, **(urls.model_dump(exclude_none=True) if urls else {}))
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=Response,
+    responses={
+        200: {"description": "Events until the job is final", "content": {"text/event-stream": EVENTS_EXAMPLE}},
+        204: {"description": "The job is final, and its last event was seen: there is nothing more to come"},
+        **problems("job_not_found", "job_gone"),
+    },
+)
+async def events(
+    job_id: str,
+    caller: Caller,
+    gateway: Gateway,
+    last_event_id: Annotated[str | None, Header(description="the id of the last event that was seen")] = None,
+) -> Response:
+    """Tell the job as it stands and each change until it is final, as server-sent events: `event` is the state."""
+    look = _looking(gateway, caller, job_id)
+    job = await run_in_threadpool(look)
+    seen = last_event_id or ""
+    if job.state in FINAL and version_of(job) == seen:
+        return Response(status_code=204)  # which tells a browser not to connect again
+    places = gateway.waiting.watch(job)
+    watch = places.__enter__()
+
+    return WatchedStream(places, changes(job, seen, watch, look))
+
+
+def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
+    """Return a job of the caller's tenant.
+
+    Raises:
+        JobNotFound: there is none, or it is another tenant's; `JobGone` when it was the caller's and has expired.
+    """
+    try:
+        job = gateway.client.get(job_id)
+    except JobGone as gone:
+        if gone.tenant == caller.tenant:
+            raise
+    else:
+        if job.tenant == caller.tenant:
+            return job
+    raise JobNotFound(f"no job has the id {job_id}")
+
+
+def retry_after_s(job: Job) -> int:
+    """Return after how many seconds it makes sense to ask again."""
+    if job.next_attempt_at is None:
+        return _SOON_S
+    left = (job.next_attempt_at - datetime.now(UTC)).total_seconds()
+    return max(_SOON_S, min(_LATEST_S, round(left) + 1))
+
+
+async def _waited(
+    job: Job,
+    prefer: str | None,
+    caller: Who,
+    gateway: Parts,
+    request: Request,
+    response: Response,
+    *,
+    unfinished: int = 202,
+) -> Job:
+    """Wait as long as the caller prefers, and set the status and the headers that tell how it went."""
+    seconds = wait_of(prefer)
+    if seconds is not None:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+        job = await gateway.waiting.until_final(job, seconds, _looking(gateway, caller, job.id), request)
+    if job.state in FINAL:
+        response.status_code = 200
+    else:
+        response.status_code = unfinished
+        response.headers["Retry-After"] = str(retry_after_s(job))
+        if seconds is not None and (unattended := await run_in_threadpool(gateway.unattended)):
+            response.headers["Swapjobs-No-Worker"] = ", ".join(unattended)
+    return job
+
+
+def _looking(gateway: Parts, caller: Who, job_id: str) -> Callable[[], Job]:
+    return lambda: own_job(gateway, caller, job_id)

@@ -1,0 +1,55 @@
+"""Routes for those who run the gateway: does it live, can it serve, how does the line stand."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from swapjobs.contract.errors import QueueUnavailable
+from swapjobs.gateway.auth import Caller
+from swapjobs.gateway.dependencies import Gateway
+from swapjobs.monitoring.prometheus import exposition
+from swapjobs.store import redis_health
+from swapjobs.store.dispatch_status import LearnedRate
+from swapjobs.store.redis_client import queue_errors
+
+router = APIRouter(tags=["operation"])
+
+
+@router.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Say that this process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+def readyz(gateway: Gateway) -> dict[str, str]:
+    """Say that Redis answers, is fit, and takes new jobs; else 503 or 429 says what is wrong.
+
+    Jobs are accepted without workers too: `no_worker` names the queues in which something waits and nobody works.
+    """
+    if gateway.waiting.stopped:
+        raise QueueUnavailable("the gateway is ending")
+    with queue_errors():
+        problems = [problem for problem in redis_health.server_problems(gateway.store.redis) if problem.fatal]
+    for problem in problems:
+        raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
+    gateway.pressure.check()
+    unattended = gateway.unattended()
+    return {"status": "ok", **({"no_worker": ", ".join(unattended)} if unattended else {})}
+
+
+@router.get("/v1/rate")
+def rate(_: Caller, gateway: Gateway) -> LearnedRate:
+    """Tell the rate of calls to the vendor: the fleet's limit, what is used of it now, why, and since when."""
+    with queue_errors():
+        return LearnedRate.model_validate(gateway.store.line())
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+def metrics(_: Caller, gateway: Gateway) -> PlainTextResponse:
+    """Tell Prometheus how the line to the vendor stands: numbers of the whole fleet, with no tenant, job or URL."""
+    with queue_errors():
+        text = exposition(gateway.store.look())
+    return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)

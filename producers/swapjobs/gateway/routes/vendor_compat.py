@@ -1,0 +1,198 @@
+"""The vendor-compatible API: a product that calls the vendor changes its base URL, and its calls go through the queue.
+
+Paths, headers, bodies and envelopes are the vendor's (`swapjobs.contract.vendor_api`). What is wrong with a call
+stands in `code` within HTTP 200; only 429 and 503 are the HTTP status too, with Retry-After: proxies and clients go by
+it.
+
+- A call waits for the end of its job and is answered like the vendor's direct reply. Not final after
+  `SWAPJOBS_GATEWAY_VENDOR_WAIT_S`: `status` 0, and the product asks `queryTask`, as the vendor's pages tell it to.
+- `callbackUrl` is taken by every tool. With Multiple Face Swap, which documents it, the product counts on the callback
+  and is answered at once; the other tools wait for the end all the same, since a product can't know of it.
+- The same `businessTaskId` and the same body again is the same job, also after it failed: nothing is paid twice. The
+  same id with another body is code "422".
+- A task that ended and whose record has expired is code "410", never "not known": who takes it for not known sends it
+  again, and that is refused in the same way, as long as its tombstone lives (40 days more).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from swapjobs.contract.errors import AccessDenied, JobGone, JobNotFound, SwapjobsError
+from swapjobs.contract.job import job_id
+from swapjobs.contract.lifecycle import FINAL
+from swapjobs.contract.vendor_api import (
+    BODIES,
+    KEY_ID_HEADER,
+    KEY_SECRET_HEADER,
+    PREFIX,
+    BadBody,
+    QueryBody,
+    business_id_of,
+    envelope,
+    read_body,
+    request_of,
+    vendor_envelope,
+)
+from swapjobs.gateway import problems
+from swapjobs.gateway.dependencies import parts_of
+from swapjobs.gateway.problems import HttpProblem
+from swapjobs.store.api_keys import id_of
+from swapjobs.store.redis_client import queue_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+    from fastapi import Response
+
+    from swapjobs.contract.job import Job, SwapRequest
+    from swapjobs.gateway.auth import Who
+    from swapjobs.gateway.dependencies import Parts
+
+    Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
+    Answer = Callable[[Parts, Who, bytes, Request], Awaitable[dict[str, Any]]]
+
+# The limit of a body is ours to tell in the vendor's words; FastAPI's own answer would take the place of it.
+_NO_LIMIT: Final = 2**62
+# The seed documents its reply without a businessTaskId.
+_WITHOUT_BUSINESS_ID: Final = "roop"
+_WITH_CALLBACK: Final = "face/fusion"
+_TOO_MANY: Final = 429
+_SERVER_ERROR: Final = 500
+# Where our own text speaks of things that the caller does not know.
+_IN_THEIR_WORDS: Final = {
+    "access_denied": "access key refused",
+    "idempotency_conflict": "businessTaskId: was already used for a different request",
+    "job_gone": "the task finished and its record has expired; it is not begun anew: use another businessTaskId",
+}
+
+router = APIRouter(prefix=PREFIX, include_in_schema=False, max_body_size=_NO_LIMIT)
+
+
+async def swap(tool: str, gateway: Parts, who: Who, raw: bytes, request: Request) -> dict[str, Any]:
+    """Answer `POST .../tool/{toolCode}`."""
+    body = read_body(BODIES[tool], raw)
+    wanted = request_of(tool, body, who.tenant)
+    job = await run_in_threadpool(_accept, gateway, wanted)
+    if not (wanted.callback_url and tool == _WITH_CALLBACK):
+        wait_s = gateway.settings.gateway_vendor_wait_s
+        job = await gateway.waiting.until_final(job, wait_s, partial(gateway.client.get, job.id), request)
+    return vendor_envelope(job, with_business_id=tool != _WITHOUT_BUSINESS_ID)
+
+
+async def query(tool: str, gateway: Parts, who: Who, raw: bytes, _: Request) -> dict[str, Any]:
+    """Answer `POST .../tool/{toolCode}/queryTask`. A task is known to its own tool only; "not known" is null data."""
+    body = read_body(QueryBody, raw)
+    try:
+        id_ = job_id(who.tenant, business_id_of(body.business_task_id))
+        job = await run_in_threadpool(gateway.client.get, id_)
+    except JobGone:
+        raise
+    except JobNotFound:
+        return envelope("200", "success")
+    return vendor_envelope(job) if job.tool == tool else envelope("200", "success")
+
+
+def _accept(gateway: Parts, request: SwapRequest) -> Job:
+    """Accept the job, or return the one that has its id.
+
+    Raises:
+        JobGone: there was one, it ended, and its record has expired: `SwapClient.submit` would make a new one of it.
+    """
+    try:
+        with queue_errors():
+            known = gateway.store.get(job_id(request.tenant, str(request.business_task_id)))
+    except JobGone:
+        raise
+    except JobNotFound:
+        gateway.pressure.check()
+        return gateway.client.submit(request)
+    job = known.to_job()
+    # A final record may expire before a submit comes to it; one that is not final can't.
+    if job.state in FINAL and known.fields["fingerprint"] == request.fingerprint():
+        return job
+    return gateway.client.submit(request)
+
+
+async def _who(gateway: Parts, request: Request) -> Who:
+    """Return whose key the two headers are, and count the request.
+
+    The id is the key's, or the tenant's name for a key of SWAPJOBS_GATEWAY_KEYS; the secret is the whole key. Where the
+    gateway needs no keys, a product may go on sending those of the vendor.
+
+    Raises:
+        AccessDenied, HttpProblem: nobody's, and the gateway is not open to this caller.
+        TooManyRequests: it made too many requests lately.
+    """
+    key_id, secret = request.headers.get(KEY_ID_HEADER, ""), request.headers.get(KEY_SECRET_HEADER, "")
+    who: Who | None = None
+    with contextlib.suppress(AccessDenied):
+        who = await gateway.access.identify(secret)
+    if who is None or key_id != (who.key_id if id_of(secret) else who.tenant):
+        who = await gateway.access.open_to(request)
+    request.state.who = who
+    request.state.headers = {}
+    gateway.access.count(who, request.state.headers)
+    return who
+
+
+async def _body(request: Request, most: int) -> bytes:
+    """Return the body.
+
+    Raises:
+        HttpProblem: it is larger than `most` bytes.
+    """
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > most:
+            raise HttpProblem(413, f"the body is larger than {most} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _endpoint(answer: Answer) -> Endpoint:
+    """Return the endpoint that gives the answer, or says in the vendor's words why there is none."""
+
+    async def endpoint(request: Request) -> Response:
+        gateway = parts_of(request)
+        try:
+            who = await _who(gateway, request)
+            raw = await _body(request, gateway.settings.gateway_max_body_bytes)
+            return JSONResponse(await answer(gateway, who, raw, request))
+        except BadBody as error:
+            return _refusal(400, str(error))
+        except HttpProblem as error:
+            return _refusal(error.status, error.detail)
+        except ClientDisconnect:
+            return _refusal(400, "the client went away")
+        except SwapjobsError as error:
+            told = problems.of_error(error)  # there is one table of statuses
+            msg = _IN_THEIR_WORDS.get(error.code, problems.public(error))
+            return _refusal(told.status_code, msg, {"Retry-After": told.headers.get("Retry-After", "")})
+
+    return endpoint
+
+
+def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) -> Response:
+    seen = status if status == _TOO_MANY or status >= _SERVER_ERROR else 200
+    kept = {name: value for name, value in (headers or {}).items() if value}
+    return JSONResponse(envelope(str(status), msg), seen, kept)
+
+
+async def nothing(_: Request) -> Response:
+    """Answer for every other call below the vendor's path. Not "404": that could be read as "task not known"."""
+    return _refusal(400, f"there is only POST {PREFIX}/{{toolCode}}[/queryTask], for {', '.join(BODIES)}")
+
+
+for _tool in BODIES:
+    router.add_api_route(f"/{_tool}", _endpoint(partial(swap, _tool)), methods=["POST"])
+    router.add_api_route(f"/{_tool}/queryTask", _endpoint(partial(query, _tool)), methods=["POST"])
+router.add_api_route("/{rest:path}", nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])

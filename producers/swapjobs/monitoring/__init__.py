@@ -1,0 +1,1 @@
+"""What an operator asks: figures, and whether slots and Redis suffice."""

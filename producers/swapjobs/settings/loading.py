@@ -1,0 +1,59 @@
+"""Which SWAPJOBS_ names mean something: of a producer, a worker and the gateway, so that they can share one `.env`."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dotenv import dotenv_values
+
+from swapjobs.contract.errors import SettingsError
+from swapjobs.settings.core import PREFIX, CoreSettings
+from swapjobs.settings.gateway import GatewaySettings
+from swapjobs.settings.worker import WorkerSettings
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+def known_fields() -> dict[str, tuple[FieldInfo, str]]:
+    """Return all settings, each with who reads it: `all`, `workers` or `gateway`."""
+    fields = {}
+    for settings, reader in ((CoreSettings, "all"), (WorkerSettings, "workers"), (GatewaySettings, "gateway")):
+        fields.update({name: (field, reader) for name, field in settings.model_fields.items() if name not in fields})
+    return fields
+
+
+# What Kubernetes puts into every pod beside a Service, as of its own environment variables: SWAPJOBS_GATEWAY_PORT for a
+# Service swapjobs-gateway. https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_OF_KUBERNETES: Final = re.compile(
+    r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)=|_PORT=\w+://"
+)
+
+
+def known_names() -> frozenset[str]:
+    """Return every variable that means something here."""
+    return frozenset(PREFIX + name.upper() for name in known_fields())
+
+
+def check_names() -> None:
+    """Warn about unknown SWAPJOBS_ names in the environment.
+
+    Raises:
+        SettingsError: `.env` holds one; there it can only be a mistake.
+    """
+    known = known_names()
+    env_file = Path(".env")
+    try:
+        in_file = dotenv_values(env_file, encoding="utf-8") if env_file.is_file() else {}
+    except UnicodeDecodeError:
+        raise SettingsError(".env: is not UTF-8") from None
+    strange = sorted(name for name in in_file if name.startswith(PREFIX) and name not in known)
+    if strange:
+        raise SettingsError(f".env: unknown setting {', '.join(strange)}; known are {', '.join(sorted(known))}")
+    for name, value in sorted(os.environ.items()):  # noqa: TID251 - the one place that reads the environment
+        if name.startswith(PREFIX) and name not in known and not _OF_KUBERNETES.search(f"{name}={value}"):
+            warnings.warn(f"unknown setting {name} in the environment is ignored", stacklevel=3)

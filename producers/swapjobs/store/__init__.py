@@ -1,0 +1,1 @@
+"""How everything lies in Redis; nothing else sends Redis a command."""

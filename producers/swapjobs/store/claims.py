@@ -1,0 +1,56 @@
+"""What a worker gets for a hint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from swapjobs.store.record import Record
+
+Step = Literal["send", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed job: the lease is held and one vendor call is booked, `wait_s` from now."""
+
+    job: Record
+    fence: int
+    step: Step
+    wait_s: float
+    now_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotClaimed:
+    """A hint that led to no work: the job's state, or `gone`; or why it is back in line.
+
+    That is `busy` (no slot near enough), `paused` (by the vendor's word), `held` (by the user's), or `outage`.
+    """
+
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryClaim:
+    """A claimed webhook delivery.
+
+    Attributes:
+        delivery: The record in which it stands: the job's for its own `callback_url`, else one of its own.
+        job: The job that it tells of; None where it tells of something else.
+        endpoint: The fields of its endpoint; none for a URL that was given with a job or batch.
+    """
+
+    delivery: Record
+    job: Record | None
+    endpoint: Mapping[str, str]
+    fence: int
+    now_ms: int
+
+    @property
+    def id(self) -> str:
+        """The delivery's id: the job's, where it is the job's own."""
+        return self.delivery.id

@@ -1,0 +1,169 @@
+"""How a job lies in Redis: a hash of small fields and a history of JSON lines; and back into a `Job`.
+
+The hash stays below 64 bytes a field, so that Redis packs it tightly; what is longer is a line of the history:
+first the request, then `attempt` (a charged failure), `error` (why it failed for good), `result`, `webhook` (a try),
+`retry` (the user's: a new round begins, what stands before it is the past).
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import Job, JobError, SwapRequest, SwapResult, WebhookStatus, job_id
+from swapjobs.contract.lifecycle import JobState, Reason
+from swapjobs.contract.urls import target_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+Kind = Literal["attempt", "error", "result", "webhook", "retry"]
+RETRY_LINE: Final = '{"kind": "retry", "at": %d, "round": %d}'  # a format that retry.lua fills in
+# The last line of a job whose URLs are past their time; url_time.lua fills in when that was.
+URL_EXPIRED_LINE: Final = json.dumps(
+    {
+        "kind": "error",
+        "code": ErrorCode.IMAGE_UNREACHABLE,
+        "message": "signature expired at %s: submit it again with fresh URLs, and retry it",
+        "retryable": True,
+    }
+)
+_KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """A job's record as read."""
+
+    id: str
+    fields: Mapping[str, str]
+    history: Sequence[Mapping[str, Any]]
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The request as submitted, without what stands in the hash and without defaults."""
+        return self.history[0]
+
+    def number(self, name: str, default: int = 0) -> int:
+        """Return a counter or a time in ms."""
+        return int(self.fields.get(name, default))
+
+    def last(self, kind: Kind) -> Mapping[str, Any] | None:
+        """Return the newest history entry of this kind; but for the retry itself, none from before the last retry."""
+        found = next((line for line in reversed(self.history) if line.get("kind") in {kind, "retry"}), None)
+        return found if found and found["kind"] == kind else None
+
+    def time(self, name: str) -> datetime | None:
+        """Return a time of the hash."""
+        value = self.fields.get(name)
+        return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
+
+    @property
+    def batch_id(self) -> str | None:
+        """The batch that it belongs to; older records have it in the request."""
+        return self.fields.get("batch") or self.request.get("batch_id")
+
+    @property
+    def error(self) -> JobError | None:
+        """Why the job ended without a picture: of a failed or expired job, not of one that was retried."""
+        if self.fields["state"] == JobState.EXPIRED:
+            return JobError(code=ErrorCode.EXPIRED, message="expires_at passed before the job was done")
+        line = self.last("error") if self.fields["state"] == JobState.FAILED else None
+        return JobError.model_validate(_body(line)) if line else None
+
+    def to_job(self) -> Job:
+        """Return the job as producers see it."""
+        result = self.last("result")
+        return Job(
+            id=self.id,
+            state=JobState(self.fields["state"]),
+            tool=self.request.get("tool", "roop"),
+            tenant=self.fields["tenant"],
+            priority=cast("Any", self.fields["priority"]),
+            business_task_id=self.fields["business_id"],
+            source_url=self.request["source_url"],
+            target_url=self.request["target_url"],
+            output_url=SwapResult.model_validate(_body(result)).output_url if result else None,
+            error=self.error,
+            attempts=self.number("attempts"),
+            reason=Reason(self.fields["reason"]) if "reason" in self.fields else None,
+            next_attempt_at=self.time("next_attempt_at"),
+            created_at=cast("datetime", self.time("created_at")),
+            started_at=self.time("started_at"),
+            finished_at=self.time("finished_at"),
+            expires_at=self.time("expires_at"),
+            batch_id=self.batch_id,
+            metadata=self.request.get("metadata", {}),
+            webhook=self._webhook(),
+        )
+
+    def _webhook(self) -> WebhookStatus | None:
+        if "hook" not in self.fields:
+            return None
+        return WebhookStatus(
+            url=self.request["callback_url"],
+            state=cast("Any", self.fields["hook"]),
+            attempts=self.number("hook_tries"),
+            last_status=int(self.fields["hook_status"]) if self.fields.get("hook_status") else None,
+            next_attempt_at=self.time("hook_next_at"),
+        )
+
+
+def entry(kind: Kind, **values: Any) -> str:
+    """Return one line of history."""
+    return json.dumps({"kind": kind, **{name: value for name, value in values.items() if value is not None}})
+
+
+def pack(request: SwapRequest) -> str:
+    """Return the first line of history."""
+    return request.model_dump_json(exclude=set(_KEPT_IN_HASH), exclude_defaults=True)
+
+
+def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], str]) -> tuple[list[str], list[str]]:
+    """Return the ids, and the arguments of submit.lua: eight for each job."""
+    args: list[str] = []
+    ids: list[str] = []
+    for request in requests:
+        business_id = request.business_task_id or secrets.token_hex(12)
+        ids.append(job_id(request.tenant, business_id))
+        args += [
+            ids[-1],
+            request.fingerprint(),
+            request.tenant,
+            request.priority,
+            business_id,
+            pack(request),
+            in_brief(request),
+            until_when(request),
+        ]
+    return ids, args
+
+
+def in_brief(request: SwapRequest) -> str:
+    """Return `expires_at hook_host batch` as submit.lua takes them."""
+    expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
+    host = target_of(request.callback_url).site if request.callback_url else "-"
+    return f"{expires} {host} {request.batch_id or '-'}"
+
+
+def unpack(job_id: str, fields: Mapping[str, str], history: str) -> Record:
+    """Return the record made of what Redis holds."""
+    return Record(job_id, fields, [json.loads(line) for line in history.split("\n")])
+
+
+def is_own_delivery(delivery_id: str) -> bool:
+    """Say whether this is a job's own delivery, in the job's record and under its id; see lua/history.lua."""
+    return "@" not in delivery_id
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """Return a mapping of a flat list `field, value, field, value`."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _body(line: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in line.items() if name not in {"kind", "at"}}

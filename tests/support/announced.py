@@ -1,0 +1,24 @@
+"""What was announced of batches: the one place that knows where announcements lie."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from swapjobs.store import keys
+
+LISTENER = "https://one.example/batches"
+
+
+def announced(client: Any, batch_id: str | None = None) -> list[dict[str, str]]:
+    """Return the data of each `batch.completed` that anybody is told, oldest first: its fields at that moment."""
+    prefix = keys.delivery("")
+    told = {}
+    for key in client.scan_iter(f"{prefix}*", count=1000):
+        tenant, event, subject = client.hmget(key, "tenant", "event", "subject")
+        if event == "batch.completed" and batch_id in {None, subject}:
+            id_ = key.removeprefix(prefix)
+            first, _, _ = client.get(keys.history(id_)).partition("\n")
+            order = tuple(int(number) for number in id_.partition("@")[0].split("_")[1:])
+            told[order] = {**json.loads(json.loads(first)["data"]), "tenant": tenant, "id": subject}
+    return [told[order] for order in sorted(told)]

@@ -1,0 +1,46 @@
+"""Redis' clock as tests want it: the scripts read it from a key instead of from TIME."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from swapjobs.store.jobs import JobStore, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from swapjobs.settings import WorkerSettings
+
+_KEY: Final = "test:clock"
+# Stands in the place of lua/clock.lua.
+PART: Final = f"""
+local function clock()
+  return tonumber(redis.call('GET', '{_KEY}'))
+end
+"""
+
+
+class FakeClock:
+    """The time of one Redis, in seconds."""
+
+    def __init__(self, client: Any, start_s: float = 1_800_000_000) -> None:
+        self._client = client
+        self.now_s = start_s
+        self.move(0)
+
+    def move(self, by_s: float) -> None:
+        """Let time pass, or jump back."""
+        self.now_s += by_s
+        self._client.set(_KEY, f"{self.now_s * 1000:.3f}")
+
+
+@contextmanager
+def clocked_store(settings: WorkerSettings) -> Iterator[JobStore]:
+    """Give a store whose scripts go by a `FakeClock` of its Redis."""
+    client = connect(settings)
+    FakeClock(client)
+    store = JobStore(client, settings, clock=PART)
+    store.set_limits(settings)
+    yield store
+    client.close()

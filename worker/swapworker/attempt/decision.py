@@ -1,0 +1,73 @@
+"""A decision: what is written after an attempt. The kinds that several outcomes share are made here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.contract.lifecycle import Event, Reason
+from swapjobs.store import record
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from swapjobs.contract.errors import ErrorCode
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store.claims import Step
+    from swapjobs.store.jobs import WakeKind
+    from swapworker.vendor_client.outcome import Says
+
+ANSWERED: Final = {"questions": 0, "misses": 0, "missed_since": 0}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write: the event, changed fields, a history line, when to look again, how long the fleet pauses.
+
+    `says` is what the breaker is told. If that closes the line, nothing of this holds but `step_if_spared`.
+    """
+
+    event: Event
+    patch: Mapping[str, str | int] = field(default_factory=dict)
+    entry: str = ""
+    wake: WakeKind = ""
+    delay_s: float = 0.0
+    pause_s: float = 0.0
+    code: ErrorCode | None = None
+    message: str = ""
+    says: Says = ""
+    step_if_spared: Step = "query"
+
+
+def backoff(failures: int, settings: WorkerSettings, random: Callable[[], float]) -> float:
+    """Return seconds to wait after so many failures: full jitter below base x 2^(failures - 1), capped."""
+    ceiling: float = min(settings.retry_base_s * 2 ** min(failures - 1, 32), settings.retry_cap_s)
+    return ceiling * random()
+
+
+def fail(code: ErrorCode, message: str, *, retryable: bool, step: Step = "send", raw: str | None = None) -> Decision:
+    """Decide that it failed for good; `step` is what a retry by the user begins with.
+
+    With `raw`, what the vendor sent for a picture that it made, a retry asks for that again, under the same id.
+    """
+    patch: dict[str, str | int] = {"step": step, "code": code}
+    if raw is not None:
+        patch |= {"step": "query", "unusable": 1}
+    entry = record.entry("error", code=code, message=message, retryable=retryable, raw=raw)
+    return Decision(Event.FAIL, patch=patch, entry=entry, code=code, message=message)
+
+
+def exhausted(
+    code: ErrorCode, attempts: int, last: str, settings: WorkerSettings, patch: Mapping[str, str | int]
+) -> Decision:
+    """Decide that the attempts are used up. It is final when the last failure turns out to be no outage's."""
+    message = f"{attempts} attempts failed; the last: {last}"
+    return Decision(
+        Event.WAIT,
+        patch={"attempts": attempts, "reason": Reason.RETRY, "step": "send", "code": code, **patch},
+        entry=record.entry("error", code=code, message=message, retryable=True),
+        wake="verdict",
+        delay_s=settings.breaker_window_s,
+        code=code,
+        message=message,
+    )

@@ -1,0 +1,173 @@
+"""One attempt at a job, as named steps: claim, wait for the slot, ask the vendor, decide, write.
+
+Celery is not in here; `tasks.py` turns a hint into a call of `Attempts.run` and the answer into what Celery expects.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.lifecycle import Event, Reason
+from swapjobs.store.claims import NotClaimed
+from swapworker.attempt.decision import Decision
+from swapworker.attempt.retry_policy import decide
+from swapworker.process.redis_retry import REDIS_AWAY, written
+from swapworker.vendor_client.outcome import Outcome, Unseen
+from swapworker.vendor_client.request import body_of, vendor_id_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store.claims import Claim
+    from swapjobs.store.jobs import JobStore
+    from swapworker.attempt.lease_keeper import Leases
+    from swapworker.process.slot_usage import Meter
+    from swapworker.vendor_client.client import VendorClient
+
+logger = logging.getLogger(__name__)
+
+# A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
+MAX_LATENESS_S: Final = 0.1
+# Then a claim that was on its way when the worker began to leave is known.
+_CLAIM_UNDER_WAY_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What an attempt came to, for Celery and the log: `written` is the store's answer to the write."""
+
+    job_id: str
+    decision: Decision
+    written: str
+
+
+class Attempts:
+    """Runs attempts; one for each worker process, shared by its slots."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        vendor: VendorClient,
+        leases: Leases,
+        settings: WorkerSettings,
+        *,
+        meter: Meter,
+        random: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._vendor = vendor
+        self._leases = leases
+        self._settings = settings
+        self._meter = meter
+        self._random = random
+        self._stopping = threading.Event()
+        self._leaving = False
+
+    def run(self, job_id: str) -> Report | NotClaimed:
+        """Make one attempt at the job that a hint names."""
+        if self._leaving:
+            self._store.put_back(job_id)
+            return NotClaimed("stopping")
+        began = time.monotonic()
+        claim = self._store.claim(job_id, self._settings.lease_s)
+        if isinstance(claim, NotClaimed):
+            return claim
+        with self._leases.hold(claim, self._settings.call_timeout_s):
+            obstacle = self._wait_for_slot(claim, time.monotonic() - began)
+            if obstacle:
+                # Nothing was sent: the next claim does what this one was to do.
+                reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
+                decision = Decision(Event.WAIT, patch={"step": claim.step, "reason": reason}, message=obstacle)
+            else:
+                decision = decide(self._ask_vendor(claim), claim, self._settings, self._random)
+            return self._write(claim, decision)
+
+    def stop(self) -> None:
+        """Let attempts that wait for their slot give it up: the worker is stopping."""
+        self._stopping.set()
+
+    def hand_back(self) -> int:
+        """Give the running jobs back at once, for the process ends; return how many.
+
+        Their calls are out: whoever claims them next looks them up first.
+        """
+        self._leaving = True
+        handed_back: set[tuple[str, int]] = set()
+        for pause_s in (_CLAIM_UNDER_WAY_S, 0):
+            for claim in self._leases.held():
+                if (claim.job.id, claim.fence) not in handed_back:
+                    handed_back.add((claim.job.id, claim.fence))
+                    self._store.apply(claim, Event.WAIT, patch={"step": "query", "reason": Reason.RETRY})
+            time.sleep(pause_s)
+        return len(handed_back)
+
+    def _wait_for_slot(self, claim: Claim, round_trip_s: float) -> str:
+        """Return an empty text when the call may be made now, else why not.
+
+        After a wait the claim is confirmed, so early that the answer is here in time.
+        """
+        due = time.monotonic() + claim.wait_s
+        if round_trip_s > self._settings.lease_s:
+            return "the claim's answer came after its lease"
+        if claim.wait_s > round_trip_s:
+            if self._stopping.wait(claim.wait_s - round_trip_s):
+                return "the worker stops"
+            try:
+                answer = self._store.confirm(claim)
+            except REDIS_AWAY:
+                return "Redis cannot be reached"
+            if answer != "ok":
+                return answer
+        if (early_s := due - time.monotonic()) > 0:
+            time.sleep(early_s)
+        return "the slot was missed" if time.monotonic() - due > MAX_LATENESS_S else ""
+
+    def _ask_vendor(self, claim: Claim) -> Outcome:
+        try:
+            with self._meter.call():
+                return self._request(claim)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
+            what = f"{type(error).__name__} in {_place(error)}"
+            logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
+            return Unseen(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
+
+    def _request(self, claim: Claim) -> Outcome:
+        tool = claim.job.request.get("tool", "roop")
+        vendor_id = vendor_id_of(claim, self._settings)
+        if claim.step == "query":
+            return self._vendor.query(tool, vendor_id)
+        return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
+
+    def _write(self, claim: Claim, decision: Decision) -> Report:
+        """Write the decision, it may be paid for; while Redis is away it is kept in hand.
+
+        Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
+        """
+        answer = written(
+            lambda: self._store.apply(
+                claim,
+                decision.event,
+                patch=decision.patch,
+                entry=decision.entry,
+                wake=decision.wake,
+                delay_s=decision.delay_s,
+                pause_s=decision.pause_s,
+                says=decision.says,
+                made_at_ms=claim.now_ms + int(claim.wait_s * 1000),
+                step_if_spared=decision.step_if_spared,
+            )
+        )
+        return Report(claim.job.id, decision, answer)
+
+
+def _place(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

@@ -1,0 +1,132 @@
+"""Asking what became of a call: when to ask again, and what to make of the answers. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.lifecycle import Event, Reason
+from swapworker.attempt.decision import ANSWERED, Decision, backoff, exhausted, fail
+from swapworker.vendor_client.outcome import Unseen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store.claims import Claim
+    from swapworker.vendor_client.outcome import AccountRefused, TryAgain
+
+_QUESTIONS_BEFORE_UNKNOWN: Final = 2
+# Besides the time that has passed: the clock may have jumped.
+_MISSES_BEFORE_GIVING_UP: Final = 5
+_VENDOR_ZONE: Final = timezone(timedelta(hours=8))
+
+
+def poll_again(claim: Claim, settings: WorkerSettings, random: Callable[[], float]) -> Decision:
+    """Decide after the vendor said that it works on it: ask again after a while, and not for ever."""
+    polls = claim.job.number("polls")
+    # Both by the clock and by the pauses that were made, within their jitter: the clock may have jumped.
+    pauses_s = sum(_poll_pause_s(number, settings) for number in range(polls))
+    if min(_age_s(claim), pauses_s * 1.25) >= settings.poll_give_up_s:
+        message = f"the vendor has worked on it for {_age_s(claim):.0f} s without an end"
+        return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, step="query")
+    pause_s = _poll_pause_s(polls, settings)
+    return Decision(
+        Event.WAIT,
+        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "step": "query", **ANSWERED},
+        wake="poll",
+        delay_s=pause_s * (0.75 + random() / 2),
+    )
+
+
+def _poll_pause_s(polls: int, settings: WorkerSettings) -> float:
+    pause_s: float = min(settings.poll_base_s * 1.5 ** min(polls, 64), settings.poll_cap_s)
+    return pause_s
+
+
+def ask_later(
+    outcome: TryAgain | Unseen | AccountRefused,
+    claim: Claim,
+    settings: WorkerSettings,
+    random: Callable[[], float],
+) -> Decision:
+    """Decide after a query that told nothing of the task: ask again; after long enough give the look-up up.
+
+    Then it is sent again only where nothing ever came back that may have been its outcome.
+    """
+    misses = claim.job.number("misses") + 1
+    missed_since = min(claim.job.number("missed_since") or claim.now_ms, claim.now_ms)
+    answered = claim.job.number("answered") or (isinstance(outcome, Unseen) and outcome.answered)
+    code, message = outcome.code, f"the task query brought no answer: {outcome.message}"
+    if misses >= _MISSES_BEFORE_GIVING_UP and claim.now_ms - missed_since >= settings.lookup_give_up_s * 1000:
+        if answered:
+            what = f"the vendor answers, but not so that it can be read, and may have done it: {outcome.message}"
+            return fail(ErrorCode.BAD_RESPONSE, what, retryable=True, step="query")
+        if claim.job.number("polls"):
+            # The vendor has it: sending it again would certainly be paid twice.
+            return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, step="query")
+        return _send_again(claim, settings, message, maybe_paid=True)
+    patch: dict[str, str | int] = {"reason": Reason.RETRY, "step": "query"}
+    return Decision(
+        Event.WAIT,
+        patch=patch | {"misses": misses, "missed_since": missed_since} | ({"answered": 1} if answered else {}),
+        wake="retry",
+        delay_s=max(backoff(misses, settings, random), settings.retry_base_s / 2),
+        code=code,
+        message=message,
+    )
+
+
+def send_again_or_ask_twice(claim: Claim, settings: WorkerSettings) -> Decision:
+    """Decide after the vendor said that it does not know the task.
+
+    That counts only when asked at least one call timeout after the send, and twice: a request still under way may
+    not be known yet. It counts little where the vendor has known the task before, or where the month has changed,
+    since it tells of the current month's tasks only.
+    """
+    too_early_s = settings.call_timeout_s - _age_s(claim)
+    questions = claim.job.number("questions") + (1 if too_early_s <= 0 else 0)
+    if questions < _QUESTIONS_BEFORE_UNKNOWN:
+        return Decision(
+            Event.WAIT,
+            patch={
+                "reason": Reason.RETRY,
+                "step": "query",
+                **ANSWERED,
+                "questions": questions,
+                **({"sent_at": claim.now_ms} if claim.job.number("sent_at") > claim.now_ms else {}),
+            },
+            wake="retry",
+            delay_s=max(too_early_s, settings.poll_base_s),
+            message="not known to the vendor yet",
+        )
+    doubtful = claim.job.number("polls") > 0 or _month(claim.job.number("sent_at")) != _month(claim.now_ms)
+    return _send_again(claim, settings, "not known to the vendor", maybe_paid=doubtful)
+
+
+def _send_again(claim: Claim, settings: WorkerSettings, message: str, *, maybe_paid: bool) -> Decision:
+    attempts = claim.job.number("attempts") + (1 if maybe_paid else 0)
+    if attempts >= settings.max_attempts:
+        unsure: dict[str, str | int] = {"step": "query"} if maybe_paid else {}
+        return exhausted(ErrorCode.ATTEMPTS_EXHAUSTED, attempts, message, settings, unsure)
+    patch: dict[str, str | int] = {
+        "attempts": attempts,
+        "reason": Reason.RETRY,
+        "step": "send",
+        "polls": 0,
+        "answered": 0,
+        **ANSWERED,
+    }
+    if maybe_paid:
+        patch["maybe_paid_twice"] = claim.job.number("maybe_paid_twice") + 1
+    return Decision(Event.WAIT, patch=patch, message=f"{message}: it is sent again")
+
+
+def _age_s(claim: Claim) -> float:
+    return max(claim.now_ms - claim.job.number("sent_at", claim.now_ms), 0) / 1000
+
+
+def _month(time_ms: int) -> tuple[int, int]:
+    time = datetime.fromtimestamp(time_ms / 1000, _VENDOR_ZONE)
+    return time.year, time.month

@@ -1,0 +1,1 @@
+"""What subclasses Celery or kombu."""

@@ -1,0 +1,130 @@
+"""One try to deliver a webhook: claim, build the event, send, write down what came of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Literal
+
+from swapjobs.store import record
+from swapworker.delivery.event import body_of, message_id, signers_of
+from swapworker.delivery.schedule import next_delay
+from swapworker.delivery.sender import Delivery
+from swapworker.process.redis_retry import written
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapjobs.settings import WorkerSettings
+    from swapjobs.store.claims import DeliveryClaim
+    from swapjobs.store.jobs import JobStore
+    from swapworker.delivery.sender import Style, WebhookSender
+
+logger = logging.getLogger(__name__)
+
+# Beyond the request itself: writing down what it came to.
+_MARGIN_S: Final = 15.0
+_SERVER_ERROR: Final = 500
+_TOO_MUCH: Final = frozenset({408, 425, 429})
+_NO_MASTER: Final = "SWAPJOBS_WEBHOOK_MASTER_SECRET is not set for the worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """How a delivery stands after one try."""
+
+    state: Literal["delivered", "undelivered", "pending"]
+    reason: str
+    again_s: float | None
+
+
+class Deliveries:
+    """Runs deliveries; one for each worker process, shared by its slots."""
+
+    def __init__(
+        self,
+        store: JobStore,
+        sender: WebhookSender,
+        settings: WorkerSettings,
+        *,
+        random: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._sender = sender
+        self._settings = settings
+        self._random = random
+        self._held: dict[tuple[str, int], DeliveryClaim] = {}
+
+    def run(self, delivery_id: str) -> Tried | None:
+        """Make one try of the delivery that a hint names; None where there was nothing to do."""
+        claim = self._store.claim_delivery(delivery_id, self._settings.webhook_timeout_s + _MARGIN_S)
+        if claim is None:
+            return None
+        key = (claim.id, claim.fence)
+        self._held[key] = claim
+        try:
+            return self._deliver(claim)
+        finally:
+            del self._held[key]
+
+    def hand_back(self) -> int:
+        """Let the deliveries under way be tried again at once, for the process ends; return how many."""
+        held = list(self._held.values())
+        for claim in held:
+            self._store.hand_back_delivery(claim)
+        return len(held)
+
+    def _deliver(self, claim: DeliveryClaim) -> Tried:
+        style: Style = "standard"
+        if record.is_own_delivery(claim.id):
+            style = claim.delivery.request.get("callback_style", "standard")
+        delivery = self._send(claim, style)
+        tries = claim.delivery.number("hook_tries") + 1
+        again_s = None
+        if not (delivery.ok or delivery.gone):
+            again_s = next_delay(tries, self._random, delivery.retry_after_s, style=style)
+        state: Literal["delivered", "undelivered", "pending"] = (
+            "delivered" if delivery.ok else "undelivered" if again_s is None else "pending"
+        )
+        tried = record.entry(
+            "webhook",
+            at=claim.now_ms,
+            number=tries,
+            status=delivery.status,
+            duration_ms=delivery.duration_ms,
+            reason=delivery.reason,
+        )
+        answer = written(
+            lambda: self._store.settle_delivery(
+                claim,
+                state,
+                status=delivery.status,
+                entry=tried,
+                delay_s=again_s or 0,
+                host=_host(delivery),
+                took_ms=delivery.duration_ms,
+                gone=delivery.reason if delivery.gone else "",
+            )
+        )
+        if answer == "disabled":
+            endpoint_id = claim.delivery.fields["endpoint"]
+            logger.warning("webhook endpoint %s is disabled; see swapjobs webhooks endpoints", endpoint_id)
+        return Tried("undelivered" if answer == "too_late" else state, delivery.reason, again_s)
+
+    def _send(self, claim: DeliveryClaim, style: Style) -> Delivery:
+        url = claim.endpoint.get("url") or claim.delivery.request.get("callback_url") or claim.delivery.request["url"]
+        signers = None
+        if claim.endpoint:
+            master = self._settings.webhook_master_secret
+            if master is None:
+                return Delivery(ok=False, status=None, duration_ms=0, reason=_NO_MASTER)
+            signers = signers_of(claim, master)
+        body = body_of(claim, style)
+        return self._sender.send(url, message_id(claim), body, at=datetime.now(UTC), signers=signers, style=style)
+
+
+def _host(delivery: Delivery) -> Literal["up", "down"]:
+    """Say what a try tells of the receiver's host: whoever refuses one event is there for another."""
+    status = delivery.status
+    return "down" if status is None or status >= _SERVER_ERROR or status in _TOO_MUCH else "up"

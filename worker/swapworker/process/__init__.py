@@ -1,0 +1,1 @@
+"""Loops and guards of a worker process; nothing here knows Celery."""

@@ -1,0 +1,101 @@
+"""Is this worker getting anywhere? If not it ends, or begins anew: its supervisor can't know."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import bootsteps
+from celery.concurrency import solo
+
+from swapworker.process.shutdown import hand_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapworker.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_LOOK_EVERY_S: Final = 1.0
+# Between two looks: then this process itself did not run.
+_FROZEN_S: Final = 5.0
+
+
+class Progress:
+    """What has happened lately. Time is an argument."""
+
+    def __init__(self, stall_exit_s: float, now: Callable[[], float]) -> None:
+        self._stall_exit_s = stall_exit_s
+        self._now = now
+        self._last: dict[str, float] = {}
+        self._failing: dict[str, float] = {}
+        self._looked_at = now()
+
+    def watch(self, what: str) -> None:
+        """Expect this part of the worker to do its work again and again from now on."""
+        self._last[what] = self._now()
+
+    def made(self, what: str) -> None:
+        """Note that this part has just done its work: the `consumer`, the `dispatcher`, the `lease keeper`."""
+        now = self._now()
+        if what in self._last:
+            self._last[what] = now
+        since = self._failing.pop(what, None)
+        if since is not None:
+            logger.warning("the %s works again, after %.1f s", what, now - since)
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Note that this part could not do its work; told once, however often it tries again."""
+        if what not in self._failing:
+            self._failing[what] = self._now()
+            logger.warning("the %s cannot work: %s", what, type(error).__name__)
+
+    def stalled(self) -> str | None:
+        """Return what stands still for too long, as a sentence; None while all goes well. To be asked every second."""
+        now = self._now()
+        unseen_s, self._looked_at = now - self._looked_at, now
+        for what in self._last:
+            if unseen_s > _FROZEN_S:
+                # Stopped by SIGSTOP, or with its whole machine: nothing can have been done meanwhile.
+                self._last[what] = min(self._last[what] + unseen_s, now)
+            if (gap_s := now - self._last[what]) > self._stall_exit_s:
+                return f"no progress for {gap_s:.0f} s: the {what} could not reach Redis (SWAPJOBS_STALL_EXIT_S)"
+        return None
+
+
+class ProgressStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped
+    """Looks every second and draws the consequence."""
+
+    def __init__(self, worker: Any, **options: Any) -> None:
+        self._stopping = threading.Event()
+        super().__init__(worker, **options)
+
+    def start(self, worker: Any) -> None:
+        """Start to look."""
+        runtime: Runtime = worker.app.runtime()
+        if not issubclass(worker.pool_cls, solo.TaskPool):  # there every call holds the consumer up
+            runtime.progress.watch("consumer")
+        arguments = (runtime, worker.concurrency)
+        threading.Thread(target=self._watch, args=arguments, name="progress", daemon=True).start()
+
+    def stop(self, _worker: Any) -> None:
+        """Look no more: who stops makes no progress."""
+        self._stopping.set()
+
+    terminate = stop
+
+    def _watch(self, runtime: Runtime, slots: int) -> None:
+        while not self._stopping.wait(_LOOK_EVERY_S):
+            why = runtime.progress.stalled()
+            if why:
+                logger.critical("%s; the worker ends, to be started again", why)
+                os._exit(1)
+            if 2 * runtime.leases.stuck > slots:
+                logger.critical("most slots hang past their deadline: the worker starts itself anew")
+                hand_back(runtime)
+                # In place, so that it works without a supervisor too: threads that hang end with the old program.
+                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line

@@ -1,0 +1,101 @@
+"""Calls to the vendor: swap and query. Never raises for what the vendor or the network does: that is an outcome."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, Final
+
+from swapjobs.contract.errors import SettingsError
+from swapworker.outbound_http import Connections, NetError, Reply, split_url
+from swapworker.vendor_client import read_reply, wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic import SecretStr
+
+    from swapjobs.settings import WorkerSettings
+    from swapworker.vendor_client.outcome import Outcome
+
+_TOOLS_PATH: Final = b"/AIGCImgOpenServ/saas/tool/"
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
+class VendorClient:
+    """The vendor's API as two calls. Thread-safe; one for each worker process.
+
+    Raises:
+        SettingsError: the URL or a credential can't be used.
+    """
+
+    def __init__(self, settings: WorkerSettings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        try:
+            origin, base = split_url(settings.api_url)
+        except ValueError as error:
+            raise SettingsError(f"SWAPJOBS_API_URL: {error}") from None
+        self._connections = Connections(origin)
+        self._base = base.rstrip(b"/") + _TOOLS_PATH
+        self._site = "/".join(settings.api_url.split("/")[:3])
+        self._settings = settings
+        self._now = now
+        credentials = {
+            "X-Request-req-accessKeyId": _checked("SWAPJOBS_API_KEY_ID", settings.api_key_id),
+            "X-Request-req-accessKeySecret": _checked("SWAPJOBS_API_KEY_SECRET", settings.api_key_secret),
+        }
+        self._secrets = tuple(value for value in credentials.values() if value)
+        self._headers = [
+            (b"Content-Type", b"application/json"),
+            (b"Accept", b"application/json"),
+            (b"Accept-Encoding", b"identity"),
+            (b"User-Agent", f"swapjobs/{version('swapjobs')}".encode("ascii")),
+            *((name.encode("ascii"), value.encode("ascii")) for name, value in credentials.items() if value),
+        ]
+
+    def swap(self, tool: str, body: dict[str, Any]) -> Outcome:
+        """Ask for a swap; `body` is the tool's, with `businessTaskId`. This may cost money."""
+        try:
+            reply = self._post(tool, body)
+        except NetError as error:
+            return read_reply.read_swap_error(error)
+        return read_reply.read_swap(reply, self._reading())
+
+    def query(self, tool: str, vendor_id: str) -> Outcome:
+        """Ask what became of the swap that was sent with this `businessTaskId`."""
+        try:
+            reply = self._post(f"{tool}/queryTask", {"businessTaskId": vendor_id})
+        except NetError as error:
+            return read_reply.read_query_error(error)
+        return read_reply.read_query(reply, self._reading(), self._settings.vendor_unknown_codes)
+
+    def close(self) -> None:
+        """Close the connections; a call under way still ends."""
+        self._connections.close()
+
+    def _reading(self) -> read_reply.Reading:
+        return read_reply.Reading(self._now(), self._secrets, self._site)
+
+    def _post(self, path: str, body: dict[str, Any]) -> Reply:
+        limit = self._settings.max_response_bytes
+        reply = self._connections.post(
+            self._base + path.encode("ascii"),
+            self._headers,
+            _ENCODER.encode(body).encode("ascii"),
+            timeout_s=self._settings.call_timeout_s,
+            max_bytes=limit,
+        )
+        encoding = reply.headers.get("content-encoding")
+        if encoding is None:
+            return reply
+        plain = wire.unpacked(reply.body, encoding.strip().lower(), limit)
+        return reply if plain is None else dataclasses.replace(reply, body=plain)  # still packed, it is no JSON
+
+
+def _checked(name: str, secret: SecretStr | None) -> str | None:
+    """Return the value of a credential if it can be sent as a header; the error does not quote it."""
+    value = secret.get_secret_value() if secret is not None else None
+    if value and not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise SettingsError(f"{name}: must be printable ASCII without spaces around it")
+    return value

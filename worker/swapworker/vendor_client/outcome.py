@@ -1,0 +1,112 @@
+"""What one request to the vendor came to, as values.
+
+A reply becomes an outcome at one boundary (`vendor/replies.py`); `retry.decide` turns it into what to write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from swapjobs.contract.errors import ErrorCode
+
+Says = Literal["answer", "too_fast", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """The picture is there."""
+
+    output_url: str
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A seen, final failure: sending the same again cannot help (or, `retryable`, only the user can tell).
+
+    With `raw` the vendor did the swap, and charged for it, but what it sent for the picture's URL can't be used.
+    """
+
+    code: ErrorCode
+    message: str
+    retryable: bool = False
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The vendor has the task and works on it: ask again later."""
+
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """The request was refused or never reached the vendor: nothing was started, the same may be sent again.
+
+    `vendor_wide`: no request could have fared better, so it is no fault of this job's.
+    """
+
+    code: ErrorCode
+    message: str
+    vendor_wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """The request may have been carried out, but its outcome was not seen: look it up before sending again.
+
+    `answered`: something came back that may be the outcome, but can't be read. Then it is never sent again.
+    """
+
+    code: ErrorCode
+    message: str
+    vendor_wide: bool = False
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NotKnown:
+    """The answer to a query: the vendor does not know this task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """The vendor says: not so fast, or (`vendor_wide`) not now. The fleet pauses; nothing is charged to the job."""
+
+    message: str
+    retry_after_s: float | None = None
+    vendor_wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRefused:
+    """Credentials or quota: no fault of this job. `code` is credentials_rejected or quota_exhausted."""
+
+    code: ErrorCode
+    message: str
+
+
+Outcome = Succeeded | Failed | Pending | TryAgain | Unseen | NotKnown | Throttled | AccountRefused
+
+
+def says_of_vendor(outcome: Outcome) -> Says:  # noqa: PLR0911 - one case for each outcome
+    """Return what an outcome says of the vendor's health, for the breaker (lua/breaker.lua)."""
+    match outcome:
+        case AccountRefused(code=ErrorCode.QUOTA_EXHAUSTED):
+            return "quota_exhausted"
+        case AccountRefused():
+            return "credentials_rejected"
+        case Unseen(code=ErrorCode.INTERNAL):
+            return ""  # our own fault
+        case TryAgain() | Unseen():
+            return "outage" if outcome.vendor_wide else "failure"
+        case Throttled(vendor_wide=True):
+            return "outage"
+        case NotKnown():
+            return ""  # where calls fail, look-ups of them are answered so, and would hide it
+        case Throttled():
+            return "too_fast"
+        case _:
+            return "answer"

@@ -1,0 +1,227 @@
+"""From a reply, or the lack of one, to an outcome: the one place that reads HTTP statuses and the vendor's codes.
+
+Pure functions. What divides the outcomes of a swap call is whether the vendor may have begun to work (and to charge):
+
+========================================================  =========================================================
+status 1 with a picture, whatever the code                Succeeded
+status 1 with a picture whose URL can't be used           Failed (bad_response): done and paid for, so never sent again
+status 2, unless the code is 401, 402, 403, 429 or 5xx    Failed (no_face, image_unreachable, swap_failed)
+code 200 and another status, or no picture yet            Pending
+401, 403; 402 or words about quota                        AccountRefused (credentials_rejected, quota_exhausted)
+429; 503 with Retry-After                                 Throttled
+other 4xx                                                 Failed (rejected_by_vendor)
+503; 3xx; a 404 that the vendor's program did not give    TryAgain: refused, nothing was begun
+an unknown code without a task                            TryAgain (vendor_error)
+other 5xx, 408; not the vendor's JSON; a lost reply       Unseen: look it up before sending again
+========================================================  =========================================================
+
+A number means the same as HTTP status and as `code` inside HTTP 200. A query differs in one thing: what is no answer
+about the task is `Unseen`, and only the vendor's own word makes it `NotKnown`. What fails before the vendor's program
+(502, 503, 504, no connection, a redirect) is `vendor_wide`: no fault of this job's.
+
+"Answered, but not to be read" is another thing than no answer: where something came back that may be the outcome,
+`Unseen` says `answered`, and the swap is not sent again, however often the look-up brings the same.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from swapjobs.contract.errors import ErrorCode
+from swapworker.outbound_http import BadReply, NetError, NotSent, Reply, ResponseTooLarge, TimedOut, retry_after_s
+from swapworker.vendor_client.message_texts import presentable, reason_of, speaks_of_quota
+from swapworker.vendor_client.outcome import (
+    AccountRefused,
+    Failed,
+    NotKnown,
+    Outcome,
+    Pending,
+    Succeeded,
+    Throttled,
+    TryAgain,
+    Unseen,
+)
+from swapworker.vendor_client.picture_url import as_it_came, picture_url
+from swapworker.vendor_client.wire import FAILED, OK, Envelope, TaskData, masked, parse_envelope
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+_SERVER_ERROR: Final = 500
+# Said by a gateway, or by a server that takes no requests at all.
+_VENDOR_WIDE: Final = frozenset({"502", "503", "504"})
+# Inside an HTTP error these codes say more than the status.
+_TELLING_CODES: Final = frozenset({"401", "402", "403", "429"})
+# Without the vendor's envelope these come from something in front of it: the wrong address, or a bad day of a proxy.
+_MISROUTED: Final = frozenset({"404", "405", "410", "421"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What replies are read with: `now` is for a Retry-After with a date.
+
+    No message quotes a string of `hide`; a picture's URL that is only a path is one of `site` (scheme and host).
+    """
+
+    now: datetime
+    hide: Collection[str] = ()
+    site: str = ""
+
+
+def read_swap(reply: Reply, reading: Reading) -> Outcome:
+    """Return what the reply to a swap call means."""
+    envelope = parse_envelope(reply.body, reading.hide)
+    number = _number(reply, envelope)
+    end = _read_end(envelope, number, reading)
+    if end is not None:
+        return end
+    if number == OK:
+        return _read_task(reply, envelope)
+    return _read_account(reply, number, envelope, reading.now) or _read_refusal(number, envelope)
+
+
+def read_query(reply: Reply, reading: Reading, unknown_codes: Collection[str]) -> Outcome:
+    """Return what the reply to a query means; `unknown_codes` say that the vendor does not know the task."""
+    envelope = parse_envelope(reply.body, reading.hide)
+    number = _number(reply, envelope)
+    end = _read_end(envelope, number, reading)
+    if end is not None:
+        return end
+    if number == OK and envelope is not None and envelope.says_no_data:
+        return NotKnown()
+    if number == OK:
+        return _read_task(reply, envelope)
+    account = _read_account(reply, number, envelope, reading.now)
+    if account is not None:
+        return account
+    has_task = _has_task(envelope)
+    if envelope is not None and envelope.code in unknown_codes and reply.status < _SERVER_ERROR and not has_task:
+        return NotKnown()
+    what = _message(number, envelope)
+    return Unseen(ErrorCode.VENDOR_ERROR, what, vendor_wide=number in _VENDOR_WIDE, answered=has_task)
+
+
+def read_swap_error(error: NetError) -> Outcome:
+    """Return what it means that a swap call got no reply."""
+    if isinstance(error, NotSent):
+        return TryAgain(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=True)
+    return read_query_error(error)
+
+
+def read_query_error(error: NetError) -> Outcome:
+    """Return what it means that a query got no reply: never anything about the task."""
+    if isinstance(error, TimedOut):
+        return Unseen(ErrorCode.VENDOR_TIMEOUT, str(error))
+    if isinstance(error, ResponseTooLarge):
+        # perhaps the picture itself, where its URL was expected
+        return Unseen(ErrorCode.BAD_RESPONSE, str(error), answered=_is_success(error.status))
+    if isinstance(error, BadReply):
+        return Unseen(ErrorCode.BAD_RESPONSE, str(error))
+    return Unseen(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=isinstance(error, NotSent))
+
+
+def _number(reply: Reply, envelope: Envelope | None) -> str:
+    """Return what decides: the HTTP status, or the code inside if that says more; "200" is a reply to be read."""
+    code = envelope.code if envelope is not None else None
+    if _is_success(reply.status):
+        return code if code is not None else OK
+    return code if code in _TELLING_CODES else str(reply.status)
+
+
+def _is_success(status: int | None) -> bool:
+    return status is not None and 200 <= status < 300  # noqa: PLR2004 - HTTP
+
+
+def _has_task(envelope: Envelope | None) -> bool:
+    return envelope is not None and envelope.task is not None
+
+
+def _read_end(envelope: Envelope | None, number: str, reading: Reading) -> Outcome | None:
+    """Return the outcome where the vendor says that the task is done or has failed, whatever code stands around it."""
+    task = envelope.task if envelope is not None else None
+    if envelope is None or task is None:
+        return None
+    if task.is_done:
+        return _read_picture(task, envelope, reading)
+    # Refused, or said in the middle of a bad minute: that is no last word about the task.
+    if task.status != FAILED or number in _TELLING_CODES or _kind(number) == "5":
+        return None
+    return _read_failure(envelope, task)
+
+
+def _read_picture(task: TaskData, envelope: Envelope, reading: Reading) -> Outcome:
+    try:
+        return Succeeded(picture_url(task.picture, reading.site), task.task_id)
+    except ValueError as problem:
+        words = presentable(envelope.msg or "")
+        said = f" (the vendor said: {words})" if words and not _is_praise(words) else ""
+        return Failed(
+            ErrorCode.BAD_RESPONSE,
+            f"the vendor has done it, but its outputImageUrl {problem}{said}; a retry asks the vendor for it again and "
+            "costs nothing, the same pictures under another business_task_id are a new swap",
+            raw=masked(as_it_came(task.picture), reading.hide),
+        )
+
+
+def _read_task(reply: Reply, envelope: Envelope | None) -> Outcome:
+    if envelope is None:
+        return Unseen(ErrorCode.BAD_RESPONSE, "the vendor's reply is not its JSON", answered=bool(reply.body.strip()))
+    task = envelope.task
+    if task is None:
+        what = "the vendor's reply does not tell of a task"
+        return Unseen(ErrorCode.BAD_RESPONSE, what, answered=not envelope.is_empty)
+    return Pending(task.task_id)
+
+
+def _read_failure(envelope: Envelope, task: TaskData) -> Failed:
+    text = "" if _is_praise(envelope.msg or "") else envelope.msg or ""
+    code, retryable = reason_of(" ".join([text, *task.texts]))
+    return Failed(code, presentable(text) or "the vendor could not swap the face (status 2)", retryable)
+
+
+def _is_praise(text: str) -> bool:
+    return text.strip().lower() in {"success", "ok"}
+
+
+def _kind(number: str) -> str:
+    """Return the first digit of an HTTP status or a code like one, else an empty text."""
+    return number[0] if re.fullmatch(r"[345]\d\d", number) else ""
+
+
+def _read_account(reply: Reply, number: str, envelope: Envelope | None, now: datetime) -> Outcome | None:
+    """Return the outcome of a reply that is about our account or our speed, not about the task."""
+    text = envelope.msg or "" if envelope is not None else ""
+    if number in {"429", "503"}:
+        wait_s = retry_after_s(reply.headers, now)
+        if number == "429" or wait_s is not None:
+            return Throttled(_message(number, envelope), wait_s, vendor_wide=number == "503")
+    if number == "402" or speaks_of_quota(text):
+        return AccountRefused(ErrorCode.QUOTA_EXHAUSTED, _message(number, envelope))
+    if number in {"401", "403"}:
+        return AccountRefused(ErrorCode.CREDENTIALS_REJECTED, _message(number, envelope))
+    return None
+
+
+def _read_refusal(number: str, envelope: Envelope | None) -> Outcome:
+    """Return the outcome of a swap call that was answered with anything but "200"."""
+    message = _message(number, envelope)
+    kind = _kind(number)
+    if kind == "3":
+        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}: a redirect; is SWAPJOBS_API_URL right?", vendor_wide=True)
+    if number in _MISROUTED and not (envelope is not None and envelope.is_vendors):
+        what = f"{message}, not from the vendor's program; is SWAPJOBS_API_URL right?"
+        return TryAgain(ErrorCode.BAD_RESPONSE, what, vendor_wide=True)
+    if kind == "4" and number != "408":
+        return Failed(ErrorCode.REJECTED_BY_VENDOR, message)
+    has_task = _has_task(envelope)
+    if number == "408" or has_task or (kind == "5" and number != "503"):  # whatever it says: perhaps there is a task
+        return Unseen(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE, answered=has_task)
+    return TryAgain(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE)
+
+
+def _message(number: str, envelope: Envelope | None) -> str:
+    text = presentable(envelope.msg or "") if envelope is not None else ""
+    return f"the vendor answered {presentable(number)}" + (f": {text}" if text else "")
