@@ -12,7 +12,7 @@ import redis
 
 from swapjobs import SwapClient
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ def settings(redis_url: str) -> WorkerSettings:
 
 
 @pytest.fixture
-def store(settings: WorkerSettings) -> Iterator[JobStore]:
+def store(settings: WorkerSettings) -> Iterator[Store]:
     client = connect(settings)
-    store = JobStore(client, settings)
-    store.set_limits(settings)
+    store = Store(client, settings)
+    store.dispatch.set_limits(settings)
     yield store
     client.close()
 

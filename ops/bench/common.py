@@ -18,7 +18,7 @@ import redis
 
 from swapjobs import CoreSettings, SwapClient
 from swapjobs.settings import Rate, WorkerSettings
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ class Bench:
         """Give the fleet another limit while it runs."""
         settings = WorkerSettings(redis_url=self.redis_url, rate_limit=Rate(rate), rate_burst=burst)
         client = connect(settings)
-        JobStore(client, settings).set_limits(settings)
+        Store(client, settings).dispatch.set_limits(settings)
         client.close()
 
     def fill(self, kind: str, jobs: int, *, first: int = 0) -> None:

@@ -52,8 +52,8 @@ def run(rate: Rate, phases: list[float]) -> tuple[Calls, list[float], dict[str, 
             wait(lambda: time.time() - start >= begins[-1] + seconds, "the phase is over", 2 * seconds + 60)  # noqa: B023 - used here
             begins.append(time.time() - start)
         calls = [(at - start, status) for at, status, _ in bench.calls() if at - start <= begins[-1]]
-        line = client.line()
-        left = {"in line": sum(line.in_line.values()), "in flight": line.in_flight, "done": bench.done(OURS)}
+        line = client.operator.status()
+        left = {"in line": sum(line.queued.values()), "in flight": line.in_flight, "done": bench.done(OURS)}
         return calls, begins, left
 
 

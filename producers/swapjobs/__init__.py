@@ -4,6 +4,8 @@ Start with `SwapClient` and `SwapRequest`.
 """
 
 from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.batch import Batch
+from swapjobs.contract.dispatch_status import DispatchStatus
 from swapjobs.contract.errors import (
     BatchClosed,
     BatchNotFound,
@@ -21,9 +23,9 @@ from swapjobs.contract.errors import (
 )
 from swapjobs.contract.job import Job, JobError, Submission, SwapRequest, SwapResult, WebhookStatus
 from swapjobs.contract.lifecycle import FINAL, JobState, Reason
-from swapjobs.contract.views import Batch, JobPage, WebhookEvent
+from swapjobs.contract.page import JobPage
+from swapjobs.contract.webhook import WebhookEvent
 from swapjobs.settings import CoreSettings
-from swapjobs.store.dispatch_status import Line
 
 __all__ = [
     "FINAL",
@@ -31,6 +33,7 @@ __all__ = [
     "BatchClosed",
     "BatchNotFound",
     "CoreSettings",
+    "DispatchStatus",
     "ErrorCode",
     "IdempotencyConflict",
     "InvalidRequest",
@@ -40,7 +43,6 @@ __all__ = [
     "JobNotFound",
     "JobPage",
     "JobState",
-    "Line",
     "NotRetryable",
     "QueueFull",
     "QueueUnavailable",

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from support.browser import find_browser
+from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Job, JobError
 from swapjobs.contract.lifecycle import JobState
-from swapjobs.contract.views import Batch
 from swapjobs.report.page import content_security_policy, report
 
 if TYPE_CHECKING:

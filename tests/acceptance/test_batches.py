@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 
 def test_a_batch_is_completed_once_in_each_round_whichever_worker_is_killed(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """Killed are one worker, and the other while jobs are rescued; then the failed ones are retried."""
     vendor.faults("latency:ms=3000", "status_2:prefix=bad,msg=TARGET_NO_FACE: no face found")

@@ -82,7 +82,7 @@ def test_killed_and_started_again_it_goes_on_with_the_same_batch(
     """Also where no batch id was given: the progress file knows it."""
     write(tmp_path, 500)
     running = program("swapjobs", "batch", "submit", "jobs.csv", "--max-queued", "150")
-    wait_until(lambda: sum(client.line().in_line.values()) == 150, what="150 in line")
+    wait_until(lambda: sum(client.operator.status().queued.values()) == 150, what="150 in line")
     running.end(signal.SIGKILL)
     (batch,), _ = client.batches.list()
     assert batch.state == "open"

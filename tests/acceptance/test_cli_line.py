@@ -1,4 +1,4 @@
-"""The line to the vendor as a user sees and handles it: pause, resume, status without an id, doctor, metrics."""
+"""Dispatch as a user sees and handles it: pause, resume, status without an id, doctor, metrics."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from swapjobs import JobState, SwapClient
 from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import keys, worker_usage
-from swapjobs.store.dispatch_status import COUNTS
+from swapjobs.store.dispatch import COUNTS
 from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 Cli = Callable[..., tuple[int, str]]
 
@@ -41,11 +41,13 @@ def seen(swapjobs_cli: Cli) -> Callable[[], Any]:
     return ask
 
 
-def trip(store: JobStore, says: str) -> None:
+def trip(store: Store, says: str) -> None:
     """Let the calls of five jobs fail."""
     claimed = [claim(store, submit(store)) for _ in range(5)]
     for each in claimed:
-        store.apply(each, Event.WAIT, patch={"attempts": 1, "step": "send"}, wake="retry", delay_s=20, says=says)
+        store.attempts.record_outcome(
+            each, Event.WAIT, patch={"attempts": 1, "next_call": "swap"}, schedule="retry", delay_s=20, signal=says
+        )
 
 
 def let_the_dispatcher_look(client: SwapClient) -> None:
@@ -64,36 +66,36 @@ def check(output: str, name: str) -> dict[str, Any]:
     return next(check for check in json.loads(output)["checks"] if check["name"] == name)
 
 
-def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[], Any], store: JobStore) -> None:
+def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[], Any], store: Store) -> None:
     for _ in range(3):
         submit(store, priority="bulk")
     status, told = swapjobs_cli("status")
     rows = [
-        "line         open; no worker for swaps",
+        "dispatch     running; no worker for swaps",
         "to do        start one: swapjobs worker; one that runs and is not seen hangs: restart it",
         "rate         1000/s",
         "calls        0 in flight",
-        "interactive  0 in line",
-        "bulk         3 in line",
+        "interactive  0 queued",
+        "bulk         3 queued",
     ]
-    assert (status, told.splitlines()) == (0, [*rows, "webhooks     0 in line"])
+    assert (status, told.splitlines()) == (0, [*rows, "webhooks     0 queued"])
     status, told = swapjobs_cli("pause", COLUMNS="20")
     assert status == 0
     first, remedy, *_ = told.splitlines()
-    assert re.fullmatch(r"line         closed since \d\d:\d\d:\d\d UTC \(\d+ s\): paused by hand", first)
+    assert re.fullmatch(r"dispatch     paused since \d\d:\d\d:\d\d UTC \(\d+ s\): by an operator", first)
     assert remedy == "to do        swapjobs resume"
     paused = seen()
-    assert (paused["state"], paused["reason"], paused["next_probe_at"]) == ("closed", "paused", None)
+    assert (paused["state"], paused["reason"], paused["next_probe_at"]) == ("paused", "manual", None)
     assert datetime.fromisoformat(paused["since"]) <= datetime.fromisoformat(paused["as_of"])
     assert paused["since"].endswith("Z")
-    assert paused["in_line"] == {"interactive": 0, "bulk": 3, "webhooks": 0}
+    assert paused["queued"] == {"interactive": 0, "bulk": 3, "webhooks": 0}
     status, told = swapjobs_cli("pause", "--json")
     assert (status, json.loads(told)["since"]) == (0, paused["since"])
-    line = check(swapjobs_cli("doctor", "--json")[1], "line")
+    line = check(swapjobs_cli("doctor", "--json")[1], "dispatch")
     assert (line["state"], line["remedy"]) == ("warning", "swapjobs resume")
-    assert swapjobs_cli("resume")[1].startswith("line         open; no worker for swaps\n")
-    assert seen()["state"] == "open"
-    assert check(swapjobs_cli("doctor", "--json")[1], "line")["state"] == "ok"
+    assert swapjobs_cli("resume")[1].startswith("dispatch     running; no worker for swaps\n")
+    assert seen()["state"] == "running"
+    assert check(swapjobs_cli("doctor", "--json")[1], "dispatch")["state"] == "ok"
 
 
 @pytest.mark.usefixtures("worker")
@@ -151,21 +153,21 @@ def test_an_outage_shows_everywhere_and_passes(
 ) -> None:
     vendor.faults("http_503")
     ids = [str(item.id) for item in client.submit_many(make_request().model_dump() for _ in range(20))]
-    wait_until(lambda: client.line().reason == "vendor_outage")
+    wait_until(lambda: client.operator.status().reason == "vendor_outage")
     line = seen()
-    assert (line["state"], line["reason"]) == ("closed", "vendor_outage")
+    assert (line["state"], line["reason"]) == ("paused", "vendor_outage")
     assert line["since"] < line["next_probe_at"]
     told = swapjobs_cli("status")[1]
-    assert re.match(r"line         closed since \d\d:\d\d:\d\d UTC \(\d+ s\): vendor_outage; ", told)
+    assert re.match(r"dispatch     paused since \d\d:\d\d:\d\d UTC \(\d+ s\): vendor_outage; ", told)
     told = swapjobs_cli("doctor")[1]
-    assert re.search(r"\nwarning  line            closed since .+: vendor_outage; .+\n +-> nothing: jobs wait", told)
-    assert "ok       so far          1 times the line was closed by failing calls\n" in told
+    assert re.search(r"\nwarning  dispatch        paused since .+: vendor_outage; .+\n +-> nothing: jobs wait", told)
+    assert "ok       so far          1 times dispatch was paused by failing calls\n" in told
     metrics = swapjobs_cli("metrics")[1]
-    assert 'swapjobs_line_closed{reason="vendor_outage"} 1.0\n' in metrics
+    assert 'swapjobs_dispatch_paused{reason="vendor_outage"} 1.0\n' in metrics
     assert "swapjobs_outages_total 1.0\n" in metrics
     vendor.faults()
     assert swapjobs_cli("resume")[0] == 0
-    wait_until(lambda: client.line().state == "open")
+    wait_until(lambda: client.operator.status().state == "running")
     assert {client.wait(id_, 30).state for id_ in ids} == {JobState.SUCCEEDED}
 
 
@@ -177,12 +179,12 @@ def test_an_outage_shows_everywhere_and_passes(
     ],
 )
 def test_the_doctor_says_what_to_do_about_a_refused_account(
-    says: str, remedy: str, store: JobStore, swapjobs_cli: Cli, seen: Callable[[], Any]
+    says: str, remedy: str, store: Store, swapjobs_cli: Cli, seen: Callable[[], Any]
 ) -> None:
     trip(store, says)
-    worker_usage.tell(store.redis, "w", worker_usage.Usage(slots=1, busy=0, calls=0, call_s=0))
+    worker_usage.report(store.redis, "w", worker_usage.Usage(slots=1, busy=0, calls=0, call_s=0))
     status, told = swapjobs_cli("doctor", "--json")
-    line = check(told, "line")
+    line = check(told, "dispatch")
     assert (status, line["state"], line["remedy"]) == (0, "warning", remedy)
     assert re.search(rf": {says}; next probe in [456] s$", line["found"])
     assert swapjobs_cli("resume")[1].splitlines()[0].endswith(f": {says}; a probe is due")
@@ -190,7 +192,7 @@ def test_the_doctor_says_what_to_do_about_a_refused_account(
     assert (now["reason"], now["next_probe_at"] <= now["as_of"]) == (says, True)
 
 
-def test_the_doctor_and_the_metrics_tell_every_count(store: JobStore, swapjobs_cli: Cli) -> None:
+def test_the_doctor_and_the_metrics_tell_every_count(store: Store, swapjobs_cli: Cli) -> None:
     for number, name in enumerate(COUNTS, 1):
         store.redis.hset(keys.counts(), name, number)
     status, told = swapjobs_cli("doctor", "--json")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 Streams = tuple[int, str, str]
 
@@ -45,15 +45,15 @@ def swapjobs(
     return told
 
 
-def failed(store: JobStore, code: str = "no_face", **fields: str) -> str:
+def failed(store: Store, code: str = "no_face", **fields: str) -> str:
     id_ = submit(store, **fields)
     entry = record.entry("error", code=code, message="as the vendor said")
-    store.apply(claim(store, id_), Event.FAIL, patch={"step": "send"}, entry=entry)
+    store.attempts.record_outcome(claim(store, id_), Event.FAIL, patch={"next_call": "swap"}, entry=entry)
     return id_
 
 
 def test_by_id_each_is_retried_that_can_be_and_the_others_are_told(
-    store: JobStore, client: SwapClient, swapjobs: Callable[..., Streams]
+    store: Store, client: SwapClient, swapjobs: Callable[..., Streams]
 ) -> None:
     one, two, busy = failed(store), failed(store), submit(store)
     status, out, err = swapjobs("retry", one, two, one)
@@ -72,7 +72,7 @@ def test_by_id_each_is_retried_that_can_be_and_the_others_are_told(
     assert client.get(four).state is JobState.QUEUED
 
 
-def test_as_json_every_job_is_one_line(store: JobStore, swapjobs: Callable[..., Streams]) -> None:
+def test_as_json_every_job_is_one_line(store: Store, swapjobs: Callable[..., Streams]) -> None:
     one, busy = failed(store, batch_id="b"), submit(store)
     status, out, _ = swapjobs("retry", busy, one, "nosuch", "--json")
     lines = [json.loads(line) for line in out.splitlines()]
@@ -86,7 +86,7 @@ def test_as_json_every_job_is_one_line(store: JobStore, swapjobs: Callable[..., 
     assert json.loads(out) == {"id": two, "outcome": "retried", "error": None}
 
 
-def test_by_batch_code_and_tenant(store: JobStore, client: SwapClient, swapjobs: Callable[..., Streams]) -> None:
+def test_by_batch_code_and_tenant(store: Store, client: SwapClient, swapjobs: Callable[..., Streams]) -> None:
     ids = {
         name: failed(store, code, batch_id=batch, tenant=tenant)
         for name, code, batch, tenant in [
@@ -120,7 +120,7 @@ def test_by_batch_code_and_tenant(store: JobStore, client: SwapClient, swapjobs:
 )
 @pytest.mark.usefixtures("redis_url")
 def test_what_is_typed_wrong_is_told_in_one_line_and_retries_nothing(
-    arguments: tuple[str, ...], line: str, store: JobStore, client: SwapClient, swapjobs: Callable[..., Streams]
+    arguments: tuple[str, ...], line: str, store: Store, client: SwapClient, swapjobs: Callable[..., Streams]
 ) -> None:
     id_ = failed(store, batch_id="b")
     status, out, err = swapjobs("retry", *arguments)
@@ -132,9 +132,9 @@ def test_what_is_typed_wrong_is_told_in_one_line_and_retries_nothing(
         assert all(f"'{code}'" in err for code in ErrorCode)
 
 
-def test_a_full_redis_is_told_with_what_was_retried_before(store: JobStore, swapjobs: Callable[..., Streams]) -> None:
+def test_a_full_redis_is_told_with_what_was_retried_before(store: Store, swapjobs: Callable[..., Streams]) -> None:
     failed(store, batch_id="b")
-    poke(store.redis, full=1)
+    poke(store.redis, memory_full=1)
     status, out, err = swapjobs("retry", "--batch", "b")
     assert (status, out) == (4, "")
     assert err.splitlines()[0] == "stopped: 0 retried; they stay so"
@@ -209,13 +209,15 @@ def test_a_new_round_outlives_a_killed_worker(
 
 
 def test_the_jobs_of_a_file_are_retried_with_the_urls_given_there(
-    store: JobStore, client: SwapClient, swapjobs: Callable[..., Streams], tmp_path: Path
+    store: Store, client: SwapClient, swapjobs: Callable[..., Streams], tmp_path: Path
 ) -> None:
     """The export of a shop, with its pictures signed anew; rows of other pictures and unknown ids cost themselves."""
     dead = "https://pictures.example/{}.jpg?Signature=a&AWSAccessKeyId=A&Expires=1000000000"
     urls = {name: dead.format(name[:6]) for name in ("source_url", "target_url")}
     one, two = (submit(store, business_task_id=f"order-{number}", **urls) for number in (901, 902))
-    assert [store.claim(id_, 30) for id_ in (one, two)] == [NotClaimed("failed")] * 2  # their signatures are dead
+    assert [store.attempts.claim(id_, 30) for id_ in (one, two)] == [
+        NotClaimed("failed")
+    ] * 2  # their signatures are dead
     fresh = [url.replace("1000000000", "4000000000") for url in urls.values()]
     file = tmp_path / "fresh.csv"
     rows = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 WORKER = ("celery", "-A", "swapworker.app", "worker", "-Q", "swaps", "-E", "-l", "info")
 # Else an attempt that comes late for its slot is made again, and told as such.
@@ -43,7 +43,7 @@ class Listener:
 
 
 @contextmanager
-def listening(store: JobStore) -> Iterator[Listener]:
+def listening(store: Store) -> Iterator[Listener]:
     pubsub: Any = store.redis.pubsub  # untyped in redis-py
     with pubsub(ignore_subscribe_messages=True) as channel:
         channel.psubscribe("*celeryev*")
@@ -52,7 +52,7 @@ def listening(store: JobStore) -> Iterator[Listener]:
 
 
 def test_many_jobs_are_told_in_few_messages(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     vendor.faults()
     with listening(store) as listener:
@@ -64,7 +64,7 @@ def test_many_jobs_are_told_in_few_messages(
 
 
 def test_what_ends_while_the_worker_stops_is_told(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=1500")
     with listening(store) as listener:

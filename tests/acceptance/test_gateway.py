@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import GatewayProcess, Program
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 
 def wanted(**fields: Any) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def test_cancel_and_retry(gateway: GatewayProcess) -> None:
     assert gateway.http.post(f"/v1/jobs/{id_}/retry").json()["state"] == "queued"
 
 
-def test_unknown_and_gone_are_told_apart(gateway: GatewayProcess, client: SwapClient, store: JobStore) -> None:
+def test_unknown_and_gone_are_told_apart(gateway: GatewayProcess, client: SwapClient, store: Store) -> None:
     assert_problem(gateway.http.get("/v1/jobs/nosuchjob"), 404, "job_not_found")
     id_ = gateway.http.post("/v1/jobs", json=wanted()).json()["id"]
     client.cancel(id_)
@@ -124,7 +124,7 @@ BAD_BODIES: tuple[tuple[bytes, dict[str, str], int, str], ...] = (
 )
 
 
-def test_bad_bodies_are_problems_and_leave_nothing_behind(gateway: GatewayProcess, store: JobStore) -> None:
+def test_bad_bodies_are_problems_and_leave_nothing_behind(gateway: GatewayProcess, store: Store) -> None:
     for body, headers, status, code in BAD_BODIES:
         answer = gateway.http.post("/v1/jobs", content=body, headers=headers)
         assert (answer.status_code, answer.json()["code"]) == (status, code), (body[:100], answer.text)
@@ -166,7 +166,7 @@ def test_a_long_line_takes_no_new_jobs(start_gateway: Callable[..., GatewayProce
     wait_until(lambda: gateway.http.post("/v1/jobs", json=wanted()).status_code == 202, what="the line is short again")
 
 
-def test_a_full_redis_is_told_as_429(gateway: GatewayProcess, client: SwapClient, store: JobStore) -> None:
+def test_a_full_redis_is_told_as_429(gateway: GatewayProcess, client: SwapClient, store: Store) -> None:
     try:
         store.redis.config_set("maxmemory", 1_000_000)
 
@@ -190,7 +190,7 @@ def test_operation_routes_need_no_key_but_for_the_numbers(gateway: GatewayProces
     assert gateway.http.get("/healthz", headers=nobody).json() == {"status": "ok"}
     assert gateway.http.get("/readyz", headers=nobody).json() == {"status": "ok"}
     assert_problem(gateway.http.get("/metrics", headers=nobody), 401, "access_denied")
-    assert "swapjobs_line_open 1.0" in gateway.http.get("/metrics").text
+    assert "swapjobs_dispatch_running 1.0" in gateway.http.get("/metrics").text
 
 
 def test_nothing_can_be_listened_on_twice(gateway: GatewayProcess, program: Callable[..., Program]) -> None:
@@ -208,7 +208,7 @@ def test_a_waiting_submit_is_told_that_nobody_works(gateway: GatewayProcess) -> 
     assert answer.status_code == 202
     assert answer.headers["Swapjobs-No-Worker"] == "swaps"
     assert gateway.http.get("/readyz").json() == {"status": "ok", "no_worker": "swaps"}
-    assert gateway.http.get("/v1/rate").json()["rate_why"] is None
+    assert gateway.http.get("/v1/rate").json()["rate_reason"] is None
 
 
 def test_a_retry_over_http_may_bring_fresh_urls(gateway: GatewayProcess) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import GatewayProcess, Program
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"}
 
@@ -79,7 +79,7 @@ def test_a_tenant_touches_only_its_own_jobs(gateway: GatewayProcess, redis_url: 
 
 
 def test_a_tenant_does_not_learn_that_a_job_of_another_is_gone(
-    gateway: GatewayProcess, redis_url: str, client: SwapClient, store: JobStore
+    gateway: GatewayProcess, redis_url: str, client: SwapClient, store: Store
 ) -> None:
     """A job's id is made of the tenant and the business id: whoever guesses these could ask."""
     id_ = gateway.http.post("/v1/jobs", json=wanted()).json()["id"]
@@ -98,7 +98,7 @@ def test_a_tenant_does_not_learn_that_a_job_of_another_is_gone(
     assert tried >= 4
 
 
-def test_a_key_is_revoked_also_while_redis_is_full(store: JobStore) -> None:
+def test_a_key_is_revoked_also_while_redis_is_full(store: Store) -> None:
     known = ApiKeys(store.redis)
     made = known.create()
     store.redis.config_set("maxmemory", store.redis.info("memory")["used_memory"] // 2)
@@ -118,7 +118,7 @@ def test_one_business_id_is_two_jobs_for_two_tenants(gateway: GatewayProcess) ->
 
 
 def test_a_key_from_the_command_line_works_until_it_is_revoked(
-    gateway: GatewayProcess, swapjobs_cli: Callable[..., tuple[int, str]], store: JobStore
+    gateway: GatewayProcess, swapjobs_cli: Callable[..., tuple[int, str]], store: Store
 ) -> None:
     status, output = swapjobs_cli("keys", "create", "--tenant", "shop", "--name", "web", "--json")
     assert status == 0, output
@@ -141,7 +141,7 @@ def test_a_key_from_the_command_line_works_until_it_is_revoked(
     assert made["key"] not in gateway.program.output
 
 
-def test_only_the_whole_key_is_known(store: JobStore) -> None:
+def test_only_the_whole_key_is_known(store: Store) -> None:
     api_keys = ApiKeys(store.redis)
     made = api_keys.create("shop")
     assert made.key not in repr(made)
@@ -163,7 +163,7 @@ def test_without_a_key_it_listens_on_loopback_only(program: Callable[..., Progra
 
 
 def test_without_a_key_it_serves_this_machine_until_a_key_is_made(
-    start_gateway: Callable[..., GatewayProcess], store: JobStore
+    start_gateway: Callable[..., GatewayProcess], store: Store
 ) -> None:
     gateway = start_gateway()
     assert gateway.http.post("/v1/jobs", json=wanted()).json()["tenant"] == "default"

@@ -21,7 +21,7 @@ from support.builders import make_request, wait_until
 from support.tcp_proxy import TcpProxy
 from support.web_server import Peer, always, answer, once, serving
 from swapjobs import IdempotencyConflict, InvalidRequest, JobNotFound, JobState, SettingsError, SwapClient
-from swapjobs.contract.errors import AccessDenied, NotOffered, QueueUnavailable, SwapjobsError, TooManyRequests
+from swapjobs.contract.errors import AccessDenied, QueueUnavailable, SwapjobsError, TooManyRequests
 from swapjobs.contract.job import job_id
 from swapjobs.store import keys
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
@@ -31,14 +31,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest_acceptance import GatewayProcess, Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.client.interface import JobClient
+    from swapjobs.store.store import Store
 
 KEYS: Final = {"SWAPJOBS_GATEWAY_KEYS": f"acme:{ACME_KEY}", "SWAPJOBS_GATEWAY_KEY_RATE": "10000/s"}
 DEAD: Final = f"http://127.0.0.1:{free_port()}"
 
 
 @pytest.fixture
-def acme(gateway: GatewayProcess) -> Iterator[SwapClient]:
+def acme(gateway: GatewayProcess) -> Iterator[JobClient]:
     """A client with the key of the tenant acme."""
     with SwapClient.from_gateway(gateway.url, ACME_KEY) as client:
         yield client
@@ -51,7 +52,7 @@ def bad_line(gateway: GatewayProcess) -> Iterator[TcpProxy]:
         yield proxy
 
 
-def test_children_that_were_forked_with_a_used_client_get_their_own_answers(acme: SwapClient) -> None:
+def test_children_that_were_forked_with_a_used_client_get_their_own_answers(acme: JobClient) -> None:
     """As gunicorn --preload and uWSGI do: on the parent's kept-alive connection they would read each other's."""
     ids = [acme.submit(make_request()).id for _ in range(4)]
     reading, writing = os.pipe()
@@ -88,7 +89,7 @@ def problem(status: int, **told: Any) -> bytes:
     return answer(json.dumps(told), f"{status} X", "Content-Type: application/problem+json", *headers)
 
 
-def jobs_of(store: JobStore) -> int:
+def jobs_of(store: Store) -> int:
     """Count the jobs in Redis."""
     return sum(1 for _ in store.redis.scan_iter(keys.job("*")))
 
@@ -96,13 +97,13 @@ def jobs_of(store: JobStore) -> int:
 # -- replies that are lost
 
 
-def through(proxy: TcpProxy, **way: Any) -> SwapClient:
+def through(proxy: TcpProxy, **way: Any) -> JobClient:
     return SwapClient.from_gateway(f"http://127.0.0.1:{proxy.port}", ACME_KEY, **way)
 
 
 @pytest.mark.parametrize("business_task_id", ["mine", None])
 def test_a_submit_whose_reply_is_lost_is_one_job(
-    bad_line: TcpProxy, gateway: GatewayProcess, store: JobStore, business_task_id: str | None
+    bad_line: TcpProxy, gateway: GatewayProcess, store: Store, business_task_id: str | None
 ) -> None:
     with through(bad_line) as client:
         for _ in range(3):
@@ -113,7 +114,7 @@ def test_a_submit_whose_reply_is_lost_is_one_job(
     assert [line["status"] for line in gateway.logged() if line["method"] == "POST"] == [202] * 4
 
 
-def test_replies_lost_among_many_cost_nothing(bad_line: TcpProxy, store: JobStore) -> None:
+def test_replies_lost_among_many_cost_nothing(bad_line: TcpProxy, store: Store) -> None:
     with through(bad_line) as client:
         told = []
         for number, each in enumerate(client.submit_many(make_request(business_task_id=None) for _ in range(300))):
@@ -125,7 +126,7 @@ def test_replies_lost_among_many_cost_nothing(bad_line: TcpProxy, store: JobStor
     assert jobs_of(store) == 300
 
 
-def test_what_cannot_be_asked_twice_is_not(bad_line: TcpProxy, acme: SwapClient) -> None:
+def test_what_cannot_be_asked_twice_is_not(bad_line: TcpProxy, acme: JobClient) -> None:
     job = acme.cancel(acme.submit(make_request(tenant="acme")).id)
     with through(bad_line) as client:
         bad_line.lose_a_reply()
@@ -177,7 +178,7 @@ def test_a_wait_outlives_the_gateway(
     assert worker.process.poll() is None
 
 
-def test_many_outlive_the_gateway(mortal: Callable[[], tuple[Program, str]], store: JobStore) -> None:
+def test_many_outlive_the_gateway(mortal: Callable[[], tuple[Program, str]], store: Store) -> None:
     gateway, url = mortal()
     told = []
     with SwapClient.from_gateway(url, ACME_KEY, patience_s=20) as client:
@@ -213,7 +214,7 @@ def test_a_gateway_without_redis_says_so(
 # -- refusals
 
 
-def test_each_tenant_sees_its_own(acme: SwapClient, gateway: GatewayProcess) -> None:
+def test_each_tenant_sees_its_own(acme: JobClient, gateway: GatewayProcess) -> None:
     request = make_request()
     job = acme.submit(request)
     assert (job.tenant, job.id) == ("acme", job_id("acme", str(request.business_task_id)))
@@ -243,7 +244,7 @@ def test_an_unknown_key_is_denied(gateway: GatewayProcess) -> None:
             list(client.submit_many([make_request()]))
 
 
-def submit_for_ever(client: SwapClient) -> None:
+def submit_for_ever(client: JobClient) -> None:
     for _ in count():
         client.submit(make_request())
 
@@ -265,18 +266,14 @@ def test_too_many_requests_are_told_and_many_jobs_keep_to_it(start_gateway: Call
 def test_a_long_line_is_back_pressure(start_gateway: Callable[..., GatewayProcess]) -> None:
     gateway = start_gateway(**KEYS, SWAPJOBS_GATEWAY_MAX_QUEUED="5")
     with SwapClient.from_gateway(gateway.url, ACME_KEY, patience_s=0.2) as client:
-        with pytest.raises(TooManyRequests, match="stand in line"):
+        with pytest.raises(TooManyRequests, match="are queued"):
             submit_for_ever(client)
         with pytest.raises(TooManyRequests):
             list(client.submit_many(make_request() for _ in range(3)))
 
 
-def test_operators_need_redis(acme: SwapClient) -> None:
-    for name in ("line", "pause", "resume", "tenants"):
-        with pytest.raises(NotOffered, match=f"^{name} is for operators"):
-            getattr(acme, name)()
-    with pytest.raises(NotOffered):
-        acme.set_tenant("acme", rate="5/s")
+def test_an_operators_verbs_need_redis(acme: JobClient) -> None:
+    assert not hasattr(acme, "operator")
 
 
 # -- who answers is no gateway, or one behind another server

@@ -96,9 +96,9 @@ def test_a_revoked_task_is_a_cancelled_job(
     vendor.faults("http_503:retry_after=1,count=1", "latency:ms=1000")
     first = client.submit(make_request())
     wait_until(lambda: client.get(first.id).state is JobState.WAITING)
-    in_line = client.submit(make_request(callback_url=f"{hooks.base_url}/in"))
-    celery_app.control.revoke(in_line.id)
-    assert finished(client, in_line.id, hook=True).state is JobState.CANCELLED
+    queued = client.submit(make_request(callback_url=f"{hooks.base_url}/in"))
+    celery_app.control.revoke(queued.id)
+    assert finished(client, queued.id, hook=True).state is JobState.CANCELLED
     wait_until(lambda: client.get(first.id).state is JobState.RUNNING)
     celery_app.control.revoke(first.id, terminate=True)
     assert finished(client, first.id).state is JobState.CANCELLED

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def run(redis_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
     return run
 
 
-def forget_signs_of_life(store: JobStore) -> None:
+def forget_signs_of_life(store: Store) -> None:
     """Let 21 s pass, as far as the fleet's last words are concerned."""
-    for name, text in store.redis.hgetall("swapjobs:fleet").items():
+    for name, text in store.redis.hgetall("swapjobs:workers").items():
         told = json.loads(text)
-        store.redis.hset("swapjobs:fleet", name, json.dumps({**told, "at": told["at"] - 21_000}))
+        store.redis.hset("swapjobs:workers", name, json.dumps({**told, "at": told["at"] - 21_000}))
 
 
 def seen(run: Callable[..., subprocess.CompletedProcess[str]]) -> str:
@@ -57,13 +57,13 @@ def seen(run: Callable[..., subprocess.CompletedProcess[str]]) -> str:
 def test_a_worker_that_is_gone_or_frozen_is_missed(
     program: Callable[..., Program],
     client: SwapClient,
-    store: JobStore,
+    store: Store,
     run: Callable[..., subprocess.CompletedProcess[str]],
     number: signal.Signals,
 ) -> None:
     worker = program("swapjobs", "worker").wait_for("ready.", count=2)
     swaps = next(each for each in psutil.Process(worker.process.pid).children() if "swaps" in each.cmdline())
-    wait_until(lambda: client.line().workers == {"swaps": 1, "webhooks": 1}, what="both have told")
+    wait_until(lambda: client.operator.status().workers == {"swaps": 1, "webhooks": 1}, what="both have told")
     assert 'swapjobs_workers{kind="swaps"} 1.0' in seen(run)
     if number == signal.SIGSTOP:
         swaps.send_signal(number)
@@ -74,17 +74,17 @@ def test_a_worker_that_is_gone_or_frozen_is_missed(
         forget_signs_of_life(store)
         for _ in range(3):
             client.submit(make_request())
-        assert client.line().workers["swaps"] == 0
-        assert client.line().unattended == ["swaps"]
+        assert client.operator.status().workers["swaps"] == 0
+        assert client.operator.status().unattended == ["swaps"]
         assert 'swapjobs_workers{kind="swaps"} 0.0' in seen(run)
         doctor = run("doctor")
         assert doctor.returncode == 1
         assert "no worker for swaps" in doctor.stdout
         assert "swapjobs worker" in doctor.stdout
         assert "no worker for swaps" in run("status").stdout
-        client.pause()
+        client.operator.pause()
         assert "no worker" not in run("status").stdout
-        client.resume()
+        client.operator.resume()
     finally:
         if number == signal.SIGSTOP:
             swaps.send_signal(signal.SIGCONT)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 SETTINGS = {"SWAPJOBS_STOP_GRACE_S": "60", "SWAPJOBS_CALL_TIMEOUT_S": "30", "SWAPJOBS_LEASE_S": "60"}
 
@@ -43,7 +43,7 @@ def all_gone(processes: list[psutil.Process]) -> bool:
 
 
 def test_workers_whose_parent_is_killed_end_and_hand_back(
-    program: Callable[..., Program], client: SwapClient, vendor: Sandbox, store: JobStore
+    program: Callable[..., Program], client: SwapClient, vendor: Sandbox, store: Store
 ) -> None:
     """Within ten seconds, though calls are under way that last longer; the next worker asks what became of them."""
     vendor.faults("latency:ms=20000")
@@ -56,7 +56,7 @@ def test_workers_whose_parent_is_killed_end_and_hand_back(
     wait_until(lambda: all_gone(left_behind), deadline_s=10, what="both workers have ended")
     jobs = [client.get(id_) for id_ in ids]
     assert [(job.state, job.reason, job.attempts) for job in jobs] == [(JobState.WAITING, "retry", 0)] * 3
-    assert not [member for member in store.redis.zrange(keys.wake(), 0, -1) if str(member).startswith("lease:")]
+    assert not [member for member in store.redis.zrange(keys.schedule(), 0, -1) if str(member).startswith("lease:")]
 
 
 class Terminal:

@@ -23,7 +23,7 @@ def submit(client: SwapClient, count: int, **fields: object) -> list[str]:
 
 
 def closed(client: SwapClient) -> bool:
-    return client.line().state == "closed"
+    return client.operator.status().state == "paused"
 
 
 @pytest.mark.parametrize("fault", OUTAGES)
@@ -31,11 +31,11 @@ def test_an_outage_costs_no_job_and_few_calls(client: SwapClient, vendor: Sandbo
     vendor.faults(fault)
     ids = submit(client, 200)
     wait_until(lambda: closed(client))
-    wait_until(lambda: client.line().in_flight == 0)
+    wait_until(lambda: client.operator.status().in_flight == 0)
     before = vendor.get("stats")
-    probe = client.line().next_probe_at
+    probe = client.operator.status().next_probe_at
     assert probe is not None
-    wait_until(lambda: client.line().next_probe_at != probe, what="a probe was made and the next one set")
+    wait_until(lambda: client.operator.status().next_probe_at != probe, what="a probe was made and the next one set")
     after = vendor.get("stats")
     made = after["calls"] + after["queries"] - before["calls"] - before["queries"]
     assert made <= 2
@@ -76,7 +76,7 @@ def test_one_jobs_permanent_500_disturbs_nobody(client: SwapClient, vendor: Sand
     ids = submit(client, 100)
     assert {client.wait(id_, 20).state for id_ in ids} == {JobState.SUCCEEDED}
     wait_until(lambda: client.get(bad.id).attempts >= 1)
-    assert client.line().state == "open"
+    assert client.operator.status().state == "running"
 
 
 def test_a_job_that_always_fails_is_given_up_and_says_why(client: SwapClient, vendor: Sandbox) -> None:

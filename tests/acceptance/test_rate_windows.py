@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 STUB = Path(__file__).parents[2] / "ops" / "bench" / "stub.py"
 # Bookings are kept in whole ms, and the clocks of sleeping and of the record may drift apart a little.
@@ -98,9 +98,9 @@ def limit_kept(times: list[float], rate: Rate, lateness_s: float) -> None:
         assert most_in_window(times, window_s) <= (window_s + lateness_s) / rate.interval_s + 1
 
 
-def all_kept(store: JobStore, stub: Stub, ids: list[str], rate: Rate) -> None:
+def all_kept(store: Store, stub: Stub, ids: list[str], rate: Rate) -> None:
     """Check bookings, and calls against bookings."""
-    records = {id_: store.get(id_) for id_ in ids}
+    records = {id_: store.jobs.get(id_) for id_ in ids}
     booked = {record.fields["business_id"]: record.number("sent_at") / 1000 for record in records.values()}
     arrived = stub.arrivals()
     assert arrived.keys() == booked.keys()
@@ -113,7 +113,7 @@ def all_kept(store: JobStore, stub: Stub, ids: list[str], rate: Rate) -> None:
 @pytest.mark.parametrize(("workers", "rate"), [(1, "50/s"), (2, "50/s"), (4, "50/s"), (8, "50/s"), (2, "600/m")])
 def test_no_window_is_over_the_limit(
     fleet: Callable[[int, Rate], list[Program]],
-    store: JobStore,
+    store: Store,
     client: SwapClient,
     stub: Stub,
     workers: int,
@@ -123,12 +123,12 @@ def test_no_window_is_over_the_limit(
     fleet(workers, limit)
     ids = submit(client, int(3 / limit.interval_s))
     wait_until(lambda: len(stub.arrivals()) == len(ids), deadline_s=60, what=f"{len(ids)} calls")
-    wait_until(lambda: client.line().in_flight == 0)
+    wait_until(lambda: client.operator.status().in_flight == 0)
     all_kept(store, stub, ids, limit)
 
 
 def test_a_fleet_that_was_frozen_does_not_catch_up(
-    fleet: Callable[[int, Rate], list[Program]], store: JobStore, client: SwapClient, stub: Stub
+    fleet: Callable[[int, Rate], list[Program]], store: Store, client: SwapClient, stub: Stub
 ) -> None:
     """All that was booked before the freeze is late after it: given up and booked again, not sent in a bunch."""
     limit = Rate("50/s")
@@ -142,5 +142,5 @@ def test_a_fleet_that_was_frozen_does_not_catch_up(
     for worker in workers:
         worker.send(signal.SIGCONT)
     wait_until(lambda: len(stub.arrivals()) == len(ids), deadline_s=60, what=f"{len(ids)} calls")
-    wait_until(lambda: client.line().in_flight == 0)
+    wait_until(lambda: client.operator.status().in_flight == 0)
     all_kept(store, stub, ids, limit)

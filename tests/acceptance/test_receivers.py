@@ -23,7 +23,7 @@ from swapjobs import Job
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import JobError
 from swapjobs.contract.lifecycle import JobState
-from swapjobs.contract.views import WebhookEvent
+from swapjobs.contract.webhook import WebhookEvent
 from swapjobs.contract.webhook_signing import PrivateKeySigner, endpoint_keys, endpoint_secret, endpoint_signers
 from swapjobs.settings import WorkerSettings
 from swapworker.delivery.sender import Delivery, WebhookSender

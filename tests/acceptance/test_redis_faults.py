@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 LEASE_S: Final = 3.0  # of `environment`
 # After a restart so many jobs are looked up as can have been sent in two seconds: not too many at this rate.
@@ -76,7 +76,7 @@ def test_work_goes_on_by_itself_after_an_outage(
     server: EmbeddedRedis,
     program: Callable[..., Program],
     client: SwapClient,
-    store: JobStore,
+    store: Store,
     vendor: Sandbox,
     fault: Callable[[EmbeddedRedis, float], None],
     seconds: float,
@@ -97,7 +97,7 @@ def test_work_goes_on_by_itself_after_an_outage(
 
 
 def test_leases_and_results_outlast_an_outage_longer_than_the_lease(
-    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """Half of the calls end while Redis is down, half go on for longer; no worker takes another's job for lost."""
     vendor.faults("latency:ms=2000", "latency:ms=4000,share=0.5")
@@ -119,7 +119,7 @@ def test_leases_and_results_outlast_an_outage_longer_than_the_lease(
 
 @pytest.mark.usefixtures("server")
 def test_connections_cut_again_and_again_cost_no_job(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=200")
     worker = program(*WORKER, "w@%h").wait_for("ready.")
@@ -135,7 +135,7 @@ def test_connections_cut_again_and_again_cost_no_job(
 
 
 def test_a_half_dead_network_costs_no_job(
-    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """First nothing comes through, though connections stay and new ones are taken; then new ones are refused."""
     vendor.faults("latency:ms=300")
@@ -184,7 +184,7 @@ def test_a_worker_whose_redis_does_not_come_back_ends_by_itself_or_when_told(
 def test_a_full_redis_takes_no_new_jobs_and_finishes_the_old_ones(
     program: Callable[..., Program],
     client: SwapClient,
-    store: JobStore,
+    store: Store,
     vendor: Sandbox,
     hooks: httpx.Client,
     share: float,
@@ -223,7 +223,7 @@ def refused(client: SwapClient, ids: list[str]) -> bool:
 
 
 def test_a_lost_second_of_redis_and_a_killed_worker_at_once_cost_no_job_and_no_second_bill(
-    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """The machine that both ran on is gone, and with it what Redis had not yet written to its disk."""
     vendor.faults("latency:ms=1000")

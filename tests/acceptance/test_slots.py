@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from conftest_acceptance import Program, Sandbox
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 WORKER = ("celery", "-A", "swapworker.app", "worker", "-Q", "swaps", "-l", "info")
 SLOTS = 4
@@ -25,7 +25,7 @@ def submit_bulk(client: SwapClient, count: int) -> None:
 
 
 def test_a_worker_holds_no_more_than_it_has_slots(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """Held is what was sent out and lies on the runway no more, and what is claimed."""
     vendor.faults("latency:ms=60000")
@@ -34,9 +34,9 @@ def test_a_worker_holds_no_more_than_it_has_slots(
 
     def look() -> int:
         with store.redis.pipeline(transaction=True) as pipe:
-            pipe.zcard(keys.hints(keys.BULK))
-            pipe.llen(keys.RUNWAYS[keys.BULK])
-            pipe.zrange(keys.wake(), 0, -1)
+            pipe.zcard(keys.published(keys.BULK))
+            pipe.llen(keys.READY[keys.BULK])
+            pipe.zrange(keys.schedule(), 0, -1)
             out, on_runway, wake = pipe.execute()
         held.append(out - on_runway + sum(member.startswith("lease:") for member in wake))
         return int(on_runway)
@@ -53,7 +53,7 @@ def test_the_doctor_says_how_many_slots_would_do(
     program: Callable[..., Program],
     swapjobs_cli: Callable[..., tuple[int, str]],
     client: SwapClient,
-    store: JobStore,
+    store: Store,
     vendor: Sandbox,
 ) -> None:
     """By what the workers have seen: a process for webhooks alone has no slots for calls."""
@@ -62,7 +62,7 @@ def test_the_doctor_says_how_many_slots_would_do(
     settings = {"SWAPJOBS_CONCURRENCY": str(SLOTS), "SWAPJOBS_RATE_LIMIT": "50/s"}
     worker = program(*WORKER, "-n", "swaps@%h", **settings)
     program(*(word.replace("swaps", "webhooks") for word in WORKER), "-n", "webhooks@%h", **settings).wait_for("ready.")
-    wait_until(lambda: (seen := worker_usage.look(store.redis)).call_s and seen.busy > 0.95 * SLOTS, deadline_s=40)
+    wait_until(lambda: (seen := worker_usage.read(store.redis)).call_s and seen.busy > 0.95 * SLOTS, deadline_s=40)
     checks = {check["name"]: check for check in json.loads(swapjobs_cli("doctor", "--json", **settings)[1])["checks"]}
     slots = checks["slots"]
     assert slots["state"] == "warning"
@@ -70,4 +70,4 @@ def test_the_doctor_says_how_many_slots_would_do(
     assert ": too few for the rate 50/s, 2" in slots["found"]
     assert slots["remedy"].startswith("raise SWAPJOBS_CONCURRENCY or start ")
     assert worker.end() == 0
-    assert worker_usage.look(store.redis).processes == 0
+    assert worker_usage.read(store.redis).processes == 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 WORKER = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n")
 
@@ -44,7 +44,7 @@ def test_what_runs_may_end_within_the_grace(
     "signals", [[signal.SIGTERM], [signal.SIGTERM] * 2, [signal.SIGINT] * 2, [signal.SIGQUIT]], ids=str
 )
 def test_what_does_not_end_in_time_is_handed_back_at_once(
-    program: Callable[..., Program], client: SwapClient, vendor: Sandbox, store: JobStore, signals: list[signal.Signals]
+    program: Callable[..., Program], client: SwapClient, vendor: Sandbox, store: Store, signals: list[signal.Signals]
 ) -> None:
     """After the grace of one signal, or at once at the second one; the leases are not waited for."""
     vendor.faults("latency:ms=20000")
@@ -67,9 +67,9 @@ def test_what_does_not_end_in_time_is_handed_back_at_once(
     assert "Traceback" not in worker.output
     jobs = [client.get(id_) for id_ in ids]
     assert [(job.state, job.reason, job.attempts) for job in jobs] == [(JobState.WAITING, "retry", 0)] * 4
-    assert all(store.get(id_).fields["step"] == "query" for id_ in ids)
-    assert not [member for member in store.redis.zrange(keys.wake(), 0, -1) if str(member).startswith("lease:")]
-    assert store.line().in_flight == 0
+    assert all(store.jobs.get(id_).fields["next_call"] == "query" for id_ in ids)
+    assert not [member for member in store.redis.zrange(keys.schedule(), 0, -1) if str(member).startswith("lease:")]
+    assert store.dispatch.status().in_flight == 0
 
 
 def test_a_webhook_under_way_is_handed_back_too(

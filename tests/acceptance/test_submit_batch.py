@@ -66,14 +66,14 @@ def line_of(path: Path) -> int:
     return int(json.loads(text)["line"]) if text else 0
 
 
-def in_line(client: SwapClient) -> int:
-    return sum(client.line().in_line.values())
+def queued(client: SwapClient) -> int:
+    return sum(client.operator.status().queued.values())
 
 
 def held_at(client: SwapClient, program: Callable[..., Program], most: int) -> Program:
     """Start a run that stops when so many stand in line, and return once they do."""
     running = program(*BATCH, "--max-queued", str(most), "--json")
-    wait_until(lambda: in_line(client) == most, what=f"{most} in line")
+    wait_until(lambda: queued(client) == most, what=f"{most} in line")
     wait_until(lambda: running.output.count("\n") == most, what=f"{most} lines told")
     return running
 
@@ -127,8 +127,8 @@ def test_max_queued_holds_back_and_goes_on_when_the_line_is_shorter(
     longest = 0
     while running.process.poll() is None:
         free(client, running)
-        wait_until(lambda: running.process.poll() is not None or in_line(client) > 0, what="more jobs, or the end")
-        longest = max(longest, in_line(client))
+        wait_until(lambda: running.process.poll() is not None or queued(client) > 0, what="more jobs, or the end")
+        longest = max(longest, queued(client))
     assert running.end() == 0
     assert 0 < longest <= 250
     assert accepted(client) == dict.fromkeys(map(source, range(1000)), 1)

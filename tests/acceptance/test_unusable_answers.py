@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import Program
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 PICTURE: Final = "https://cdn.example/1.jpg"
 LONG: Final = f"{PICTURE}?X-Amz-Security-Token=" + "A" * 2100
@@ -49,7 +49,7 @@ UNREADABLE: Final[dict[str, bytes]] = {
 
 
 def test_what_the_vendor_says_is_done_is_billed_once_whatever_the_answer_looks_like(
-    program: Callable[..., Program], client: SwapClient, store: JobStore
+    program: Callable[..., Program], client: SwapClient, store: Store
 ) -> None:
     answers = {name: body for name, (body, _) in (MENDED | UNUSABLE).items()} | UNREADABLE
     billed: Counter[str] = Counter()

@@ -18,7 +18,7 @@ import pytest
 from support.builders import wait_until
 from support.door import door_side, vendor_side
 from swapjobs.contract.errors import ErrorCode
-from swapworker.vendor_client.outcome import AccountRefused, Failed, NotKnown, Outcome, Pending, Succeeded
+from swapworker.vendor_client.outcome import AccountRefused, Failed, Outcome, Pending, Succeeded, TaskUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,9 +103,9 @@ def test_the_envelope_is_the_vendors_to_the_letter(side: Side, id_: str) -> None
 
 
 def test_a_task_is_known_to_its_own_tool_only(client: VendorClient, id_: str) -> None:
-    assert client.query("roop", id_) == NotKnown()
+    assert client.query("roop", id_) == TaskUnknown()
     client.swap("roop", {**PICTURES, "businessTaskId": id_})
-    assert client.query("v2/roop", id_) == NotKnown()
+    assert client.query("v2/roop", id_) == TaskUnknown()
     assert isinstance(client.query("roop", id_), Succeeded)
 
 
@@ -177,4 +177,4 @@ def test_wrong_credentials_are_refused_and_told_to_nobody(
         stranger.close()
     assert side.key_secret not in caplog.text
     assert "wrong-secret" not in caplog.text
-    assert client.query("roop", id_) == NotKnown()
+    assert client.query("roop", id_) == TaskUnknown()

@@ -28,7 +28,7 @@ from swapjobs.contract.vendor_api import business_id_of
 from swapjobs.store import keys
 from swapjobs.store.api_keys import ApiKeys
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
-from swapworker.vendor_client.outcome import Failed, Pending, Succeeded, Throttled, Unseen
+from swapworker.vendor_client.outcome import Failed, OutcomeUnknown, Pending, Succeeded, Throttled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,9 +65,9 @@ def http(door: Door) -> Iterator[httpx.Client]:
 def held_line(door: Door) -> Iterator[None]:
     """No job moves; a test may open the line itself."""
     with door.jobs() as jobs:
-        jobs.pause()
+        jobs.operator.pause()
         yield
-        jobs.resume()
+        jobs.operator.resume()
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_with_a_callback_only_the_tool_that_documents_it_answers_at_once(
             webhook = jobs.get(job_id("shop", each)).webhook
             assert webhook is not None
             assert webhook.url == hook
-        jobs.resume()
+        jobs.operator.resume()
         assert waiting.result()["data"]["status"] == 1
 
 
@@ -199,7 +199,7 @@ def test_a_task_whose_record_has_expired_is_neither_unknown_nor_begun_again(
         assert (answer["code"], answer["data"]) == ("410", None)
         assert "has expired" in answer["msg"]
     client = door.client()
-    assert isinstance(client.query("roop", id_), Unseen)
+    assert isinstance(client.query("roop", id_), OutcomeUnknown)
     assert isinstance(client.swap("roop", {**BODY, "businessTaskId": id_}), Failed)
     client.close()
     assert door.vendor.get("tasks")[f"shop~{id_}"]["calls"] == 1
@@ -224,7 +224,7 @@ def test_a_client_that_hangs_up_gives_its_place_among_the_waiting_back(door: Doo
 
             call = wait_until(waiting, what="a place")
             assert call is not None
-            jobs.resume()
+            jobs.operator.resume()
             assert call.result()["data"]["status"] == 1
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from conftest_acceptance import Program
     from support.web_server import Peer, WebServer
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 MASTER = "whsec_" + "A" * 43 + "="
 SLOTS = 8
@@ -78,36 +78,36 @@ def dead(request: pytest.FixtureRequest) -> Iterator[str]:
             yield f"http://127.0.0.1:{taken.getsockname()[1]}"
 
 
-def tried(store: JobStore, endpoint_id: str) -> int:
+def tried(store: Store, endpoint_id: str) -> int:
     """Return how many of an endpoint's pending deliveries were tried at least once."""
     with store.redis.pipeline(transaction=False) as pipe:
         for id_ in store.redis.smembers(keys.undelivered(endpoint_id)):
-            pipe.hmget(keys.delivery(str(id_)), "hook_claims")
+            pipe.hmget(keys.delivery(str(id_)), "delivery_claims")
         return sum(claims is not None for (claims,) in pipe.execute())
 
 
 def test_ten_thousand_events_to_a_dead_receiver_hold_up_nobody_elses(
-    store: JobStore, client: SwapClient, dead: str, live: WebServer, webhook_worker: Callable[[str], Program]
+    store: Store, client: SwapClient, dead: str, live: WebServer, webhook_worker: Callable[[str], Program]
 ) -> None:
     lost, fine = client.webhooks.add(dead), client.webhooks.add(live.url, tenant="other")
     for _ in range(10_000):
-        store.test_endpoint(lost.id, "default", "{}")
+        store.endpoints.send_test(lost.id, "default", "{}")
     webhook_worker("one")
     wait_until(lambda: tried(store, lost.id) > 0, deadline_s=60, what="a try at the dead one")
     before = tried(store, lost.id)
     for _ in range(100):
-        store.test_endpoint(fine.id, "other", "{}")
+        store.endpoints.send_test(fine.id, "other", "{}")
     wait_until(lambda: store.redis.scard(keys.undelivered(fine.id)) == 0, deadline_s=120, what="all delivered")
     assert len(live.requests) == 100
     # In a first-come line all 10,000 would have been tried before. The breaker opens for one probe at a time.
     assert before + tried(store, lost.id) < 60
     assert store.redis.scard(keys.undelivered(lost.id)) == 10_000
     host = store.redis.hgetall(keys.host(dead.removeprefix("http://")))
-    assert int(host["in_flight"]) + int(host["hints"]) <= 0.75 * SLOTS
+    assert int(host["in_flight"]) + int(host["messages"]) <= 0.75 * SLOTS
 
 
 def test_a_killed_workers_share_of_a_host_returns_and_the_event_comes_again(
-    store: JobStore, client: SwapClient, webhook_worker: Callable[[str], Program]
+    store: Store, client: SwapClient, webhook_worker: Callable[[str], Program]
 ) -> None:
     def script(peer: Peer) -> None:
         if peer.request() is None:
@@ -119,15 +119,15 @@ def test_a_killed_workers_share_of_a_host_returns_and_the_event_comes_again(
     with serving(script) as server:
         endpoint = client.webhooks.add(server.url, events=["swap.succeeded"])
         first = webhook_worker("one")
-        store.apply(claim(store, submit(store)), Event.SUCCEED, patch={})
-        store.apply(claim(store, submit(store)), Event.SUCCEED, patch={})
+        store.attempts.record_outcome(claim(store, submit(store)), Event.SUCCEED, patch={})
+        store.attempts.record_outcome(claim(store, submit(store)), Event.SUCCEED, patch={})
         wait_until(lambda: len(server.requests) == 2, what="two tries under way")
         host = keys.host(server.url.removeprefix("http://"))
         assert store.redis.hget(host, "in_flight") == "2"
         first.end(signal.SIGKILL)
         webhook_worker("two")
         wait_until(lambda: store.redis.scard(keys.undelivered(endpoint.id)) == 0, deadline_s=90, what="delivered")
-        assert store.redis.hmget(host, "in_flight", "hints") == ["0", "0"]
+        assert store.redis.hmget(host, "in_flight", "messages") == ["0", "0"]
     ids = [seen.headers["webhook-id"] for seen in server.requests]
     assert len(ids) == 4
     assert sorted(ids[:2]) == sorted(ids[2:])

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest_acceptance import Program, Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 LEASE_S: Final = 3.0  # of `environment`
 
 
 def test_the_jobs_of_killed_workers_run_again_in_time(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """Killed is first one of two workers, then the one that is left, and a new one is started."""
     vendor.faults("latency:ms=1500")
@@ -44,7 +44,7 @@ def test_the_jobs_of_killed_workers_run_again_in_time(
 
 
 def test_a_job_of_many_leases_is_called_once(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """Whether the vendor takes its time with the reply, or says at once that it works on it."""
     vendor.faults("latency:ms=8000,prefix=slow", "pending:s=7,prefix=pending")
@@ -59,7 +59,7 @@ def test_a_job_of_many_leases_is_called_once(
 
 
 def test_a_worker_frozen_beyond_its_lease_writes_nothing_where_another_has_claimed(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=1500")
     frozen = program(*WORKER, "frozen@%h").wait_for("ready.")
@@ -85,7 +85,7 @@ def test_a_worker_frozen_beyond_its_lease_writes_nothing_where_another_has_claim
 
 
 def test_a_late_result_counts_where_nobody_else_has_claimed(
-    program: Callable[..., Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=1000")
     lone = program(*WORKER, "lone@%h").wait_for("ready.")
@@ -137,7 +137,7 @@ leases._MARGIN_S = 2.0  # 10 s are for slow machines, not for tests
 
 
 def test_a_worker_most_of_whose_slots_are_stuck_starts_itself_anew(
-    hanging: Callable[[int], Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    hanging: Callable[[int], Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     """In place, as the same process, so that whoever supervises it notices nothing."""
     worker = hanging(4)
@@ -153,7 +153,7 @@ def test_a_worker_most_of_whose_slots_are_stuck_starts_itself_anew(
 
 
 def test_a_worker_with_some_stuck_slots_goes_on_and_their_jobs_run_again(
-    hanging: Callable[[int], Program], client: SwapClient, store: JobStore, vendor: Sandbox
+    hanging: Callable[[int], Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
     worker = hanging(2)
     ids = submit(client, 12)

@@ -25,14 +25,14 @@ _LATER: Final = re.compile("(prune|ended):")
 class Leftovers:
     """What should not be there when nothing is left to do; see `Look.leftovers`."""
 
-    wake: Sequence[str] = ()
+    scheduled: Sequence[str] = ()
     hints: Sequence[str] = ()
     lines: Sequence[str] = ()
     runways: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.wake or self.hints or self.lines or self.runways or self.in_flight)
+        return bool(self.scheduled or self.hints or self.lines or self.runways or self.in_flight)
 
 
 class Look:
@@ -54,8 +54,8 @@ class Look:
         return found
 
     def _woken(self, kind: str) -> list[str]:
-        """Return the ids of a kind in the wake-up set."""
-        members: Iterable[str] = self._redis.zrange(keys.wake(), 0, -1)
+        """Return the ids of a kind in the schedule."""
+        members: Iterable[str] = self._redis.zrange(keys.schedule(), 0, -1)
         return [id_ for name, _, id_ in (member.partition(":") for member in members) if name == kind]
 
     # -- attempts
@@ -73,18 +73,18 @@ class Look:
 
     def handed_out(self) -> dict[str, int]:
         """Return the deliveries that a webhook worker holds or is about to take, with how often each was claimed."""
-        ids = {*self._woken("delivery"), *self._redis.zrange(keys.hints(keys.WEBHOOKS), 0, -1)}
-        found = self._each(ids, "hook_claims", "hook_next_at")
+        ids = {*self._woken("delivery"), *self._redis.zrange(keys.published(keys.WEBHOOKS), 0, -1)}
+        found = self._each(ids, "delivery_claims", "delivery_next_at")
         return {id_: int(claims or 0) for id_, (claims, next_at) in found.items() if next_at is None}
 
     def put_off(self) -> dict[str, int]:
         """Return the deliveries that failed and wait for another try."""
-        found = self._each(self._woken("delivery"), "hook_claims", "hook_next_at")
+        found = self._each(self._woken("delivery"), "delivery_claims", "delivery_next_at")
         return {id_: int(claims or 0) for id_, (claims, next_at) in found.items() if next_at is not None}
 
     def not_tried_again(self, held: Mapping[str, int]) -> dict[str, int]:
         """Return those of `held` that were not claimed since and are not delivered."""
-        now = self._each(held, "hook", "hook_claims")
+        now = self._each(held, "delivery_state", "delivery_claims")
         return {id_: n for id_, n in held.items() if now[id_][0] == "pending" and int(now[id_][1] or 0) <= n}
 
     # -- all
@@ -96,23 +96,23 @@ class Look:
     def backlog(self) -> int:
         """Return how many jobs stand in the lines of the swaps."""
         lines = [line for line in self._lines() if line[0] != keys.WEBHOOKS]
-        return sum(self._redis.zcard(keys.line(lane, who)) for lane, who in lines)
+        return sum(self._redis.zcard(keys.queue(lane, who)) for lane, who in lines)
 
     def _lines(self) -> list[tuple[str, str]]:
-        return [(lane, who) for lane in keys.LANES for who in self._redis.zrange(keys.turns(lane), 0, -1)]
+        return [(lane, who) for lane in keys.LANES for who in self._redis.zrange(keys.fair(lane), 0, -1)]
 
     def counts(self) -> dict[str, int]:
         """Return what the fleet has counted."""
         return {name: int(number) for name, number in self._redis.hgetall(keys.counts()).items()}
 
     def leftovers(self) -> Leftovers:
-        """Return what is still to be done: wake-up members, hints that are out, lines, runways, calls in flight."""
-        runways = {name: self._redis.llen(name) for name in keys.RUNWAYS.values()}
+        """Return what is still to be done: scheduled members, hints that are out, lines, runways, calls in flight."""
+        runways = {name: self._redis.llen(name) for name in keys.READY.values()}
         return Leftovers(
             # what becomes of indexes and batches when records expire is not a job's
-            wake=[member for member in self._redis.zrange(keys.wake(), 0, -1) if not _LATER.match(member)],
-            hints=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.hints(lane), 0, -1)],
-            lines=[keys.line(lane, who) for lane, who in self._lines()],
+            scheduled=[member for member in self._redis.zrange(keys.schedule(), 0, -1) if not _LATER.match(member)],
+            hints=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.published(lane), 0, -1)],
+            lines=[keys.queue(lane, who) for lane, who in self._lines()],
             runways={name: length for name, length in runways.items() if length},
             in_flight=int(peek(self._redis, "in_flight")),
         )
@@ -127,7 +127,7 @@ class Look:
                 for name in block:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
-        kept = {keys.traffic(), keys.counts(), keys.server(), keys.wake()}
+        kept = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule()}
         return [name for name in lasting if name not in kept and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:

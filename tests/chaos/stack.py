@@ -18,7 +18,7 @@ import httpx
 
 from chaos.child import Child, clean_environment
 from swapjobs.settings import CoreSettings
-from swapjobs.store.jobs import connect
+from swapjobs.store.store import connect
 from swapsandbox.processes.redis_server import EmbeddedRedis
 from swapsandbox.processes.server_process import receiver, sandbox
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from chaos.child import Child
     from swapjobs import SwapClient
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 PHASE = "worker-kill"
 ID = id_of(PHASE, 0)
@@ -48,7 +48,7 @@ class FakeBooks:
 class Run:
     """One job from its submission to its webhook, and the check of it."""
 
-    def __init__(self, client: SwapClient, store: JobStore) -> None:
+    def __init__(self, client: SwapClient, store: Store) -> None:
         self.books = FakeBooks()
         self.told = Told()
         self.store = store
@@ -57,19 +57,21 @@ class Run:
 
     def finish(self) -> None:
         entry = record.entry("result", output_url="https://pictures.example/out.jpg")
-        self.store.apply(claim(self.store, ID), Event.SUCCEED, patch={}, entry=entry)
-        delivery = self.store.claim_delivery(ID, 30)
+        self.store.attempts.record_outcome(claim(self.store, ID), Event.SUCCEED, patch={}, entry=entry)
+        delivery = self.store.deliveries.claim(ID, 30)
         assert delivery is not None
-        self.store.settle_delivery(delivery, "delivered", status=200, entry=record.entry("webhook", number=1))
+        self.store.deliveries.settle(delivery, "delivered", status=200, entry=record.entry("webhook", number=1))
 
     def check(self) -> Findings:
         leftovers = self.look.leftovers()
         # no worker pops the hints of this test
-        return check(self.books, self.look, self.told, Leftovers(wake=leftovers.wake, in_flight=leftovers.in_flight))
+        return check(
+            self.books, self.look, self.told, Leftovers(scheduled=leftovers.scheduled, in_flight=leftovers.in_flight)
+        )
 
 
 @pytest.fixture
-def run(client: SwapClient, store: JobStore) -> Run:
+def run(client: SwapClient, store: Store) -> Run:
     return Run(client, store)
 
 
@@ -156,6 +158,6 @@ def test_each_wrong_is_found(run: Run, wrong: Callable[[Run], None], found: str)
 
 def test_a_failure_that_the_vendor_did_not_name_is_found(run: Run) -> None:
     entry = record.entry("error", code="attempts_exhausted", message="6 attempts failed", retryable=True)
-    run.store.apply(claim(run.store, ID), Event.FAIL, patch={}, entry=entry)
+    run.store.attempts.record_outcome(claim(run.store, ID), Event.FAIL, patch={}, entry=entry)
     run.books.tasks.clear()
     assert any("did not say so: 1 jobs" in problem for problem in run.check().problems)

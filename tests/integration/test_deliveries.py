@@ -11,7 +11,7 @@ import pytest
 from support.builders import claim, job_of, submit
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs import InvalidRequest, NotRetryable, SettingsError
-from swapjobs.client.endpoints import MOST_ENDPOINTS
+from swapjobs.client.endpoints import MAX_ENDPOINTS
 from swapjobs.client.webhooks import Webhooks
 from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound
 from swapjobs.contract.lifecycle import Event
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.store.claims import DeliveryClaim
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
     from swapworker.delivery.sender import Style
 
 HOUR = 3600.0
@@ -41,18 +41,18 @@ def settings(redis_url: str) -> WorkerSettings:
 
 
 @pytest.fixture
-def store(settings: WorkerSettings) -> Iterator[JobStore]:
+def store(settings: WorkerSettings) -> Iterator[Store]:
     with clocked_store(settings) as store:
         yield store
 
 
 @pytest.fixture
-def clock(store: JobStore) -> FakeClock:
+def clock(store: Store) -> FakeClock:
     return FakeClock(store.redis)
 
 
 @pytest.fixture
-def webhooks(store: JobStore, settings: WorkerSettings) -> Webhooks:
+def webhooks(store: Store, settings: WorkerSettings) -> Webhooks:
     return Webhooks(store, settings)
 
 
@@ -77,37 +77,37 @@ def receiver(settings: WorkerSettings) -> Scripted:
 
 
 @pytest.fixture
-def worker(store: JobStore, settings: WorkerSettings, receiver: Scripted) -> Deliveries:
-    return Deliveries(store, receiver, settings, random=lambda: 0.5)
+def worker(store: Store, settings: WorkerSettings, receiver: Scripted) -> Deliveries:
+    return Deliveries(store.deliveries, receiver, settings, random=lambda: 0.5)
 
 
-def ended(store: JobStore, event: Event = Event.SUCCEED, **fields: Any) -> str:
+def ended(store: Store, event: Event = Event.SUCCEED, **fields: Any) -> str:
     id_ = submit(store, **fields)
-    store.apply(claim(store, id_), event, patch={})
+    store.attempts.record_outcome(claim(store, id_), event, patch={})
     return id_
 
 
-def work(store: JobStore, worker: Deliveries) -> int:
+def work(store: Store, worker: Deliveries) -> int:
     """Do what lies on the runway; return how many tries that were."""
     tries = 0
-    while popped := store.redis.rpop(keys.RUNWAYS[keys.WEBHOOKS]):
+    while popped := store.redis.rpop(keys.READY[keys.WEBHOOKS]):
         tries += worker.run(job_of(popped)) is not None
     return tries
 
 
-def work_on(store: JobStore, worker: Deliveries, clock: FakeClock, hours: float, step_s: float = 600) -> int:
+def work_on(store: Store, worker: Deliveries, clock: FakeClock, hours: float, step_s: float = 600) -> int:
     """Let time pass, with a dispatcher and a worker that are never late."""
     tries = 0
     for _ in range(int(hours * HOUR / step_s)):
         clock.move(step_s)
-        store.wake("dispatcher", 30, stayed=True)
+        store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
         tries += work(store, worker)
     return tries
 
 
-def taken(store: JobStore) -> DeliveryClaim:
+def taken(store: Store) -> DeliveryClaim:
     """Claim the delivery whose hint is next."""
-    claimed = store.claim_delivery(job_of(store.redis.rpop(keys.RUNWAYS[keys.WEBHOOKS])), 30)
+    claimed = store.deliveries.claim(job_of(store.redis.rpop(keys.READY[keys.WEBHOOKS])), 30)
     assert claimed is not None
     return claimed
 
@@ -116,7 +116,7 @@ def taken(store: JobStore) -> DeliveryClaim:
 
 
 def test_an_event_goes_to_the_jobs_url_and_to_every_endpoint_that_wants_it(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted
 ) -> None:
     webhooks.add("https://all.example/in")
     webhooks.add("https://failed.example/in", events=["swap.failed"])
@@ -132,13 +132,15 @@ def test_an_event_goes_to_the_jobs_url_and_to_every_endpoint_that_wants_it(
     assert webhooks.deliveries(tenant="other").deliveries == []
 
 
-def test_without_endpoints_the_end_of_a_job_costs_no_command_more(store: JobStore, webhooks: Webhooks) -> None:
+def test_without_endpoints_the_end_of_a_job_costs_no_command_more(store: Store, webhooks: Webhooks) -> None:
     def commands() -> dict[str, int]:
         seen: Any = store.redis.info("commandstats")
         return {name: each["calls"] for name, each in seen.items()}
 
     claimed, before = claim(store, submit(store)), commands()
-    store.apply(claimed, Event.SUCCEED, patch={}, entry=record.entry("result", output_url="https://out.example/1"))
+    store.attempts.record_outcome(
+        claimed, Event.SUCCEED, patch={}, entry=record.entry("result", output_url="https://out.example/1")
+    )
     after = commands()
     used = {name: after[name] - before.get(name, 0) for name in after if after[name] != before.get(name, 0)}
     assert "cmdstat_smembers" not in used
@@ -147,11 +149,11 @@ def test_without_endpoints_the_end_of_a_job_costs_no_command_more(store: JobStor
     ended(store)
     assert commands()["cmdstat_smembers"] > after.get("cmdstat_smembers", 0), "else this test would prove nothing"
     webhooks.remove(endpoint.id)
-    assert store.look().traffic["endpoints"] == 0
+    assert store.dispatch.inspect().numbers["endpoints"] == 0
 
 
 def test_the_record_of_a_job_lives_until_all_that_tell_of_it_have_ended(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     webhooks.add("https://one.example/in")
     webhooks.add("https://two.example/in")
@@ -163,7 +165,14 @@ def test_the_record_of_a_job_lives_until_all_that_tell_of_it_have_ended(
     work_on(store, worker, clock, 1)
     assert store.redis.ttl(keys.job(id_)) > 0
     assert store.redis.ttl(keys.history(id_)) > 0
-    kinds = (keys.job(""), keys.history(""), keys.delivery(""), keys.deliveries(""), keys.telling(""), keys.host(""))
+    kinds = (
+        keys.job(""),
+        keys.history(""),
+        keys.delivery(""),
+        keys.deliveries(""),
+        keys.job_deliveries(""),
+        keys.host(""),
+    )
     left = [str(key) for key in store.redis.scan_iter("swapjobs:*") if store.redis.ttl(key) == -1]
     assert not [key for key in left if key.startswith((*kinds, keys.undelivered("")))]
 
@@ -172,7 +181,7 @@ def test_the_record_of_a_job_lives_until_all_that_tell_of_it_have_ended(
 
 
 def test_a_receiver_that_is_down_for_good_gets_ten_tries_in_three_days(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     receiver.answers[HOOK] = DOWN
     id_ = ended(store, callback_url=HOOK)
@@ -189,7 +198,7 @@ def test_a_receiver_that_is_down_for_good_gets_ten_tries_in_three_days(
 
 
 def test_what_stood_behind_a_dead_host_for_longer_than_the_schedule_is_given_up(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     receiver.answers[HOOK] = DOWN
     ids = [ended(store, callback_url=HOOK) for _ in range(100)]
@@ -197,11 +206,11 @@ def test_what_stood_behind_a_dead_host_for_longer_than_the_schedule_is_given_up(
     states = {webhooks.delivery(id_).state for id_ in ids}
     assert states == {"undelivered"}
     assert len(receiver.sent) < 1000, "the breaker held most of them back"
-    assert store.look().traffic["hooks_pending"] == 0
+    assert store.dispatch.inspect().numbers["deliveries_pending"] == 0
 
 
 def test_the_receivers_own_wish_is_respected(
-    store: JobStore, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     receiver.answers[HOOK] = Delivery(ok=False, status=429, duration_ms=5, reason="slow down", retry_after_s=1800)
     ended(store, callback_url=HOOK)
@@ -211,7 +220,7 @@ def test_the_receivers_own_wish_is_respected(
 
 
 def test_a_callback_the_vendors_way_has_the_vendors_body_and_schedule(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     webhooks.add("https://one.example/in")
     receiver.answers[HOOK] = Delivery(ok=False, status=200, duration_ms=5, reason="without the code 200 in its JSON")
@@ -229,7 +238,7 @@ def test_a_callback_the_vendors_way_has_the_vendors_body_and_schedule(
 
 
 def test_410_disables_an_endpoint_and_what_is_pending_for_it_is_given_up(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     url = "https://gone.example/in"
     gone, other = webhooks.add(url), webhooks.add("https://other.example/in", events=["endpoint.disabled"])
@@ -240,7 +249,7 @@ def test_410_disables_an_endpoint_and_what_is_pending_for_it_is_given_up(
     ended(store)
     work(store, worker)
     clock.move(1)
-    store.wake("dispatcher", 30, stayed=True)
+    store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
     work(store, worker)
     found = webhooks.endpoint(gone.id)
     assert (found.state, found.disabled_reason) == ("disabled", "the receiver answered 410")
@@ -253,7 +262,7 @@ def test_410_disables_an_endpoint_and_what_is_pending_for_it_is_given_up(
 
 
 def test_an_endpoint_that_fails_for_five_days_is_disabled(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     url = "https://down.example/in"
     endpoint = webhooks.add(url)
@@ -274,7 +283,7 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled(
 
 
 def test_one_success_in_five_days_keeps_an_endpoint(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     endpoint = webhooks.add("https://down.example/in")
     for day in range(8):
@@ -288,30 +297,30 @@ def test_one_success_in_five_days_keeps_an_endpoint(
 
 @pytest.mark.parametrize("stage", ["in line", "hint out", "claimed", "waiting"])
 def test_an_endpoint_is_removed_while_deliveries_are_pending(
-    store: JobStore, webhooks: Webhooks, clock: FakeClock, stage: str
+    store: Store, webhooks: Webhooks, clock: FakeClock, stage: str
 ) -> None:
     endpoint = webhooks.add("https://one.example/in")
     ids = [ended(store) for _ in range(30 if stage == "in line" else 1)]
     claimed = taken(store) if stage in {"claimed", "waiting"} else None
     if claimed and stage == "waiting":
         told: dict[str, Any] = {"status": 500, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
-        store.settle_delivery(claimed, "pending", delay_s=3600, **told)
+        store.deliveries.settle(claimed, "pending", delay_s=3600, **told)
     webhooks.remove(endpoint.id)
     for _ in range(3):
         clock.move(1)
-        store.wake("dispatcher", 30, stayed=True)
+        store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
     found = webhooks.deliveries(limit=100).deliveries
     assert [each.state for each in found] == ["undelivered"] * len(ids)
     assert {each.tries[-1].reason for each in found} == {"the endpoint was removed"}
     if claimed and stage == "claimed":
-        assert store.settle_delivery(claimed, "delivered", status=200, entry="") == "fenced"
+        assert store.deliveries.settle(claimed, "delivered", status=200, entry="") == "fenced"
     assert all(store.redis.ttl(keys.job(id_)) > 0 for id_ in ids)
     with pytest.raises(EndpointNotFound):
         webhooks.endpoint(endpoint.id)
 
 
 def test_a_new_url_gets_what_is_pending(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     endpoint = webhooks.add("https://old.example/in")
     receiver.answers[endpoint.url] = DOWN
@@ -326,19 +335,19 @@ def test_a_new_url_gets_what_is_pending(
 
 
 def test_a_retry_of_the_job_supersedes_what_is_pending(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted
 ) -> None:
     webhooks.add("https://one.example/in")
     id_ = ended(store, Event.FAIL)
     slow = taken(store)
-    assert store.retry([id_]) == ["ok"]
-    assert store.settle_delivery(slow, "delivered", status=200, entry="") == "fenced"
+    assert store.jobs.retry([id_]) == ["ok"]
+    assert store.deliveries.settle(slow, "delivered", status=200, entry="") == "fenced"
     (old,) = webhooks.deliveries().deliveries
     assert (old.state, old.tries[-1].reason) == ("undelivered", "the job was retried")
     with pytest.raises(NotRetryable, match="retried since"):
         webhooks.replay(old.id)
     assert store.redis.ttl(keys.job(id_)) == -1
-    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     work(store, worker)
     assert [json.loads(body)["type"] for _, _, body in receiver.sent] == ["swap.succeeded"]
     assert receiver.sent[0][1] != message_id(slow)
@@ -348,28 +357,28 @@ def test_a_retry_of_the_job_supersedes_what_is_pending(
 
 @pytest.mark.parametrize("own", [True, False])
 def test_replay_begins_anew_with_the_same_id_and_fences_off_a_try_under_way(
-    store: JobStore, webhooks: Webhooks, *, own: bool
+    store: Store, webhooks: Webhooks, *, own: bool
 ) -> None:
     if not own:
         webhooks.add("https://one.example/in")
     ended(store, callback_url=HOOK if own else None)
     first = taken(store)
     assert webhooks.replay(first.id).state == "pending"
-    assert store.settle_delivery(first, "delivered", status=200, entry="") == "fenced"
+    assert store.deliveries.settle(first, "delivered", status=200, entry="") == "fenced"
     second = taken(store)
     assert (message_id(second), event_of(second)) == (message_id(first), event_of(first))
     told: dict[str, Any] = {"status": 200, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
-    assert store.settle_delivery(second, "delivered", **told) == "ok"
+    assert store.deliveries.settle(second, "delivered", **told) == "ok"
     assert webhooks.replay(second.id).state == "pending"
     assert store.redis.ttl(keys.history(second.id)) == -1
-    assert store.settle_delivery(taken(store), "delivered", **told) == "ok"
+    assert store.deliveries.settle(taken(store), "delivered", **told) == "ok"
     assert store.redis.ttl(keys.history(second.id)) > 0
     host = store.redis.hgetall(keys.host("own.example" if own else "one.example"))
-    assert (host["in_flight"], host["hints"]) == ("0", "0")
+    assert (host["in_flight"], host["messages"]) == ("0", "0")
 
 
 def test_replay_since_takes_what_was_not_delivered_and_nothing_else(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     refused = Delivery(ok=False, status=410, duration_ms=1, reason="410", gone=True)
     receiver.answers[HOOK] = refused
@@ -403,14 +412,14 @@ def test_replay_since_takes_what_was_not_delivered_and_nothing_else(
 
 
 def test_a_tenant_has_twenty_endpoints_at_most(webhooks: Webhooks) -> None:
-    for number in range(MOST_ENDPOINTS):
+    for number in range(MAX_ENDPOINTS):
         webhooks.add(f"https://{number}.example/in")
     with pytest.raises(InvalidRequest, match="has 20 endpoints already"):
         webhooks.add("https://one-too-many.example/in")
     webhooks.add("https://other.example/in", tenant="other")
 
 
-def test_without_a_master_secret_the_error_says_how_to_make_one(store: JobStore, redis_url: str) -> None:
+def test_without_a_master_secret_the_error_says_how_to_make_one(store: Store, redis_url: str) -> None:
     with pytest.raises(SettingsError, match="openssl rand -base64 32"):
         Webhooks(store, WorkerSettings(redis_url=redis_url)).add("https://one.example/in")
     assert Webhooks(store, WorkerSettings(redis_url=redis_url)).endpoints() == []
@@ -431,7 +440,7 @@ def test_what_is_wrong_is_named(webhooks: Webhooks, given: dict[str, Any], says:
         webhooks.add(**given)
 
 
-def test_nothing_is_told_of_another_tenants_things(store: JobStore, webhooks: Webhooks) -> None:
+def test_nothing_is_told_of_another_tenants_things(store: Store, webhooks: Webhooks) -> None:
     endpoint = webhooks.add("https://one.example/in")
     ended(store)
     (delivery,) = webhooks.deliveries().deliveries
@@ -450,7 +459,7 @@ def test_nothing_is_told_of_another_tenants_things(store: JobStore, webhooks: We
 
 
 def test_a_host_gets_few_tries_while_it_fails_and_many_when_it_answers(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     endpoint = webhooks.add("https://busy.example/in")
     for _ in range(100):
@@ -458,24 +467,24 @@ def test_a_host_gets_few_tries_while_it_fails_and_many_when_it_answers(
     assert store.redis.llen("webhooks") == 4
     receiver.answers[endpoint.url] = DOWN
     assert work(store, worker) == 5
-    assert store.redis.zscore(keys.wake(), "host:busy.example") is not None
+    assert store.redis.zscore(keys.schedule(), "host:busy.example") is not None
     probes = work_on(store, worker, clock, 0.25, step_s=1)
     assert probes < 15, "the pause doubles"
     receiver.answers.clear()
     work_on(store, worker, clock, 3, step_s=30)
-    assert store.look().traffic["hooks_pending"] == 0
+    assert store.dispatch.inspect().numbers["deliveries_pending"] == 0
     assert int(store.redis.hget(keys.host("busy.example"), "tries") or 0) == 12
 
 
 def test_a_dead_host_leaves_nothing_behind_when_its_deliveries_have_ended(
-    store: JobStore, worker: Deliveries, receiver: Scripted, clock: FakeClock
+    store: Store, worker: Deliveries, receiver: Scripted, clock: FakeClock
 ) -> None:
     receiver.answers[HOOK] = DOWN
     id_ = ended(store, callback_url=HOOK)
     work(store, worker)
     work_on(store, worker, clock, 90)
-    assert store.get(id_).fields["hook"] == "undelivered"
-    kept = {keys.aside(keys.WEBHOOKS), keys.turns(keys.WEBHOOKS), keys.line(keys.WEBHOOKS, "own.example")}
+    assert store.jobs.get(id_).fields["delivery_state"] == "undelivered"
+    kept = {keys.blocked(keys.WEBHOOKS), keys.fair(keys.WEBHOOKS), keys.queue(keys.WEBHOOKS, "own.example")}
     assert store.redis.exists(*kept) == 0
     assert store.redis.ttl(keys.host("own.example")) > 0
 
@@ -487,7 +496,7 @@ def test_a_secret_is_in_no_repr(webhooks: Webhooks) -> None:
 
 
 def test_a_replay_goes_on_from_a_cursor_and_takes_none_twice(
-    store: JobStore, webhooks: Webhooks, worker: Deliveries, clock: FakeClock
+    store: Store, webhooks: Webhooks, worker: Deliveries, clock: FakeClock
 ) -> None:
     webhooks.add("https://one.example/in")
     began = datetime.fromtimestamp(clock.now_s - 1, UTC)
@@ -498,7 +507,7 @@ def test_a_replay_goes_on_from_a_cursor_and_takes_none_twice(
     first, cursor = webhooks.replay_some(began, state="delivered")
     assert cursor is not None
     clock.move(60)
-    store.wake("dispatcher", 30, stayed=True)
+    store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
     work(store, worker)  # they are delivered again before the next look
     second, _ = webhooks.replay_some(began, state="delivered", cursor=cursor)
     assert (len(first), len(second), len({*first, *second})) == (100, 50, 150)

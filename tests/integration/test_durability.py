@@ -75,7 +75,7 @@ def test_what_is_not_on_disk_is_refused_and_can_be_submitted_again(client: SwapC
     admin.config_set("appendfsync", "always")
     job = client.submit(request)
     assert job.id in str(refused.value)
-    assert admin.zcard("swapjobs:hints:interactive") == 1
+    assert admin.zcard("swapjobs:published:interactive") == 1
 
 
 def test_an_earlier_submit_is_waited_for_too(client: SwapClient, admin: redis.Redis, server: EmbeddedRedis) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from swapjobs.contract.job import SwapRequest
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 
 @pytest.fixture
@@ -42,13 +42,13 @@ def asked(until_s: float, **fields: Any) -> SwapRequest:
 
 
 @pytest.fixture
-def store(client: SwapClient, settings: WorkerSettings) -> JobStore:
-    found: JobStore = client._store  # noqa: SLF001 - the same connections
-    found.set_limits(settings)
+def store(client: SwapClient, settings: WorkerSettings) -> Store:
+    found: Store = client._store  # noqa: SLF001 - the same connections
+    found.dispatch.set_limits(settings)
     return found
 
 
-def test_a_waiting_job_takes_fresh_urls_and_keeps_the_rest(client: SwapClient, store: JobStore) -> None:
+def test_a_waiting_job_takes_fresh_urls_and_keeps_the_rest(client: SwapClient, store: Store) -> None:
     old = asked(60, metadata={"shelf": ["ä", []], "big": 12345678901234567890})
     job = client.submit(old)
     new = asked(3600, metadata={"shelf": "another"})
@@ -72,26 +72,26 @@ def test_other_pictures_are_a_conflict_and_change_nothing(client: SwapClient) ->
     assert client.get(job.id) == job
 
 
-def test_during_an_attempt_the_next_one_has_them(client: SwapClient, store: JobStore) -> None:
+def test_during_an_attempt_the_next_one_has_them(client: SwapClient, store: Store) -> None:
     job = client.submit(asked(60))
     taken = claim(store, job.id)
     new = asked(3600)
     client.submit(new)
-    store.apply(taken, Event.WAIT, patch={"step": "send", "attempts": 1, "reason": "retry"})
+    store.attempts.record_outcome(taken, Event.WAIT, patch={"next_call": "swap", "attempts": 1, "reason": "retry"})
     assert claim(store, job.id).job.request["target_url"] == new.target_url
 
 
-def test_a_job_that_has_its_picture_keeps_its_urls(client: SwapClient, store: JobStore) -> None:
+def test_a_job_that_has_its_picture_keeps_its_urls(client: SwapClient, store: Store) -> None:
     old = asked(60)
     job = client.submit(old)
-    store.apply(claim(store, job.id), Event.SUCCEED, patch={})
+    store.attempts.record_outcome(claim(store, job.id), Event.SUCCEED, patch={})
     assert client.submit(asked(3600)).source_url == old.source_url
 
 
-def test_a_dead_url_is_told_before_a_call_is_booked(client: SwapClient, store: JobStore) -> None:
+def test_a_dead_url_is_told_before_a_call_is_booked(client: SwapClient, store: Store) -> None:
     job = client.submit(asked(-60))
-    arrival = store.look().traffic["arrival"]
-    assert store.claim(job.id, 30) == NotClaimed("failed")
+    arrival = store.dispatch.inspect().numbers["arrival"]
+    assert store.attempts.claim(job.id, 30) == NotClaimed("failed")
     ended = client.get(job.id)
     assert ended.error is not None
     assert (ended.state, ended.error.code, ended.error.retryable) == (
@@ -101,22 +101,22 @@ def test_a_dead_url_is_told_before_a_call_is_booked(client: SwapClient, store: J
     )
     assert ended.error.message.startswith("signature expired at 20")
     assert ended.attempts == 0
-    line = store.look()
-    assert (line.traffic["arrival"], line.traffic["in_flight"]) == (arrival, 0)
+    line = store.dispatch.inspect()
+    assert (line.numbers["arrival"], line.numbers["in_flight"]) == (arrival, 0)
 
 
-def test_a_retry_with_fresh_urls_can_succeed(client: SwapClient, store: JobStore) -> None:
+def test_a_retry_with_fresh_urls_can_succeed(client: SwapClient, store: Store) -> None:
     job = client.submit(asked(-60))
-    store.claim(job.id, 30)
+    store.attempts.claim(job.id, 30)
     new = asked(3600)
     assert client.submit(new).state is JobState.FAILED  # it has them, for a retry
     assert client.retry(job.id).source_url == new.source_url
-    assert claim(store, job.id).step == "send"
+    assert claim(store, job.id).call == "swap"
 
 
-def test_a_retry_may_bring_them_itself(client: SwapClient, store: JobStore) -> None:
+def test_a_retry_may_bring_them_itself(client: SwapClient, store: Store) -> None:
     job = client.submit(asked(-60))
-    store.claim(job.id, 30)
+    store.attempts.claim(job.id, 30)
     new = asked(3600)
     with pytest.raises(IdempotencyConflict):
         client.retry(job.id, source_url="https://pictures.example/another.jpg")
@@ -125,22 +125,24 @@ def test_a_retry_may_bring_them_itself(client: SwapClient, store: JobStore) -> N
     assert client.get(job.id).state is JobState.FAILED
     job = client.retry(job.id, source_url=new.source_url, target_url=new.target_url)
     assert (job.state, job.source_url) == (JobState.QUEUED, new.source_url)
-    assert claim(store, job.id).step == "send"
+    assert claim(store, job.id).call == "swap"
 
 
-def test_what_may_be_paid_for_is_asked_for_with_dead_urls_too(client: SwapClient, store: JobStore) -> None:
+def test_what_may_be_paid_for_is_asked_for_with_dead_urls_too(client: SwapClient, store: Store) -> None:
     """A query needs no picture: the outcome of a call that was not seen is not lost with the signature."""
     job = client.submit(asked(60))
     taken = claim(store, job.id)
-    store.apply(taken, Event.WAIT, patch={"step": "query", "reason": "retry"})
+    store.attempts.record_outcome(taken, Event.WAIT, patch={"next_call": "query", "reason": "retry"})
     store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
-    assert claim(store, job.id).step == "query"
+    assert claim(store, job.id).call == "query"
 
 
-def test_one_that_waited_for_a_retry_ends_with_no_reason_to_wait(client: SwapClient, store: JobStore) -> None:
+def test_one_that_waited_for_a_retry_ends_with_no_reason_to_wait(client: SwapClient, store: Store) -> None:
     job = client.submit(asked(60))
-    store.apply(claim(store, job.id), Event.WAIT, patch={"step": "send", "attempts": 1, "reason": "retry"})
+    store.attempts.record_outcome(
+        claim(store, job.id), Event.WAIT, patch={"next_call": "swap", "attempts": 1, "reason": "retry"}
+    )
     store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
-    assert store.claim(job.id, 30) == NotClaimed("failed")
+    assert store.attempts.claim(job.id, 30) == NotClaimed("failed")
     ended = client.get(job.id)
     assert (ended.state, ended.reason, ended.next_attempt_at) == (JobState.FAILED, None, None)

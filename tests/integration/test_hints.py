@@ -13,12 +13,12 @@ from swapjobs.store import keys
 from swapjobs.store.celery_message import DELIVER_TASK, ID, SWAP_TASK, WEBHOOK_SUFFIX, template
 
 if TYPE_CHECKING:
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 LONGEST = 400  # bytes: half of what a queued job may take, and a quarter of Celery's own message
 
 
-def sent_by_celery(store: JobStore, redis_url: str, lane: str) -> tuple[str, dict[str, Any]]:
+def sent_by_celery(store: Store, redis_url: str, lane: str) -> tuple[str, dict[str, Any]]:
     app = Celery(broker=redis_url)
     app.conf.update(
         broker_transport_options={"priority_steps": list(keys.PRIORITY_STEPS)},
@@ -28,16 +28,16 @@ def sent_by_celery(store: JobStore, redis_url: str, lane: str) -> tuple[str, dic
     task_id = "some-job" + (WEBHOOK_SUFFIX if lane == keys.WEBHOOKS else "")
     app.send_task(task, task_id=task_id, queue=queue, priority=9 if lane == "bulk" else 0, ignore_result=True)
     app.close()
-    popped = store.redis.brpop([*keys.RUNWAYS.values()], timeout=1)
+    popped = store.redis.brpop([*keys.READY.values()], timeout=1)
     assert popped is not None
     return str(popped[0]), json.loads(popped[1])
 
 
 @pytest.mark.parametrize("lane", keys.LANES)
-def test_the_template_agrees_with_celerys_own_message(store: JobStore, redis_url: str, lane: str) -> None:
+def test_the_template_agrees_with_celerys_own_message(store: Store, redis_url: str, lane: str) -> None:
     runway, theirs = sent_by_celery(store, redis_url, lane)
     ours = json.loads(template(lane).replace(ID, "some-job"))
-    assert runway == keys.RUNWAYS[lane]
+    assert runway == keys.READY[lane]
     assert set(ours) <= set(theirs)
     assert ours["content-type"] == theirs["content-type"]
     for part in ("headers", "properties"):

@@ -10,9 +10,9 @@ import redis
 
 from support.builders import claim, submit
 from swapjobs.store import keys
-from swapjobs.store.jobs import JobStore, connect
-from swapworker.attempt.lease_keeper import Leases
-from swapworker.process.watchdog import Progress
+from swapjobs.store.store import Store, connect
+from swapworker.attempt.lease_keeper import LeaseKeeper
+from swapworker.process.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,14 +26,14 @@ NO_PORT = 1
 
 
 class Worker:
-    """Leases of two running jobs, at a time of our own."""
+    """LeaseKeeper of two running jobs, at a time of our own."""
 
-    def __init__(self, store: JobStore, settings: WorkerSettings) -> None:
+    def __init__(self, store: Store, settings: WorkerSettings) -> None:
         self.now = 0.0
         self.store = store
-        self.own = JobStore(connect(settings), settings)
+        self.own = Store(connect(settings), settings)
         self.find_redis()
-        self.leases = Leases(self.own, LEASE_S, Progress(180, lambda: self.now), now=lambda: self.now)
+        self.leases = LeaseKeeper(self.own, LEASE_S, Watchdog(180, lambda: self.now), now=lambda: self.now)
         self.slots = ExitStack()
         self.ids = [submit(store) for _ in range(2)]
         for id_ in self.ids:
@@ -53,7 +53,7 @@ class Worker:
 
 
 @pytest.fixture
-def worker(store: JobStore, settings: WorkerSettings) -> Iterator[Worker]:
+def worker(store: Store, settings: WorkerSettings) -> Iterator[Worker]:
     worker = Worker(store, settings)
     with worker.slots:
         yield worker
@@ -74,10 +74,10 @@ def test_a_slot_that_ended_is_not(worker: Worker) -> None:
 def test_a_lease_is_renewed_to_the_deadline_and_not_beyond(worker: Worker) -> None:
     worker.renew_at(DEADLINE_S - 30)
     seconds, _ = worker.store.redis.time()
-    scores = [worker.store.redis.zscore(keys.wake(), f"lease:{id_}") for id_ in worker.ids]
+    scores = [worker.store.redis.zscore(keys.schedule(), f"lease:{id_}") for id_ in worker.ids]
     assert all(score is not None and 28 <= score / 1000 - seconds <= 31 for score in scores)
     worker.renew_at(DEADLINE_S + 1)
-    assert [worker.store.redis.zscore(keys.wake(), f"lease:{id_}") for id_ in worker.ids] == scores
+    assert [worker.store.redis.zscore(keys.schedule(), f"lease:{id_}") for id_ in worker.ids] == scores
 
 
 def test_slots_that_wait_for_redis_with_their_result_are_not_stuck(worker: Worker) -> None:

@@ -11,56 +11,57 @@ from support.builders import claim, make_request, submit
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs import InvalidRequest, JobState, SwapClient
 from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.filters import JobQuery
 from swapjobs.contract.lifecycle import Event
 from swapjobs.store import job_index, keys
-from swapjobs.store.job_index import Query, page
+from swapjobs.store.job_index import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 TTL_S = 600
 
 
 @pytest.fixture
-def clocked(settings: WorkerSettings) -> Iterator[tuple[JobStore, FakeClock]]:
+def clocked(settings: WorkerSettings) -> Iterator[tuple[Store, FakeClock]]:
     with clocked_store(settings.model_copy(update={"result_ttl_s": TTL_S})) as store:
         yield store, FakeClock(store.redis)
 
 
-def told(store: JobStore, **query: Any) -> list[str]:
+def told(store: Store, **query: Any) -> list[str]:
     """Return the ids of all pages."""
     ids, cursor = [], None
     while True:
-        found = page(store.redis, Query(**query, cursor=cursor))
+        found = page(store.redis, JobQuery(**query, cursor=cursor))
         ids += [job.id for job in found.jobs]
         cursor = found.next_cursor
         if cursor is None:
             return ids
 
 
-def fail(store: JobStore, id_: str, code: str) -> None:
-    answer = store.apply(
+def fail(store: Store, id_: str, code: str) -> None:
+    answer = store.attempts.record_outcome(
         claim(store, id_),
         Event.FAIL,
-        patch={"step": "send", "code": code},
+        patch={"next_call": "swap", "code": code},
         entry=f'{{"kind": "error", "code": "{code}", "message": "no"}}',
-        says="answer",
+        signal="answer",
     )
     assert answer == "ok"
 
 
-def vanish(store: JobStore, *ids: str) -> None:
+def vanish(store: Store, *ids: str) -> None:
     """As if the records had expired."""
     for id_ in ids:
         store.redis.delete(keys.job(id_), keys.history(id_))
 
 
-def dispatch(store: JobStore, steps: int = 3) -> None:
+def dispatch(store: Store, steps: int = 3) -> None:
     for _ in range(steps):
-        store.wake("dispatcher", 30, stayed=True)
+        store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
 
 
 def test_jobs_are_listed_newest_first_page_by_page(client: SwapClient) -> None:
@@ -83,24 +84,24 @@ def test_a_page_stays_what_it_was_when_new_jobs_come(client: SwapClient) -> None
     assert [job.id for job in client.list(cursor=cursor).jobs] == [ids[1], ids[0]]
 
 
-def test_every_filter_leaves_out_what_does_not_fit(store: JobStore) -> None:
+def test_every_filter_leaves_out_what_does_not_fit(store: Store) -> None:
     batched = submit(store, batch_id="b")
     no_face, unreachable, plain = (submit(store) for _ in range(3))
     fail(store, no_face, "no_face")
     fail(store, unreachable, "image_unreachable")
-    store.cancel(plain)
+    store.jobs.cancel(plain)
     assert told(store, batch_id="b") == [batched]
     assert told(store, state="failed") == [unreachable, no_face]
     assert told(store, error_code="no_face") == [no_face]
     assert told(store, error_code="no_face", state="queued") == []
     assert told(store, batch_id="b", state="failed") == []
     assert told(store, tenant="another") == []
-    store.retry([no_face])
+    store.jobs.retry([no_face])
     assert told(store, error_code="no_face") == []
     assert not store.redis.hexists(keys.job(no_face), "code"), "a retry takes the code away"
 
 
-def test_expired_jobs_are_found_by_their_code(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_expired_jobs_are_found_by_their_code(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
     id_ = submit(store, expires_at=datetime.fromtimestamp(clock.now_s + 5, UTC))
     clock.move(6)
@@ -108,7 +109,7 @@ def test_expired_jobs_are_found_by_their_code(clocked: tuple[JobStore, FakeClock
     assert told(store, error_code="expired") == [id_]
 
 
-def test_a_range_of_time_includes_both_ends(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_a_range_of_time_includes_both_ends(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
     ids = []
     for _ in range(4):
@@ -119,14 +120,14 @@ def test_a_range_of_time_includes_both_ends(clocked: tuple[JobStore, FakeClock])
     assert told(store, created_after=begin) == ids[:0:-1]
     assert told(store, created_before=end) == ids[2::-1]
     assert told(store, created_after=begin, created_before=end, limit=1) == [ids[2], ids[1]]
-    newest = page(store.redis, Query(limit=1)).next_cursor
-    assert [job.id for job in page(store.redis, Query(created_before=end, cursor=newest)).jobs] == ids[2::-1]
+    newest = page(store.redis, JobQuery(limit=1)).next_cursor
+    assert [job.id for job in page(store.redis, JobQuery(created_before=end, cursor=newest)).jobs] == ids[2::-1]
 
 
-def test_a_rare_filter_looks_at_a_bounded_number_of_jobs(store: JobStore, client: SwapClient) -> None:
+def test_a_rare_filter_looks_at_a_bounded_number_of_jobs(store: Store, client: SwapClient) -> None:
     """The page is empty and its cursor goes on: nobody waits for a million records."""
     rare = submit(store)
-    store.cancel(rare)
+    store.jobs.cancel(rare)
     for _ in client.submit_many(make_request() for _ in range(job_index.LOOKED_AT + 10)):
         pass
     first = client.list(state=JobState.CANCELLED)
@@ -158,7 +159,7 @@ def test_what_cannot_be_meant_is_refused_with_its_field(client: SwapClient, fiel
     assert refused.value.field == field
 
 
-def test_an_id_that_is_used_again_is_listed_once(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_an_id_that_is_used_again_is_listed_once(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
     id_ = submit(store, business_task_id="again", batch_id="b")
     vanish(store, id_)
@@ -169,7 +170,7 @@ def test_an_id_that_is_used_again_is_listed_once(clocked: tuple[JobStore, FakeCl
     assert told(store, batch_id="b") == [id_]
 
 
-def test_jobs_submitted_after_the_clock_was_put_back_are_listed(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_jobs_submitted_after_the_clock_was_put_back_are_listed(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
     before = submit(store, batch_id="b")
     clock.move(-3600)
@@ -178,12 +179,12 @@ def test_jobs_submitted_after_the_clock_was_put_back_are_listed(clocked: tuple[J
 
 
 def test_entries_of_jobs_that_are_gone_are_pruned_behind_those_that_live_on(
-    clocked: tuple[JobStore, FakeClock],
+    clocked: tuple[Store, FakeClock],
 ) -> None:
     """Also for a tenant that submits no more. A thousand jobs that wait for long do not stand in the way."""
     store, clock = clocked
-    waiting = [each.id for _ in range(5) for each in store.submit(make_request(batch_id="b") for _ in range(100))]
-    ended = [str(each.id) for each in store.submit(make_request(batch_id="b") for _ in range(50))]
+    waiting = [each.id for _ in range(5) for each in store.jobs.submit(make_request(batch_id="b") for _ in range(100))]
+    ended = [str(each.id) for each in store.jobs.submit(make_request(batch_id="b") for _ in range(50))]
     young = submit(store)
     vanish(store, *ended)
     index, of_batch = keys.index("default"), keys.index("default", "b")
@@ -198,10 +199,10 @@ def test_entries_of_jobs_that_are_gone_are_pruned_behind_those_that_live_on(
     clock.move(3600)
     dispatch(store, 20)
     assert not store.redis.exists(index, of_batch, keys.pruning()), "the keys go with their last entry"
-    assert not [member for member in store.redis.zrange(keys.wake(), 0, -1) if str(member).startswith("prune:")]
+    assert not [member for member in store.redis.zrange(keys.schedule(), 0, -1) if str(member).startswith("prune:")]
 
 
-def test_a_pruned_index_begins_anew(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_a_pruned_index_begins_anew(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
     vanish(store, submit(store))
     clock.move(TTL_S + 60)
@@ -215,7 +216,7 @@ def test_a_pruned_index_begins_anew(clocked: tuple[JobStore, FakeClock]) -> None
     assert not store.redis.exists(keys.index("default"))
 
 
-def test_the_entry_of_an_id_that_is_used_again_is_pruned(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_the_entry_of_an_id_that_is_used_again_is_pruned(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
     id_ = submit(store, business_task_id="again")
     clock.move(TTL_S)
@@ -227,16 +228,16 @@ def test_the_entry_of_an_id_that_is_used_again_is_pruned(clocked: tuple[JobStore
     assert told(store) == [id_]
 
 
-def test_a_step_of_pruning_is_bounded(clocked: tuple[JobStore, FakeClock]) -> None:
+def test_a_step_of_pruning_is_bounded(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
-    ended = [str(each.id) for _ in range(5) for each in store.submit(make_request() for _ in range(100))]
+    ended = [str(each.id) for _ in range(5) for each in store.jobs.submit(make_request() for _ in range(100))]
     vanish(store, *ended)
     clock.move(TTL_S + 60)
     dispatch(store, 1)
     assert store.redis.xlen(keys.index("default")) == 300
 
 
-def test_a_failed_job_keeps_its_code_as_a_small_field(store: JobStore) -> None:
+def test_a_failed_job_keeps_its_code_as_a_small_field(store: Store) -> None:
     id_ = submit(store)
     fail(store, id_, str(ErrorCode.NO_FACE))
     assert store.redis.hget(keys.job(id_), "code") == "no_face"

@@ -15,7 +15,7 @@ from swapworker.outbound_http import (
     AddressRefused,
     BadReply,
     Connection,
-    Connections,
+    ConnectionPool,
     Deadline,
     IpAddress,
     NetError,
@@ -331,7 +331,7 @@ def test_tls_connections_are_kept_too(tmp_path: Path) -> None:
     """Session tickets arrive unasked on an idle TLS 1.3 connection: they are no hang-up."""
     server_tls, client_tls = certificate(tmp_path)
     with serving(always(answer("ok")), tls=server_tls) as server:
-        connections = Connections(split_url(server.url)[0], tls=client_tls)
+        connections = ConnectionPool(split_url(server.url)[0], tls=client_tls)
         for _ in range(3):
             connections.post(b"/", [], b"", timeout_s=5, max_bytes=10)
         connections.close()

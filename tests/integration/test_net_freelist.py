@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.web_server import Peer, always, answer, serving, wait_until
-from swapworker.outbound_http import Connections, ReplyLost, split_url
+from swapworker.outbound_http import ConnectionPool, ReplyLost, split_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def connections_to(url: str, idle_limit_s: float = 60.0) -> Iterator[Connections]:
-    connections = Connections(split_url(url)[0], idle_limit_s=idle_limit_s)
+def connections_to(url: str, idle_limit_s: float = 60.0) -> Iterator[ConnectionPool]:
+    connections = ConnectionPool(split_url(url)[0], idle_limit_s=idle_limit_s)
     yield connections
     connections.close()
 
 
-def post(connections: Connections) -> bytes:
+def post(connections: ConnectionPool) -> bytes:
     return connections.post(b"/", [], b"{}", timeout_s=5, max_bytes=1000).body
 
 

@@ -24,27 +24,29 @@ from pydantic import SecretStr
 
 from support.announced import LISTENER, announced
 from support.builders import job_of, make_request
-from support.fake_clock import PART, FakeClock
+from support.fake_clock import REDIS_TIME, FakeClock
 from support.job_model import Life
 from swapjobs import FINAL, BatchNotFound, JobState
-from swapjobs.client.batches import batch_of
 from swapjobs.client.webhooks import Webhooks
+from swapjobs.contract.filters import JobQuery
 from swapjobs.contract.lifecycle import Event
+from swapjobs.contract.tenant import TenantLimits
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import keys, record
-from swapjobs.store import library as lua_text
+from swapjobs.store import library as lua_library
+from swapjobs.store.batches import batch_of
 from swapjobs.store.claims import Claim, DeliveryClaim
-from swapjobs.store.functions import Scripts, library
-from swapjobs.store.job_index import Query, page
-from swapjobs.store.jobs import JobStore, connect
-from swapjobs.store.tenants import TenantLimits
+from swapjobs.store.functions import Functions
+from swapjobs.store.job_index import page
+from swapjobs.store.library import library
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     import pytest
 
-    from swapjobs.contract.views import Batch
+    from swapjobs.contract.batch import Batch
 
 TRY = record.entry("webhook", at=1, number=1, duration_ms=1)
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
@@ -60,24 +62,24 @@ OUTCOMES = (
     (Event.WAIT, "retry", "too_fast"),
     (Event.WAIT, "retry", "failure"),
     (Event.WAIT, "retry", "outage"),
-    (Event.WAIT, "verdict", "outage"),
+    (Event.WAIT, "final_failure", "outage"),
     (Event.WAIT, "retry", "credentials_rejected"),
 )
 
 BATCHES = ("x", "y")
 SMALL = {
-    "steps": (
-        "LOOKED_AT, CHANGED, RETRIED, PUT_BACK = 200, 50, 25, 100",
-        "LOOKED_AT, CHANGED, RETRIED, PUT_BACK = 3, 2, 1, 2",
+    "operations/batch_operation": (
+        "LOOKED_AT, CANCELLED, RETRIED, RESTORED = 200, 50, 25, 100",
+        "LOOKED_AT, CANCELLED, RETRIED, RESTORED = 3, 2, 1, 2",
     ),
-    "stopped": ("MOST_SET_ASIDE = 250", "MOST_SET_ASIDE = 2"),
+    "queue/batch_hold": ("BUDGET = 250", "BUDGET = 2"),
 }
 
 
 class Fleet(RuleBasedStateMachine):
     """Producers, workers that die or come late, a canceller and a dispatcher, over the real scripts on a fake clock."""
 
-    store: JobStore
+    store: Store
     base: WorkerSettings
 
     def __init__(self) -> None:
@@ -100,10 +102,10 @@ class Fleet(RuleBasedStateMachine):
         query = Rate("20/s") if own else None
         limits = {"max_in_flight": cap, "rate_limit": Rate(rate), "query_rate_limit": query}
         limits["bulk_share"] = 0.5 if limited else 1
-        self.store.set_limits(self.base.model_copy(update=limits))
+        self.store.dispatch.set_limits(self.base.model_copy(update=limits))
         self.limited = TenantLimits(tenant="b", rate=Rate("1/s"), max_in_flight=1) if limited else None
         if self.limited:
-            self.store.set_tenant(self.limited)
+            self.store.tenants.set(self.limited)
 
     # -- producers
 
@@ -121,7 +123,7 @@ class Fleet(RuleBasedStateMachine):
             callback_url=f"https://{host}.example/in" if host else None,
             expires_at=datetime.fromtimestamp(expires_at, UTC) if expires_at else None,
         )
-        id_ = str(self.store.submit([request, request])[0].id)
+        id_ = str(self.store.jobs.submit([request, request])[0].id)
         self.ids.append(id_)
         self.lives[id_] = Life(expires_at=expires_at)
 
@@ -129,13 +131,13 @@ class Fleet(RuleBasedStateMachine):
     def cancel(self, pick: int) -> None:
         if self.ids:
             id_ = self.ids[pick % len(self.ids)]
-            self.lives[id_].cancelled(self.store.cancel(id_))
+            self.lives[id_].cancelled(self.store.jobs.cancel(id_))
 
     @rule(pick=picks)
     def retry(self, pick: int) -> None:
         if self.ids:
             id_ = self.ids[pick % len(self.ids)]
-            (answer,) = self.store.retry([id_])
+            (answer,) = self.store.jobs.retry([id_])
             self.lives[id_].retried(answer, int(self.redis.hget(keys.job(id_), "claims") or 0))
             if answer == "ok" and "expires_at" not in self.redis.hgetall(keys.job(id_)):
                 self.lives[id_].expires_at = None
@@ -143,7 +145,7 @@ class Fleet(RuleBasedStateMachine):
     # -- workers
 
     def pop(self, *lanes: str) -> str | None:
-        popped = next((hint for lane in lanes if (hint := self.redis.rpop(keys.RUNWAYS[lane]))), None)
+        popped = next((hint for lane in lanes if (hint := self.redis.rpop(keys.READY[lane]))), None)
         return job_of(popped) if popped else None
 
     @rule(lost=st.sampled_from([False, False, False, True]))
@@ -158,12 +160,12 @@ class Fleet(RuleBasedStateMachine):
             self.take(self.ids[pick % len(self.ids)])
 
     def take(self, id_: str) -> None:
-        answer = self.store.claim(id_, LEASE_S)
+        answer = self.store.attempts.claim(id_, LEASE_S)
         if isinstance(answer, Claim):
             self.lives[id_].claimed(answer.fence, self.clock.now_s + LEASE_S)
             self.claims.append(answer)
         else:
-            self.lives[id_].refused(answer.verdict)
+            self.lives[id_].refused(answer.reason)
 
     @rule()
     def a_worker_dies_and_another_takes_over(self) -> None:
@@ -177,7 +179,7 @@ class Fleet(RuleBasedStateMachine):
     def a_worker_that_stops_puts_a_hint_back(self) -> None:
         id_ = self.pop(*SWAP_LANES)
         if id_:
-            self.store.put_back(id_)
+            self.store.attempts.return_message(id_)
 
     @rule(pick=picks, outcome=st.sampled_from(OUTCOMES), pause=st.sampled_from([0, 0, 0, 0, 5]), again=st.booleans())
     def apply(self, pick: int, outcome: tuple[Event, Any, str], pause: int, again: bool) -> None:  # noqa: FBT001 - drawn by name
@@ -187,15 +189,15 @@ class Fleet(RuleBasedStateMachine):
         if not again:
             self.claims.remove(claim)
         event, wake, says = outcome
-        answer = self.store.apply(
+        answer = self.store.attempts.record_outcome(
             claim,
             event,
-            patch={"step": "query", "attempts": 1},
+            patch={"next_call": "query", "attempts": 1},
             entry=record.entry("attempt"),
-            wake=wake,
+            schedule=wake,
             delay_s=3,
             pause_s=pause,
-            says=says,
+            signal=says,
         )
         self.lives[claim.job.id].applied(claim.fence, event, wake, answer)
 
@@ -210,7 +212,7 @@ class Fleet(RuleBasedStateMachine):
 
     @rule()
     def renew(self) -> None:
-        answers = self.store.renew([(claim.job.id, claim.fence, LEASE_S) for claim in self.claims])
+        answers = self.store.attempts.renew_leases([(claim.job.id, claim.fence, LEASE_S) for claim in self.claims])
         for claim, renewed in zip(self.claims, answers, strict=True):
             life = self.lives[claim.job.id]
             assert renewed == (life.state is JobState.RUNNING and life.fence == claim.fence)
@@ -222,7 +224,7 @@ class Fleet(RuleBasedStateMachine):
     @rule()
     def claim_delivery(self) -> None:
         id_ = self.pop(keys.WEBHOOKS)
-        claim = self.store.claim_delivery(id_, LEASE_S) if id_ else None
+        claim = self.store.deliveries.claim(id_, LEASE_S) if id_ else None
         if claim:
             self.deliveries.append(claim)
 
@@ -246,7 +248,7 @@ class Fleet(RuleBasedStateMachine):
         if self.deliveries:
             claim = self.deliveries[pick % len(self.deliveries)]
             told = {"status": 200, "entry": TRY, "delay_s": 3, "host": host}
-            self.store.settle_delivery(claim, state, gone=gone if state == "undelivered" else "", **told)
+            self.store.deliveries.settle(claim, state, gone=gone if state == "undelivered" else "", **told)
 
     @rule()
     def a_host_fails_until_its_breaker_opens(self) -> None:
@@ -261,7 +263,7 @@ class Fleet(RuleBasedStateMachine):
     @rule(pick=picks)
     def hand_a_delivery_back(self, pick: int) -> None:
         if self.deliveries:
-            self.store.hand_back_delivery(self.deliveries[pick % len(self.deliveries)])
+            self.store.deliveries.hand_back(self.deliveries[pick % len(self.deliveries)])
 
     # -- endpoints
 
@@ -297,7 +299,7 @@ class Fleet(RuleBasedStateMachine):
         if known:
             id_ = known[pick % len(known)]
             fields = self.redis.hgetall(self.record_of(id_))
-            self.store.replay_delivery(id_, fields.get("tenant", "a"))
+            self.store.deliveries.replay(id_, fields.get("tenant", "a"))
 
     # -- what happens by itself, or to Redis
 
@@ -314,32 +316,32 @@ class Fleet(RuleBasedStateMachine):
 
     @rule()
     def dispatch(self) -> None:
-        self.store.wake("dispatcher", LEASE_S, stayed=True)
+        self.store.dispatch.dispatch_due("dispatcher", LEASE_S, stayed=True)
         for id_, life in self.lives.items():
             life.seen(JobState(self.redis.hget(keys.job(id_), "state")), self.clock.now_s)
 
     @rule(lane=st.sampled_from(keys.LANES))
     def lose_a_runway(self, lane: str) -> None:
-        self.redis.delete(keys.RUNWAYS[lane])
+        self.redis.delete(keys.READY[lane])
 
     @rule(closed=st.booleans())
     def close_or_open_the_line_by_hand(self, closed: bool) -> None:  # noqa: FBT001 - drawn by name
-        self.store.hold_line() if closed else self.store.release_line()
+        self.store.dispatch.pause() if closed else self.store.dispatch.resume()
 
     @rule(paused=st.booleans())
     def pause_or_resume_a_tenant(self, paused: bool) -> None:  # noqa: FBT001 - drawn by name
         if self.limited:
-            self.store.set_tenant(self.limited.model_copy(update={"paused": paused}))
+            self.store.tenants.set(self.limited.model_copy(update={"paused": paused}))
 
     @rule()
     def meet_another_server(self) -> None:
         self.redis.set(keys.server(), "of the server before")
-        Scripts(self.redis, library(600, PART)).run("meet")
+        Functions(self.redis, library(REDIS_TIME), 600).call("dispatcher/check_server")
 
     # -- the rules
 
     def everybody_in(self, lane: str) -> Iterator[tuple[str, list[str]]]:
-        prefix = keys.line(lane, "")
+        prefix = keys.queue(lane, "")
         for key in self.redis.scan_iter(f"{prefix}*", count=1000):
             yield key.removeprefix(prefix), self.redis.zrange(key, 0, -1)
 
@@ -348,19 +350,22 @@ class Fleet(RuleBasedStateMachine):
         standing: dict[str, list[str]] = {}
         for lane in keys.LANES:
             lines = dict(self.everybody_in(lane))
-            in_turn, aside = set(self.redis.zrange(keys.turns(lane), 0, -1)), self.redis.smembers(keys.aside(lane))
+            in_turn, aside = set(self.redis.zrange(keys.fair(lane), 0, -1)), self.redis.smembers(keys.blocked(lane))
             assert set(lines) <= in_turn | aside, "a line without a turn"
             assert not in_turn & aside
             assert aside <= set(lines), "aside for ever, without a line"
             kind = "webhook" if lane == keys.WEBHOOKS else "swap"
-            for id_ in [*(id_ for line in lines.values() for id_ in line), *self.redis.zrange(keys.hints(lane), 0, -1)]:
+            for id_ in [
+                *(id_ for line in lines.values() for id_ in line),
+                *self.redis.zrange(keys.published(lane), 0, -1),
+            ]:
                 standing.setdefault(f"{kind}:{id_}", []).append(lane)
-        for member in self.redis.zrange(keys.wake(), 0, -1):
+        for member in self.redis.zrange(keys.schedule(), 0, -1):
             what, _, id_ = member.partition(":")
-            if what not in {"expiry", "turn", "prune", "batch", "ended", "host", "undeliver"}:
+            if what not in {"expiry", "tenant", "prune", "batch", "forget_batch", "host", "give_up"}:
                 kind = "webhook" if what == "delivery" else "swap"
                 standing.setdefault(f"{kind}:{id_}", []).append(what)
-        for key in self.redis.scan_iter(keys.set_aside("*", "*"), count=1000):
+        for key in self.redis.scan_iter(keys.held("*", "*"), count=1000):
             for id_ in self.redis.zrange(key, 0, -1):
                 standing.setdefault(f"swap:{id_}", []).append("set aside")
         self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
@@ -384,25 +389,25 @@ class Fleet(RuleBasedStateMachine):
         others = [key.removeprefix(prefix) for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
         ids = [*self.lives, *others]
         hooks = dict(zip(ids, self.answers("HGETALL", [self.record_of(id_) for id_ in ids]), strict=True))
-        self.seen.update(id_ for id_, fields in hooks.items() if "hook" in fields)
-        self.pending = {id_: fields for id_, fields in hooks.items() if fields.get("hook") == "pending"}
+        self.seen.update(id_ for id_, fields in hooks.items() if "delivery_state" in fields)
+        self.pending = {id_: fields for id_, fields in hooks.items() if fields.get("delivery_state") == "pending"}
         assert {id_: len(places) for id_, places in standing.items()} == dict.fromkeys(self.pending, 1), standing
-        assert self.store.look().traffic["hooks_pending"] == len(self.pending)
-        hinted_ids = set(self.redis.zrange(keys.hints(keys.WEBHOOKS), 0, -1))
+        assert self.store.dispatch.inspect().numbers["deliveries_pending"] == len(self.pending)
+        hinted_ids = set(self.redis.zrange(keys.published(keys.WEBHOOKS), 0, -1))
         trying: Counter[str] = Counter()
         hinted, of_endpoint, telling = trying.copy(), trying.copy(), trying.copy()
         for id_, fields in self.pending.items():
-            trying[fields["hook_host"]] += standing[id_] == ["delivery"] and "hook_next_at" not in fields
-            hinted[fields["hook_host"]] += id_ in hinted_ids
+            trying[fields["delivery_host"]] += standing[id_] == ["delivery"] and "delivery_next_at" not in fields
+            hinted[fields["delivery_host"]] += id_ in hinted_ids
             of_endpoint[fields.get("endpoint", "")] += 1
             telling[fields.get("job", "")] += 1
         for host in ("one.example", "two.example", "three.example"):
-            counted = [int(number or 0) for number in self.redis.hmget(keys.host(host), "in_flight", "hints")]
+            counted = [int(number or 0) for number in self.redis.hmget(keys.host(host), "in_flight", "messages")]
             assert counted == [trying[host], hinted[host]], host
         endpoints = sorted({*self.endpoints, *of_endpoint} - {""})
         sizes = self.answers("SCARD", [keys.undelivered(each) for each in endpoints])
         assert sizes == [of_endpoint[each] for each in endpoints]
-        sizes = self.answers("SCARD", [keys.telling(id_) for id_ in self.lives])
+        sizes = self.answers("SCARD", [keys.job_deliveries(id_) for id_ in self.lives])
         assert sizes == [telling[id_] for id_ in self.lives]
         for key in (keys.delivery, keys.history):
             expires = [ttl > 0 for ttl in self.answers("TTL", [key(id_) for id_ in others])]
@@ -411,13 +416,13 @@ class Fleet(RuleBasedStateMachine):
 
     def the_counts_are_right(self, calling: list[str]) -> None:
         where = {id_: self.redis.hmget(keys.job(id_), "tenant", "priority") for id_ in self.lives}
-        traffic = self.store.look().traffic
+        traffic = self.store.dispatch.inspect().numbers
         assert traffic["in_flight"] == len(calling)
         assert traffic["bulk_in_flight"] == sum(where[id_][1] == keys.BULK for id_ in calling)
         if self.limited:
-            hinted = [id_ for lane in SWAP_LANES for id_ in self.redis.zrange(keys.hints(lane), 0, -1)]
+            hinted = [id_ for lane in SWAP_LANES for id_ in self.redis.zrange(keys.published(lane), 0, -1)]
             expected = [sum(where[id_][0] == "b" for id_ in ids) for ids in (calling, hinted)]
-            assert [int(number) for number in self.redis.hmget(keys.tenant("b"), "in_flight", "hints")] == expected
+            assert [int(number) for number in self.redis.hmget(keys.tenant("b"), "in_flight", "messages")] == expected
 
     def check(self, id_: str, life: Life, swap: list[str]) -> None:
         fields = self.redis.hgetall(keys.job(id_))
@@ -433,10 +438,10 @@ class Fleet(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything run to its end: nothing is stuck."""
-        self.store.release_line()
+        self.store.dispatch.resume()
         self.claims.clear()
         if self.limited:
-            self.store.set_tenant(self.limited)
+            self.store.tenants.set(self.limited)
         for _ in range(150 + len(self.lives)):  # with a cap, two or so end in each round
             if self.drained():
                 return
@@ -450,9 +455,9 @@ class Fleet(RuleBasedStateMachine):
         while self.claims:
             self.apply(0, OUTCOMES[0], 0, again=False)
         while id_ := self.pop(keys.WEBHOOKS):
-            delivery = self.store.claim_delivery(id_, LEASE_S)
+            delivery = self.store.deliveries.claim(id_, LEASE_S)
             if delivery:
-                self.store.settle_delivery(delivery, "delivered", status=200, entry=TRY)
+                self.store.deliveries.settle(delivery, "delivered", status=200, entry=TRY)
         self.the_rules_hold()
         return all(life.state in FINAL for life in self.lives.values()) and not self.pending
 
@@ -460,7 +465,7 @@ class Fleet(RuleBasedStateMachine):
 def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> None:
     base = WorkerSettings(redis_url=redis_url, result_ttl_s=600, webhook_master_secret=MASTER)
     client = connect(base)
-    machine = type("Machine", (Fleet,), {"store": JobStore(client, base, clock=PART), "base": base})
+    machine = type("Machine", (Fleet,), {"store": Store(client, base, redis_time=REDIS_TIME), "base": base})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -485,7 +490,7 @@ class Batched(Fleet):
     ) -> None:
         expires_at = self.clock.now_s + expires_s if expires_s else None
         if batch is not None:
-            self.store.open_batch(tenant, batch, LISTENER)
+            self.store.batches.open(tenant, batch, LISTENER)
         closed = batch is not None and (found := self.batch(tenant, batch)) is not None and found.state != "open"
         request = make_request(
             tenant=tenant,
@@ -494,7 +499,7 @@ class Batched(Fleet):
             expires_at=datetime.fromtimestamp(expires_at, UTC) if expires_at else None,
             batch_id=batch,
         )
-        first, second = self.store.submit([request, request])
+        first, second = self.store.jobs.submit([request, request])
         assert (first.outcome, second.outcome) == (("invalid", "invalid") if closed else ("created", "existing"))
         if first.id:
             self.ids.append(first.id)
@@ -508,7 +513,7 @@ class Batched(Fleet):
     )
     def steer(self, tenant: str, batch: str, command: Any, code: str) -> None:
         try:
-            self.store.steer_batch(tenant, batch, command, code if command == "retry" else "")
+            self.store.batches.start_operation(tenant, batch, command, code if command == "retry" else "")
         except BatchNotFound:
             assert not self.batch(tenant, batch)
 
@@ -519,19 +524,19 @@ class Batched(Fleet):
         self.steer("a", "x", command, "")
         for _ in range(3):
             self.claim(lost=False)
-        aside = self.redis.zrange(keys.set_aside("a", "x"), 0, -1)
+        aside = self.redis.zrange(keys.held("a", "x"), 0, -1)
         if aside:
             id_ = aside[pick % len(aside)]
-            self.lives[id_].cancelled(self.store.cancel(id_))
+            self.lives[id_].cancelled(self.store.jobs.cancel(id_))
 
     @rule(tenant=st.sampled_from("ab"), batch=st.sampled_from(BATCHES))
     def step(self, tenant: str, batch: str) -> None:
-        self.store.step_batch(tenant, batch)
+        self.store.batches.continue_operation(tenant, batch)
         self.take_in()
 
     @rule()
     def dispatch(self) -> None:
-        self.store.wake("dispatcher", 30.0, stayed=True)
+        self.store.dispatch.dispatch_due("dispatcher", 30.0, stayed=True)
         self.take_in()
 
     @rule(tenant=st.sampled_from("ab"), batch=st.sampled_from(BATCHES), half=st.booleans())
@@ -556,7 +561,7 @@ class Batched(Fleet):
 
     def take(self, id_: str) -> None:
         tenant, batch = self.redis.hmget(keys.job(id_), "tenant", "batch")
-        stopped = batch and (found := self.batch(tenant, batch)) and (found.paused or found.doing == "cancel")
+        stopped = batch and (found := self.batch(tenant, batch)) and (found.paused or found.operation == "cancel")
         before = len(self.claims)
         super().take(id_)
         assert len(self.claims) == before or not stopped, "a job of a stopped batch started"
@@ -570,7 +575,7 @@ class Batched(Fleet):
 
     def batch(self, tenant: str, batch: str) -> Batch | None:
         try:
-            return batch_of(tenant, batch, self.store.batch(tenant, batch))
+            return batch_of(tenant, batch, self.store.batches.get(tenant, batch))
         except BatchNotFound:
             return None
 
@@ -586,10 +591,10 @@ class Batched(Fleet):
                     assert not of_it
                     continue
                 self.one_batch(batch, of_it)
-                if batch.paused or self.redis.hget(keys.batch(tenant, name), "doing") == "cancel":
+                if batch.paused or self.redis.hget(keys.batch(tenant, name), "operation") == "cancel":
                     stopped.add(f"{tenant}:{name}")
-        assert self.redis.smembers(keys.stopped()) == stopped
-        assert self.store.look().traffic["stopped"] == len(stopped)
+        assert self.redis.smembers(keys.held_batches()) == stopped
+        assert self.store.dispatch.inspect().numbers["batches_held"] == len(stopped)
 
     def one_batch(self, batch: Batch, records: list[dict[str, str]]) -> None:
         states = Counter(each["state"] for each in records)
@@ -610,7 +615,7 @@ class Batched(Fleet):
     def lists_show_every_job_once(self) -> None:
         for tenant in "ab":
             for batch in (None, *BATCHES):
-                told = [job.id for job in page(self.redis, Query(tenant=tenant, batch_id=batch, limit=500)).jobs]
+                told = [job.id for job in page(self.redis, JobQuery(tenant=tenant, batch_id=batch, limit=500)).jobs]
                 expected = [
                     id_
                     for id_ in reversed(self.ids)
@@ -624,8 +629,8 @@ class Batched(Fleet):
         for tenant in "ab":
             for name in BATCHES:
                 if self.batch(tenant, name):
-                    self.store.steer_batch(tenant, name, "resume")
-                    self.store.steer_batch(tenant, name, "close")
+                    self.store.batches.start_operation(tenant, name, "resume")
+                    self.store.batches.start_operation(tenant, name, "close")
         super().teardown()
         for _ in range(100):
             self.time_passes(1)
@@ -633,24 +638,25 @@ class Batched(Fleet):
         self.drained()
         self.batches_say_what_records_say()
         found = [self.batch(tenant, name) for tenant in "ab" for name in BATCHES]
-        assert all(each.state == "completed" and each.doing is None for each in found if each)
-        assert not list(self.redis.scan_iter(keys.set_aside("*", "*"), count=1000))
+        assert all(each.state == "completed" and each.operation is None for each in found if each)
+        assert not list(self.redis.scan_iter(keys.held("*", "*"), count=1000))
 
 
 def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
     redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read = lua_text._read  # noqa: SLF001 - steps of the real size would need thousands of jobs
+    files = lua_library._files  # noqa: SLF001 - steps of the real size would need thousands of jobs
 
-    def in_small_steps(name: str) -> str:
-        usual, small = SMALL.get(name, ("", ""))
-        assert usual in read(name)
-        return read(name).replace(usual, small) if usual else read(name)
+    def in_small_steps(folder: Any, inside: str = "") -> Iterator[tuple[str, str]]:
+        for name, text in files(folder, inside):
+            usual, small = SMALL.get(name, ("", ""))
+            assert usual in text or small in text  # subfolders come through here twice
+            yield name, text.replace(usual, small) if usual else text
 
-    monkeypatch.setattr(lua_text, "_read", in_small_steps)
+    monkeypatch.setattr(lua_library, "_files", in_small_steps)
     base = WorkerSettings(redis_url=redis_url, result_ttl_s=600, webhook_master_secret=MASTER)
     client = connect(base)
-    store = JobStore(client, base, clock=f"{PART}-- in small steps\n")
+    store = Store(client, base, redis_time=f"{REDIS_TIME}-- in small steps\n")
     monkeypatch.undo()
     machine = type("Machine", (Batched,), {"store": store, "base": base})
     run_state_machine_as_test(

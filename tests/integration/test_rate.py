@@ -18,16 +18,16 @@ from hypothesis import strategies as st
 from support.builders import make_request, submit
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs.contract.lifecycle import Event
+from swapjobs.contract.tenant import TenantLimits
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import keys
 from swapjobs.store.claims import Claim
-from swapjobs.store.tenants import TenantLimits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.store.jobs import JobStore
     from swapjobs.store.record import Record
+    from swapjobs.store.store import Store
 
 TENANTS = ("limited", "free")
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
@@ -66,7 +66,7 @@ class Model:
     def claim(self, job: Record, now: float) -> float | str:
         """Return the wait in seconds, or why there is no slot."""
         if self.paused_until > now:
-            return "paused"
+            return "rate_limit"
         is_bulk, is_limited = job.fields["priority"] == "bulk", job.fields["tenant"] == "limited"
         at = self.rate.earliest(now)
         bulk_out = sum(each.fields["priority"] == "bulk" for each in self.calls.values())
@@ -90,7 +90,7 @@ class Model:
 
 
 @pytest.fixture
-def store(settings: WorkerSettings) -> Iterator[JobStore]:
+def store(settings: WorkerSettings) -> Iterator[Store]:
     with clocked_store(settings) as clocked:
         yield clocked
 
@@ -123,14 +123,14 @@ steps = st.lists(kinds, min_size=20, max_size=50)
 class Run:
     """One example: the steps, done by the scripts and by the model."""
 
-    store: JobStore
+    store: Store
     model: Model
     clock: FakeClock
     slots: list[tuple[float, Record]] = field(default_factory=list)
 
     def wait(self, seconds: float) -> None:
         self.clock.move(seconds)
-        self.store.wake("w", LEASE_S)
+        self.store.dispatch.dispatch_due("w", LEASE_S)
 
     def pause(self, seconds: float) -> None:
         if self.model.calls:
@@ -144,31 +144,31 @@ class Run:
     def hint_too_much(self, pick: int) -> None:
         """Send a hint that the refill would not have sent, as there are after a limit was lowered."""
         lane, tenant = [(lane, tenant) for lane in SWAP_LANES for tenant in TENANTS][pick % 4]
-        popped: Any = self.store.redis.zpopmin(keys.line(lane, tenant))
+        popped: Any = self.store.redis.zpopmin(keys.queue(lane, tenant))
         for id_, _ in popped:
-            self.store.redis.zadd(keys.hints(lane), {id_: self.clock.now_s * 1000})
+            self.store.redis.zadd(keys.published(lane), {id_: self.clock.now_s * 1000})
 
     def claim(self, picks: list[int]) -> None:
         for pick in picks:
             self.claim_one(pick)
 
     def claim_one(self, pick: int) -> None:
-        hints = [id_ for lane in SWAP_LANES for id_ in self.store.redis.zrange(keys.hints(lane), 0, -1)]
+        hints = [id_ for lane in SWAP_LANES for id_ in self.store.redis.zrange(keys.published(lane), 0, -1)]
         if not hints:
             return
-        job = self.store.get(str(hints[pick % len(hints)]))
-        answer, expected = self.store.claim(job.id, LEASE_S), self.model.claim(job, self.clock.now_s)
+        job = self.store.jobs.get(str(hints[pick % len(hints)]))
+        answer, expected = self.store.attempts.claim(job.id, LEASE_S), self.model.claim(job, self.clock.now_s)
         if isinstance(answer, Claim):
             assert answer.wait_s == pytest.approx(expected, abs=1e-4)
             self.slots.append((self.clock.now_s + answer.wait_s, job))
         else:
-            assert answer.verdict == expected
+            assert answer.reason == expected
 
 
 @given(limits=limits, steps=steps)
 @hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_claim_is_answered_as_the_model_does(
-    store: JobStore, settings: WorkerSettings, limits: dict[str, Any], steps: list[tuple[str, Any]]
+    store: Store, settings: WorkerSettings, limits: dict[str, Any], steps: list[tuple[str, Any]]
 ) -> None:
     store.redis.flushdb()
     clock = FakeClock(store.redis)
@@ -176,8 +176,8 @@ def test_every_claim_is_answered_as_the_model_does(
     own = Rate(limits["tenant_rate"]) if limits["tenant_rate"] else None
     chosen = {"rate_limit": Rate(limits["rate"]), "rate_burst": limits["burst"]}
     chosen |= {"max_in_flight": limits["most"], "bulk_share": limits["share"]}
-    store.set_limits(settings.model_copy(update=chosen))
-    store.set_tenant(TenantLimits(tenant="limited", rate=own, max_in_flight=limits["tenant_most"]))
+    store.dispatch.set_limits(settings.model_copy(update=chosen))
+    store.tenants.set(TenantLimits(tenant="limited", rate=own, max_in_flight=limits["tenant_most"]))
     model = Model(
         Gcra(gap, limits["burst"]),
         limits["most"],
@@ -187,11 +187,11 @@ def test_every_claim_is_answered_as_the_model_does(
         limits["tenant_most"],
     )
     for lane, number in zip(SWAP_LANES, (2, 40), strict=True):
-        store.submit([make_request(tenant=name, priority=lane) for name in TENANTS for _ in range(number)])
+        store.jobs.submit([make_request(tenant=name, priority=lane) for name in TENANTS for _ in range(number)])
     run = Run(store, model, clock)
     for step, value in steps:
         getattr(run, step)(value)
-        assert store.line().in_flight == len(model.calls)
+        assert store.dispatch.status().in_flight == len(model.calls)
     check(run.slots, gap, limits["burst"])
     if model.bulk:
         bulk = [slot for slot in run.slots if slot[1].fields["priority"] == "bulk"]
@@ -201,12 +201,17 @@ def test_every_claim_is_answered_as_the_model_does(
         check(mine, model.tenant.interval, model.tenant.burst)
 
 
-def finish(store: JobStore, model: Model, pick: int, *, pause_s: float = 0) -> None:
+def finish(store: Store, model: Model, pick: int, *, pause_s: float = 0) -> None:
     """End one of the calls; with a pause it was throttled, and the vendor said for how long."""
     id_ = list(model.calls)[pick % len(model.calls)]
-    claim = Claim(model.calls.pop(id_), fence=1, step="send", wait_s=0, now_ms=0)
+    claim = Claim(model.calls.pop(id_), fence=1, call="swap", wait_s=0, now_ms=0)
     event = Event.WAIT if pause_s else Event.SUCCEED
-    assert store.apply(claim, event, patch={}, says="", wake="retry", delay_s=3600, pause_s=pause_s) == "ok"
+    assert (
+        store.attempts.record_outcome(
+            claim, event, patch={}, signal="", schedule="retry", delay_s=3600, pause_s=pause_s
+        )
+        == "ok"
+    )
 
 
 def check(slots: list[tuple[float, Record]], gap: float, burst: float) -> None:
@@ -217,27 +222,27 @@ def check(slots: list[tuple[float, Record]], gap: float, burst: float) -> None:
             assert last - first + 1 <= (times[last] - start) / gap + burst + 0.01
 
 
-def test_a_clock_that_jumps_back_does_not_close_the_line(store: JobStore) -> None:
+def test_a_clock_that_jumps_back_does_not_close_the_line(store: Store) -> None:
     """An hour back: the stored arrival time is an hour ahead, but no call waits longer than the horizon for it."""
     clock = FakeClock(store.redis)
     ids = [submit(store) for _ in range(4)]
-    assert isinstance(store.claim(ids[0], LEASE_S), Claim)
+    assert isinstance(store.attempts.claim(ids[0], LEASE_S), Claim)
     clock.move(-3600)
-    store.claim(ids[1], LEASE_S)
+    store.attempts.claim(ids[1], LEASE_S)
     clock.move(1.5)
-    third = store.claim(ids[2], LEASE_S)
+    third = store.attempts.claim(ids[2], LEASE_S)
     assert isinstance(third, Claim)
     assert third.wait_s <= HORIZON_S + 0.3
 
 
-def test_after_a_long_pause_nothing_comes_in_a_bunch(store: JobStore, settings: WorkerSettings) -> None:
+def test_after_a_long_pause_nothing_comes_in_a_bunch(store: Store, settings: WorkerSettings) -> None:
     """An hour in which nothing was called, and there is still only the burst to be had at once."""
-    store.set_limits(settings.model_copy(update={"rate_limit": Rate("5/s"), "rate_burst": 2}))
+    store.dispatch.set_limits(settings.model_copy(update={"rate_limit": Rate("5/s"), "rate_burst": 2}))
     clock = FakeClock(store.redis)
     ids = [submit(store) for _ in range(8)]
-    assert isinstance(store.claim(ids.pop(0), LEASE_S), Claim)
+    assert isinstance(store.attempts.claim(ids.pop(0), LEASE_S), Claim)
     clock.move(3600)
-    claims = [store.claim(id_, LEASE_S) for id_ in ids]
+    claims = [store.attempts.claim(id_, LEASE_S) for id_ in ids]
     waits = [claim.wait_s for claim in claims if isinstance(claim, Claim)]
     assert waits[:2] == [0, 0]
     assert all(later - earlier == pytest.approx(0.2 * RESERVE, abs=1e-3) for earlier, later in pairwise(waits[1:]))

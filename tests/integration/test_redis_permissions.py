@@ -13,8 +13,8 @@ from support.builders import claim, submit
 from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import redis_health
-from swapjobs.store.jobs import JobStore, connect
 from swapjobs.store.redis_advice import ACL_RULES, advice
+from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -40,16 +40,16 @@ def test_the_user_of_the_readme_may_do_all_that_is_needed(server: EmbeddedRedis)
     assert line is not None
     assert line[2] == ACL_RULES
     settings = as_user(server, line[2])
-    with connect(settings, meets=True) as client:
+    with connect(settings, detect_failover=True) as client:
         assert redis_health.server_facts(client)["memory"]
-        store = JobStore(client, settings)
-        store.set_limits(settings)
+        store = Store(client, settings)
+        store.dispatch.set_limits(settings)
         job = submit(store)
-        store.wake("w", 600)
+        store.dispatch.dispatch_due("w", 600)
         taken = claim(store, job)
-        store.apply(taken, Event.SUCCEED, patch={}, says="answer", made_at_ms=taken.now_ms)
-        assert store.get(job).to_job().state == "succeeded"
-        assert store.look().counts
+        store.attempts.record_outcome(taken, Event.SUCCEED, patch={}, signal="answer", made_at_ms=taken.now_ms)
+        assert store.jobs.get(job).to_job().state == "succeeded"
+        assert store.dispatch.inspect().counts
     with redis.Redis(port=server.port, decode_responses=True) as root:
         assert not root.execute_command("ACL", "LOG")
 

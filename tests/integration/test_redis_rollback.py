@@ -16,7 +16,7 @@ from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import keys, record
 from swapjobs.store.claims import Claim
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class Crashing:
         self.settings = WorkerSettings(redis_url=server.url, rate_limit=Rate("10/s"))
         self._sizes: dict[Path, int] = {}
 
-    def worker(self) -> JobStore:
+    def worker(self) -> Store:
         """Return the store of a worker that connects now."""
-        store = JobStore(connect(self.settings, meets=True), self.settings)
-        store.set_limits(self.settings)
+        store = Store(connect(self.settings, detect_failover=True), self.settings)
+        store.dispatch.set_limits(self.settings)
         return store
 
     def write_out(self) -> None:
@@ -77,14 +77,14 @@ def test_a_claim_that_redis_forgot_is_taken_up_again_by_its_renewal(crashing: Cr
     crashing.remember()
     held = claim(worker, id_)
     crashing.crash()
-    assert worker.get(id_).to_job().state is JobState.QUEUED
-    assert worker.renew([(id_, held.fence, LEASE_S)]) == [True]
-    assert worker.get(id_).to_job().state is JobState.RUNNING
-    assert worker.redis.zscore(keys.wake(), f"lease:{id_}") is not None
-    assert worker.redis.zscore(keys.hints(keys.INTERACTIVE), id_) is None
-    assert worker.line().in_flight == 1
-    assert worker.apply(held, Event.SUCCEED, patch={}, entry=RESULT) == "ok"
-    assert worker.line().in_flight == 0
+    assert worker.jobs.get(id_).to_job().state is JobState.QUEUED
+    assert worker.attempts.renew_leases([(id_, held.fence, LEASE_S)]) == [True]
+    assert worker.jobs.get(id_).to_job().state is JobState.RUNNING
+    assert worker.redis.zscore(keys.schedule(), f"lease:{id_}") is not None
+    assert worker.redis.zscore(keys.published(keys.INTERACTIVE), id_) is None
+    assert worker.dispatch.status().in_flight == 1
+    assert worker.attempts.record_outcome(held, Event.SUCCEED, patch={}, entry=RESULT) == "ok"
+    assert worker.dispatch.status().in_flight == 0
 
 
 @pytest.mark.parametrize("event", [Event.SUCCEED, Event.FAIL, Event.WAIT])
@@ -94,10 +94,12 @@ def test_a_result_in_hand_is_written_though_the_record_forgot_its_claim(crashing
     crashing.remember()
     held = claim(worker, id_)
     crashing.crash()
-    assert worker.apply(held, event, patch={"step": "query"}, wake="poll", delay_s=60) == "ok"
-    assert worker.get(id_).to_job().state not in {JobState.QUEUED, JobState.RUNNING}
-    assert worker.line().in_flight == 0
-    assert worker.redis.zscore(keys.hints(keys.INTERACTIVE), id_) is None
+    assert (
+        worker.attempts.record_outcome(held, event, patch={"next_call": "query"}, schedule="poll", delay_s=60) == "ok"
+    )
+    assert worker.jobs.get(id_).to_job().state not in {JobState.QUEUED, JobState.RUNNING}
+    assert worker.dispatch.status().in_flight == 0
+    assert worker.redis.zscore(keys.published(keys.INTERACTIVE), id_) is None
 
 
 def test_a_job_that_may_have_been_sent_in_the_lost_second_is_looked_up_first(crashing: Crashing) -> None:
@@ -108,11 +110,11 @@ def test_a_job_that_may_have_been_sent_in_the_lost_second_is_looked_up_first(cra
     crashing.crash()
     other = crashing.worker()
     again = claim(other, id_)
-    assert again.step == "query"
+    assert again.call == "query"
     assert again.job.number("sent_at") > 0, "so that an unknown task counts only a call's time later"
-    assert worker.apply(forgotten, Event.SUCCEED, patch={}, entry=RESULT) == "fenced"
-    assert worker.renew([(id_, forgotten.fence, LEASE_S)]) == [False]
-    assert other.apply(again, Event.SUCCEED, patch={}, entry=RESULT) == "ok"
+    assert worker.attempts.record_outcome(forgotten, Event.SUCCEED, patch={}, entry=RESULT) == "fenced"
+    assert worker.attempts.renew_leases([(id_, forgotten.fence, LEASE_S)]) == [False]
+    assert other.attempts.record_outcome(again, Event.SUCCEED, patch={}, entry=RESULT) == "ok"
 
 
 def test_only_so_many_jobs_are_looked_up_as_can_have_been_sent(crashing: Crashing) -> None:
@@ -123,23 +125,23 @@ def test_only_so_many_jobs_are_looked_up_as_can_have_been_sent(crashing: Crashin
     new = submit(other)
     steps: dict[str, str] = {}
     while len(steps) < 150:
-        other.wake("w", LEASE_S)
+        other.dispatch.dispatch_due("w", LEASE_S)
         poke(other.redis, arrival=0)  # not what this is about
-        for id_ in other.redis.zrange(keys.hints(keys.INTERACTIVE), 0, -1):
-            claimed = other.claim(str(id_), LEASE_S)
+        for id_ in other.redis.zrange(keys.published(keys.INTERACTIVE), 0, -1):
+            claimed = other.attempts.claim(str(id_), LEASE_S)
             if isinstance(claimed, Claim):
-                steps[str(id_)] = claimed.step
-                other.apply(claimed, Event.SUCCEED, patch={})
+                steps[str(id_)] = claimed.call
+                other.attempts.record_outcome(claimed, Event.SUCCEED, patch={})
     looked_up = sum(step == "query" for step in steps.values())
     assert 20 <= looked_up <= 60, "two seconds at 10/s, a burst, and the hints that were out"
-    assert steps[ids[-60]] == "send"
-    assert steps.get(new, "send") == "send", "submitted to the new server: it can't have been sent before"
+    assert steps[ids[-60]] == "swap"
+    assert steps.get(new, "swap") == "swap", "submitted to the new server: it can't have been sent before"
 
 
 def test_a_server_that_is_the_same_raises_no_doubts(crashing: Crashing) -> None:
     worker = crashing.worker()
     id_ = submit(worker)
-    assert claim(crashing.worker(), id_).step == "send"
+    assert claim(crashing.worker(), id_).call == "swap"
     assert peek(worker.redis, "epoch") == 0
 
 
@@ -161,8 +163,8 @@ def test_a_fresh_worker_on_a_server_that_ran_through_gives_no_grace(crashing: Cr
     claim(worker, id_, lease_s=0.01)
     poke(worker.redis, dispatched_at=worker.redis.time()[0] * 1000 - 60_000)
     fresh = crashing.worker()
-    wait_until(lambda: fresh.wake("fresh", LEASE_S)[0], what="the lease is due")
-    assert worker.get(id_).to_job().state is JobState.QUEUED
+    wait_until(lambda: fresh.dispatch.dispatch_due("fresh", LEASE_S)[0], what="the lease is due")
+    assert worker.jobs.get(id_).to_job().state is JobState.QUEUED
 
 
 def test_a_fresh_worker_on_a_restarted_server_gives_the_others_time_to_renew(crashing: Crashing) -> None:
@@ -172,8 +174,8 @@ def test_a_fresh_worker_on_a_restarted_server_gives_the_others_time_to_renew(cra
     poke(worker.redis, dispatched_at=worker.redis.time()[0] * 1000 - 60_000)
     crashing.crash()
     fresh = crashing.worker()
-    wait_until(lambda: fresh.wake("fresh", LEASE_S)[0], what="the lease is due")
-    assert worker.get(id_).to_job().state is JobState.RUNNING
+    wait_until(lambda: fresh.dispatch.dispatch_due("fresh", LEASE_S)[0], what="the lease is due")
+    assert worker.jobs.get(id_).to_job().state is JobState.RUNNING
 
 
 def test_a_forgotten_claim_remembers_when_it_was_sent_at_the_latest(crashing: Crashing) -> None:
@@ -183,25 +185,32 @@ def test_a_forgotten_claim_remembers_when_it_was_sent_at_the_latest(crashing: Cr
     crashing.remember()
     held = claim(worker, id_)
     crashing.crash()
-    worker.renew([(id_, held.fence, LEASE_S)])
-    assert worker.get(id_).number("sent_at") > 0
+    worker.attempts.renew_leases([(id_, held.fence, LEASE_S)])
+    assert worker.jobs.get(id_).number("sent_at") > 0
 
 
 def test_whose_turn_came_after_the_crash_cannot_have_been_sent_before_it(crashing: Crashing) -> None:
     """Retries that came due while Redis was down must not use up the doubts meant for others."""
     worker = crashing.worker()
     ids = [submit(worker) for _ in range(3)]
-    worker.wake("w", LEASE_S)
+    worker.dispatch.dispatch_due("w", LEASE_S)
     for id_ in ids:
         poke(worker.redis, arrival=0)
-        worker.apply(claim(worker, id_), Event.WAIT, patch={"step": "send"}, wake="retry", delay_s=3.5)
+        worker.attempts.record_outcome(
+            claim(worker, id_), Event.WAIT, patch={"next_call": "swap"}, schedule="retry", delay_s=3.5
+        )
     crashing.crash()
     other = crashing.worker()
-    doubts = peek(other.redis, "doubts")
-    wait_until(lambda: other.wake("other", LEASE_S)[0] >= 0 and other.redis.zcard(keys.hints(keys.INTERACTIVE)) == 3)
+    doubts = peek(other.redis, "unverified")
+    wait_until(
+        lambda: (
+            other.dispatch.dispatch_due("other", LEASE_S)[0] >= 0
+            and other.redis.zcard(keys.published(keys.INTERACTIVE)) == 3
+        )
+    )
     poke(other.redis, arrival=0)
-    assert claim(other, ids[0]).step == "send"
-    assert peek(other.redis, "doubts") == doubts
+    assert claim(other, ids[0]).call == "swap"
+    assert peek(other.redis, "unverified") == doubts
 
 
 def test_a_second_crash_that_forgets_the_first_gives_no_fence_twice(crashing: Crashing) -> None:
@@ -215,4 +224,4 @@ def test_a_second_crash_that_forgets_the_first_gives_no_fence_twice(crashing: Cr
     crashing.crash()
     second = claim(crashing.worker(), id_)
     assert second.fence > first.fence
-    assert second.step == "query"
+    assert second.call == "query"

@@ -18,7 +18,7 @@ from support.builders import make_request, wait_until
 from swapjobs import QueueUnavailable, SwapClient
 from swapjobs.settings import CoreSettings
 from swapjobs.settings.redis_url import SentinelPlace, sentinel_place
-from swapjobs.store.redis_client import _Sentinels, client_of
+from swapjobs.store.redis_client import _Sentinels, redis_client
 from swapsandbox.processes.redis_sentinel import SERVICE, SentinelRedis
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 from swapworker.celery_adapter.broker import broker_options, broker_url
@@ -151,7 +151,7 @@ def test_a_master_that_is_silent_is_told_as_down(watched: SentinelRedis) -> None
         wait_until(lambda: "is down, and the sentinels have not elected a new one yet" in refusal(url))
     finally:
         server.start()
-    with client_of(url, patience_s=5) as client:
+    with redis_client(url, patience_s=5) as client:
         wait_until(lambda: answers(client), what="the sentinel sees it again")
 
 
@@ -182,7 +182,7 @@ def test_a_master_that_its_replicas_have_left_is_a_lost_connection(watched: Sent
     """With `min-replicas-to-write` it says so, and the sentinels may know another one by then."""
     (server,) = watched.servers
     for url in (server.url, watched.url):
-        with client_of(url, patience_s=5) as client, redis.Redis(port=server.port) as admin:
+        with redis_client(url, patience_s=5) as client, redis.Redis(port=server.port) as admin:
             client.set("x", 1)
             admin.config_set("min-replicas-to-write", 1)
             try:
@@ -197,7 +197,7 @@ def test_a_master_that_its_replicas_have_left_is_a_lost_connection(watched: Sent
 
 def test_a_replica_behind_sentinel_too(watched: SentinelRedis) -> None:
     (server,) = watched.servers
-    with client_of(watched.url, patience_s=5) as client, redis.Redis(port=server.port) as admin:
+    with redis_client(watched.url, patience_s=5) as client, redis.Redis(port=server.port) as admin:
         client.set("x", 1)
         admin.replicaof("127.0.0.1", str(free_port()))
         try:

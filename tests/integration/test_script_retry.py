@@ -21,96 +21,96 @@ if TYPE_CHECKING:
     from swapjobs import Job, SwapClient
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.claims import Claim, DeliveryClaim
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 NO_FACE = record.entry("error", code="no_face", message="no face found")
 PICTURE = record.entry("result", output_url="https://out.example/1.png")
 HOOK = "https://hooks.example/in"
 
 
-def fail(store: JobStore, id_: str, entry: str = NO_FACE) -> Claim:
+def fail(store: Store, id_: str, entry: str = NO_FACE) -> Claim:
     """Fail the job with a known outcome, as the vendor's status 2 does."""
     claimed = claim(store, id_)
-    assert store.apply(claimed, Event.FAIL, patch={"step": "send"}, entry=entry) == "ok"
+    assert store.attempts.record_outcome(claimed, Event.FAIL, patch={"next_call": "swap"}, entry=entry) == "ok"
     return claimed
 
 
-def failed(store: JobStore, **fields: Any) -> str:
+def failed(store: Store, **fields: Any) -> str:
     id_ = submit(store, **fields)
     fail(store, id_)
     return id_
 
 
-def deliver(store: JobStore, id_: str) -> DeliveryClaim:
-    delivery = store.claim_delivery(id_, 30)
+def deliver(store: Store, id_: str) -> DeliveryClaim:
+    delivery = store.deliveries.claim(id_, 30)
     assert delivery is not None
     return delivery
 
 
-def settle(store: JobStore, delivery: DeliveryClaim) -> str:
-    return store.settle_delivery(delivery, "delivered", status=200, entry=record.entry("webhook", status=200))
+def settle(store: Store, delivery: DeliveryClaim) -> str:
+    return store.deliveries.settle(delivery, "delivered", status=200, entry=record.entry("webhook", status=200))
 
 
 def keys_of(id_: str) -> tuple[str, str]:
     return keys.job(id_), keys.history(id_)
 
 
-def wakes(store: JobStore, id_: str) -> set[str]:
-    members = [str(member) for member in store.redis.zrange(keys.wake(), 0, -1)]
+def wakes(store: Store, id_: str) -> set[str]:
+    members = [str(member) for member in store.redis.zrange(keys.schedule(), 0, -1)]
     return {kind for kind, _, whose in (member.partition(":") for member in members) if whose == id_}
 
 
-def test_a_new_round_begins_with_new_attempts_and_ends_as_the_first_did(store: JobStore, client: SwapClient) -> None:
+def test_a_new_round_begins_with_new_attempts_and_ends_as_the_first_did(store: Store, client: SwapClient) -> None:
     id_ = submit(store)
     charged: dict[str, str | int] = {
         "attempts": 3,
-        "misses": 1,
-        "missed_since": 5,
-        "questions": 1,
+        "failed_lookups": 1,
+        "failed_lookups_since": 5,
+        "unknown_answers": 1,
         "polls": 2,
         "reason": "retry",
     }
     tried = record.entry("attempt", number=3, code="vendor_error", message="busy")
-    store.apply(claim(store, id_), Event.WAIT, patch=charged | {"step": "send"}, entry=tried)
+    store.attempts.record_outcome(claim(store, id_), Event.WAIT, patch=charged | {"next_call": "swap"}, entry=tried)
     fail(store, id_)
     before = client.get(id_)
     job = client.retry(id_)
     assert (job.state, job.attempts, job.reason, job.error) == (JobState.QUEUED, 0, None, None)
     assert (job.started_at, job.finished_at, job.next_attempt_at) == (None, None, None)
     assert job.created_at == before.created_at
-    left = store.get(id_).fields.keys() & {*charged, "step", "sent_at", "outage", "outages"}
+    left = store.jobs.get(id_).fields.keys() & {*charged, "next_call", "sent_at", "outage", "outages"}
     assert not left
     assert [store.redis.ttl(key) for key in keys_of(id_)] == [-1, -1]
-    store.apply(claim(store, id_), Event.SUCCEED, patch={}, entry=PICTURE)
+    store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={}, entry=PICTURE)
     job = client.get(id_)
     assert (job.state, job.output_url, job.error) == (JobState.SUCCEEDED, "https://out.example/1.png", None)
     assert all(store.redis.ttl(key) > 0 for key in keys_of(id_))
 
 
-def test_the_old_attempts_stay_in_the_history_and_the_retry_is_told_there(store: JobStore, client: SwapClient) -> None:
+def test_the_old_attempts_stay_in_the_history_and_the_retry_is_told_there(store: Store, client: SwapClient) -> None:
     id_ = failed(store)
     began_ms = time.time() * 1000
     for round_ in (2, 3):
         client.retry(id_)
-        told = store.get(id_).last("retry")
+        told = store.jobs.get(id_).last("retry")
         assert told is not None
-        assert told["round"] == store.get(id_).number("round") == round_
+        assert told["round"] == store.jobs.get(id_).number("round") == round_
         assert abs(told["at"] - began_ms) < 5000
         fail(store, id_, record.entry("error", code="swap_failed", message=f"round {round_}"))
-    kinds = [line.get("kind", "request") for line in store.get(id_).history]
+    kinds = [line.get("kind", "request") for line in store.jobs.get(id_).history]
     assert kinds == ["request", "error", "retry", "error", "retry", "error"]
     assert client.get(id_).error == JobError(code=ErrorCode.SWAP_FAILED, message="round 3")
 
 
-def test_a_retried_job_stands_at_the_tail_of_its_line(store: JobStore, client: SwapClient) -> None:
+def test_a_retried_job_stands_at_the_tail_of_its_line(store: Store, client: SwapClient) -> None:
     id_ = failed(store, priority="bulk", tenant="shop")
-    store.submit([make_request(priority="bulk", tenant="shop") for _ in range(100)])
+    store.jobs.submit([make_request(priority="bulk", tenant="shop") for _ in range(100)])
     client.retry(id_)
-    assert store.redis.zrange(keys.line("bulk", "shop"), -1, -1) == [id_]
-    assert store.claim(id_, 30) == NotClaimed("queued")
+    assert store.redis.zrange(keys.queue("bulk", "shop"), -1, -1) == [id_]
+    assert store.attempts.claim(id_, 30) == NotClaimed("queued")
 
 
-def test_an_idle_system_starts_the_retried_job_at_once(store: JobStore, client: SwapClient) -> None:
+def test_an_idle_system_starts_the_retried_job_at_once(store: Store, client: SwapClient) -> None:
     id_ = failed(store)
     store.redis.delete(keys.SWAPS_QUEUE)
     client.retry(id_)
@@ -119,23 +119,23 @@ def test_an_idle_system_starts_the_retried_job_at_once(store: JobStore, client: 
 
 
 @pytest.mark.parametrize("event", [Event.SUCCEED, Event.FAIL, Event.WAIT])
-def test_a_late_result_of_the_old_round_is_fenced_off(store: JobStore, client: SwapClient, event: Event) -> None:
+def test_a_late_result_of_the_old_round_is_fenced_off(store: Store, client: SwapClient, event: Event) -> None:
     id_ = submit(store)
     old = claim(store, id_)
     client.cancel(id_)
     client.retry(id_)
-    before = store.get(id_)
-    assert store.apply(old, event, patch={"attempts": 5}, entry=PICTURE) == "fenced"
-    assert store.get(id_) == before
+    before = store.jobs.get(id_)
+    assert store.attempts.record_outcome(old, event, patch={"attempts": 5}, entry=PICTURE) == "fenced"
+    assert store.jobs.get(id_) == before
     new = claim(store, id_)
-    assert store.apply(old, event, patch={}, entry=PICTURE) == "fenced"
-    assert store.renew([(id_, old.fence, 30)]) == [False]
-    assert store.confirm(old) == "lost"
-    assert store.apply(new, Event.SUCCEED, patch={}) == "ok"
+    assert store.attempts.record_outcome(old, event, patch={}, entry=PICTURE) == "fenced"
+    assert store.attempts.renew_leases([(id_, old.fence, 30)]) == [False]
+    assert store.attempts.confirm(old) == "lost"
+    assert store.attempts.record_outcome(new, Event.SUCCEED, patch={}) == "ok"
 
 
 def test_the_vendor_gets_a_new_id_where_the_outcome_is_known(
-    store: JobStore, client: SwapClient, settings: WorkerSettings
+    store: Store, client: SwapClient, settings: WorkerSettings
 ) -> None:
     """Else it could take the new call for the old one."""
     id_ = submit(store, business_task_id="order-1")
@@ -143,26 +143,26 @@ def test_the_vendor_gets_a_new_id_where_the_outcome_is_known(
     for expected in ("default~order-1~2", "default~order-1~3"):
         client.retry(id_)
         again = claim(store, id_)
-        assert (again.step, vendor_id_of(again, settings)) == ("send", expected)
-        store.apply(again, Event.FAIL, patch={"step": "send"}, entry=NO_FACE)
+        assert (again.call, vendor_id_of(again, settings)) == ("swap", expected)
+        store.attempts.record_outcome(again, Event.FAIL, patch={"next_call": "swap"}, entry=NO_FACE)
 
 
-def test_an_id_used_again_after_a_retry_gets_a_vendor_id_never_used_before(store: JobStore, client: SwapClient) -> None:
+def test_an_id_used_again_after_a_retry_gets_a_vendor_id_never_used_before(store: Store, client: SwapClient) -> None:
     request = make_request(business_task_id="order-1")
-    (submission,) = store.submit([request])
+    (submission,) = store.jobs.submit([request])
     id_ = str(submission.id)
     fail(store, id_)
     client.retry(id_)
     fail(store, id_)
     store.redis.delete(*keys_of(id_))  # as the TTL does
-    assert store.submit([request])[0].outcome == "created"
-    job = store.get(id_)
+    assert store.jobs.submit([request])[0].outcome == "created"
+    job = store.jobs.get(id_)
     assert (job.number("generation"), job.number("round", 1)) == (3, 1)
 
 
 @pytest.mark.parametrize("end", ["cancelled", "expired", "failed"])
 def test_an_outcome_that_was_not_seen_is_asked_for_first_under_the_id_it_was_sent_with(
-    store: JobStore, client: SwapClient, settings: WorkerSettings, end: str
+    store: Store, client: SwapClient, settings: WorkerSettings, end: str
 ) -> None:
     """Nothing is paid twice: the call of the old round may have brought a picture."""
     soon = datetime.now(UTC) + timedelta(milliseconds=50) if end == "expired" else None
@@ -172,27 +172,27 @@ def test_an_outcome_that_was_not_seen_is_asked_for_first_under_the_id_it_was_sen
         client.cancel(id_)
     elif end == "failed":
         gave_up = record.entry("error", code="vendor_timeout", message="works on it for an hour")
-        store.apply(old, Event.FAIL, patch={"step": "query", "polls": 40}, entry=gave_up)
+        store.attempts.record_outcome(old, Event.FAIL, patch={"next_call": "query", "polls": 40}, entry=gave_up)
     else:
-        wait_until(lambda: (store.wake("w", 30), client.get(id_).state is JobState.EXPIRED)[1])
-    sent_at = store.get(id_).number("sent_at")
+        wait_until(lambda: (store.dispatch.dispatch_due("w", 30), client.get(id_).state is JobState.EXPIRED)[1])
+    sent_at = store.jobs.get(id_).number("sent_at")
     assert sent_at
     client.retry(id_)
     new = claim(store, id_)
-    assert (new.step, vendor_id_of(new, settings)) == ("query", "order-1")
+    assert (new.call, vendor_id_of(new, settings)) == ("query", "order-1")
     assert new.job.number("sent_at") == sent_at
     # The pauses between questions begin anew; that the vendor knew the task stays known.
     assert new.job.number("polls") == (1 if end == "failed" else 0)
 
 
-def test_a_job_that_was_never_sent_is_sent_and_not_asked_for(store: JobStore, client: SwapClient) -> None:
+def test_a_job_that_was_never_sent_is_sent_and_not_asked_for(store: Store, client: SwapClient) -> None:
     id_ = submit(store)
     client.cancel(id_)
     client.retry(id_)
-    assert claim(store, id_).step == "send"
+    assert claim(store, id_).call == "swap"
 
 
-def test_a_deadline_ahead_holds_for_the_new_round_too(store: JobStore, client: SwapClient) -> None:
+def test_a_deadline_ahead_holds_for_the_new_round_too(store: Store, client: SwapClient) -> None:
     expires = datetime.now(UTC) + timedelta(seconds=2)
     id_ = failed(store, expires_at=expires)
     assert wakes(store, id_) == set()
@@ -200,19 +200,19 @@ def test_a_deadline_ahead_holds_for_the_new_round_too(store: JobStore, client: S
     assert job.expires_at is not None
     assert abs(job.expires_at - expires) < timedelta(milliseconds=1)
     assert wakes(store, id_) == {"expiry"}
-    wait_until(lambda: (store.wake("w", 30), client.get(id_).state is JobState.EXPIRED)[1])
+    wait_until(lambda: (store.dispatch.dispatch_due("w", 30), client.get(id_).state is JobState.EXPIRED)[1])
 
 
-def test_a_deadline_that_has_passed_is_dropped(store: JobStore, client: SwapClient) -> None:
+def test_a_deadline_that_has_passed_is_dropped(store: Store, client: SwapClient) -> None:
     id_ = submit(store, expires_at=datetime.now(UTC) + timedelta(milliseconds=20))
-    wait_until(lambda: (store.wake("w", 30), client.get(id_).state is JobState.EXPIRED)[1])
+    wait_until(lambda: (store.dispatch.dispatch_due("w", 30), client.get(id_).state is JobState.EXPIRED)[1])
     assert client.retry(id_).expires_at is None
     assert wakes(store, id_) == set()
     assert claim(store, id_).job.id == id_
 
 
 @pytest.mark.parametrize("stage", ["hint out", "in line", "under way", "to be tried again"])
-def test_a_webhook_that_is_still_pending_is_superseded(store: JobStore, client: SwapClient, stage: str) -> None:
+def test_a_webhook_that_is_still_pending_is_superseded(store: Store, client: SwapClient, stage: str) -> None:
     """The receiver is told of the end that counts, and a try under way can't settle it."""
     for _ in range(20 if stage == "in line" else 0):
         failed(store, callback_url=HOOK)  # fills the runway
@@ -220,21 +220,21 @@ def test_a_webhook_that_is_still_pending_is_superseded(store: JobStore, client: 
     claimed = None if stage in {"hint out", "in line"} else deliver(store, id_)
     if stage == "to be tried again":
         assert claimed is not None
-        store.settle_delivery(claimed, "pending", status=503, entry=record.entry("webhook"), delay_s=60)
-    standing = store.redis.zscore(keys.line("webhooks", "hooks.example"), id_)
+        store.deliveries.settle(claimed, "pending", status=503, entry=record.entry("webhook"), delay_s=60)
+    standing = store.redis.zscore(keys.queue("webhooks", "hooks.example"), id_)
     assert (standing is not None) == (stage == "in line")
     webhook = client.retry(id_).webhook
     assert webhook is not None
     assert (webhook.state, webhook.attempts, webhook.last_status, webhook.next_attempt_at) == ("none", 0, None, None)
     assert wakes(store, id_) == set()
-    assert store.redis.zscore(keys.hints("webhooks"), id_) is None
-    assert store.redis.zscore(keys.line("webhooks", "hooks.example"), id_) is None
-    assert store.claim_delivery(id_, 30) is None
-    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    assert store.redis.zscore(keys.published("webhooks"), id_) is None
+    assert store.redis.zscore(keys.queue("webhooks", "hooks.example"), id_) is None
+    assert store.deliveries.claim(id_, 30) is None
+    store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     if claimed:
         assert settle(store, claimed) == "fenced"
-    while stage == "in line" and store.redis.zscore(keys.hints("webhooks"), id_) is None:
-        settle(store, deliver(store, str(store.redis.zrange(keys.hints("webhooks"), 0, 0)[0])))
+    while stage == "in line" and store.redis.zscore(keys.published("webhooks"), id_) is None:
+        settle(store, deliver(store, str(store.redis.zrange(keys.published("webhooks"), 0, 0)[0])))
     new = deliver(store, id_)
     assert event_of(new).type == "swap.succeeded"
     assert settle(store, new) == "ok"
@@ -243,7 +243,7 @@ def test_a_webhook_that_is_still_pending_is_superseded(store: JobStore, client: 
     assert (webhook.state, webhook.attempts, webhook.last_status) == ("delivered", 1, 200)
 
 
-def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: JobStore, client: SwapClient) -> None:
+def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: Store, client: SwapClient) -> None:
     """Receivers drop an id that they have seen: also where the vendor's id stays the same."""
     id_ = submit(store, callback_url=HOOK)
     claim(store, id_)
@@ -251,11 +251,11 @@ def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: JobStore, client:
     first = deliver(store, id_)
     settle(store, first)
     client.retry(id_)
-    store.apply(claim(store, id_), Event.FAIL, patch={"step": "send"}, entry=NO_FACE)
+    store.attempts.record_outcome(claim(store, id_), Event.FAIL, patch={"next_call": "swap"}, entry=NO_FACE)
     second = deliver(store, id_)
     settle(store, second)
     client.retry(id_)
-    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     third = deliver(store, id_)
     assert [each.delivery.number("generation", 1) for each in (first, second, third)] == [1, 1, 2]
     assert len({message_id(each) for each in (first, second, third)}) == 3
@@ -267,48 +267,48 @@ def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: JobStore, client:
 
 
 @pytest.mark.parametrize("state", ["queued", "running", "waiting", "succeeded"])
-def test_what_is_not_a_finished_failure_cannot_be_retried(store: JobStore, client: SwapClient, state: str) -> None:
+def test_what_is_not_a_finished_failure_cannot_be_retried(store: Store, client: SwapClient, state: str) -> None:
     id_ = submit(store)
     claimed = claim(store, id_) if state != "queued" else None
     if claimed and state == "waiting":
-        store.apply(claimed, Event.WAIT, patch={}, wake="poll", delay_s=60)
+        store.attempts.record_outcome(claimed, Event.WAIT, patch={}, schedule="poll", delay_s=60)
     if claimed and state == "succeeded":
-        store.apply(claimed, Event.SUCCEED, patch={})
-    before = store.get(id_)
+        store.attempts.record_outcome(claimed, Event.SUCCEED, patch={})
+    before = store.jobs.get(id_)
     with pytest.raises(NotRetryable, match=f"is {state}: only failed, cancelled and expired jobs can be retried"):
         client.retry(id_)
-    assert store.get(id_) == before
+    assert store.jobs.get(id_) == before
 
 
-def test_unknown_and_gone_jobs_are_told_apart(store: JobStore, client: SwapClient) -> None:
+def test_unknown_and_gone_jobs_are_told_apart(store: Store, client: SwapClient) -> None:
     with pytest.raises(JobNotFound, match="nosuchjob"):
         client.retry("nosuchjob")
     id_ = failed(store)
     store.redis.delete(*keys_of(id_))
     with pytest.raises(JobGone):
         client.retry(id_)
-    assert store.retry(["nosuchjob", id_]) == ["gone", "gone"]
+    assert store.jobs.retry(["nosuchjob", id_]) == ["gone", "gone"]
 
 
-def test_a_full_redis_refuses_a_retry_and_changes_nothing(store: JobStore, client: SwapClient) -> None:
+def test_a_full_redis_refuses_a_retry_and_changes_nothing(store: Store, client: SwapClient) -> None:
     """It would keep what was about to expire; what is accepted already needs the room."""
     id_ = failed(store)
-    before = store.get(id_)
+    before = store.jobs.get(id_)
     store.redis.config_set("maxmemory", store.redis.info("memory")["used_memory"] // 2)
     try:
         with pytest.raises(QueueFull):
             client.retry(id_)
     finally:
         store.redis.config_set("maxmemory", 0)
-    poke(store.redis, full=1)  # as the dispatcher notes shortly before
+    poke(store.redis, memory_full=1)  # as the dispatcher notes shortly before
     with pytest.raises(QueueFull):
         next(client.retry_many(tenant="default"))
-    assert store.get(id_) == before
+    assert store.jobs.get(id_) == before
 
 
-def test_a_plain_celery_producers_task_id_will_do(store: JobStore, client: SwapClient) -> None:
+def test_a_plain_celery_producers_task_id_will_do(store: Store, client: SwapClient) -> None:
     id_ = failed(store)
-    store.name_also("its-own-task-id", id_)
+    store.jobs.name_also("its-own-task-id", id_)
     assert client.retry("its-own-task-id").id == id_
 
 
@@ -316,7 +316,7 @@ def test_a_plain_celery_producers_task_id_will_do(store: JobStore, client: SwapC
 
 
 @pytest.fixture
-def mixed(store: JobStore, client: SwapClient) -> dict[str, str]:
+def mixed(store: Store, client: SwapClient) -> dict[str, str]:
     """Jobs of all sorts by name; each name tells batch, tenant and how the job stands."""
     jobs = {
         "a shop no_face": failed(store, batch_id="a", tenant="shop"),
@@ -332,9 +332,13 @@ def mixed(store: JobStore, client: SwapClient) -> dict[str, str]:
     }
     fail(store, jobs["a default timeout"], record.entry("error", code="vendor_timeout", message="too long"))
     client.cancel(jobs["a default cancelled"])
-    store.apply(claim(store, jobs["a default succeeded"]), Event.SUCCEED, patch={})
+    store.attempts.record_outcome(claim(store, jobs["a default succeeded"]), Event.SUCCEED, patch={})
     client.retry(jobs["a default again"])  # its old error no longer counts
-    wait_until(lambda: (store.wake("w", 30), client.get(jobs["a default expired"]).state is JobState.EXPIRED)[1])
+    wait_until(
+        lambda: (store.dispatch.dispatch_due("w", 30), client.get(jobs["a default expired"]).state is JobState.EXPIRED)[
+            1
+        ]
+    )
     return jobs
 
 
@@ -390,7 +394,7 @@ def test_a_choice_that_cannot_be_meant_is_refused_at_once(
 
 
 def test_many_are_retried_lazily_and_each_once_though_they_fail_again_meanwhile(
-    store: JobStore, client: SwapClient, monkeypatch: pytest.MonkeyPatch
+    store: Store, client: SwapClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SCAN promises to show every record, not to show it only once."""
     redis: Any = client._store.redis  # noqa: SLF001 - to let it show everything twice
@@ -410,29 +414,29 @@ def test_many_are_retried_lazily_and_each_once_though_they_fail_again_meanwhile(
         if not shown:
             assert sum(client.get(each).state is JobState.QUEUED for each in ids) <= 25
         shown.append(id_)
-        if store.redis.zscore(keys.hints("interactive"), id_) is not None:
+        if store.redis.zscore(keys.published("interactive"), id_) is not None:
             fail(store, id_)
     assert sorted(shown) == sorted(ids)
     assert scans
 
 
-def test_a_job_that_was_cancelled_while_it_was_given_up_is_asked_for_first(store: JobStore, client: SwapClient) -> None:
+def test_a_job_that_was_cancelled_while_it_was_given_up_is_asked_for_first(store: Store, client: SwapClient) -> None:
     """The vendor may still have it: the retry must not buy it again."""
     id_ = submit(store)
     claimed = claim(store, id_)
     client.cancel(id_)
-    assert store.apply(claimed, Event.FAIL, patch={"step": "query"}) == "cancelled"
+    assert store.attempts.record_outcome(claimed, Event.FAIL, patch={"next_call": "query"}) == "cancelled"
     client.retry(id_)
-    assert claim(store, id_).step == "query"
+    assert claim(store, id_).call == "query"
 
 
 def test_a_picture_that_came_after_the_cancel_is_asked_for_and_not_bought_again(
-    store: JobStore, client: SwapClient
+    store: Store, client: SwapClient
 ) -> None:
     id_ = submit(store)
     claimed = claim(store, id_)
     client.cancel(id_)
-    assert store.apply(claimed, Event.SUCCEED, patch={}, says="answer") == "late"
+    assert store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, signal="answer") == "late"
     client.retry(id_)
     again = claim(store, id_)
-    assert (again.step, again.job.number("generation", 1)) == ("query", 1)
+    assert (again.call, again.job.number("generation", 1)) == ("query", 1)

@@ -15,28 +15,28 @@ from swapjobs.contract.lifecycle import Event
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 
-def test_a_job_is_queued_and_its_hint_is_out(store: JobStore) -> None:
+def test_a_job_is_queued_and_its_hint_is_out(store: Store) -> None:
     id_ = submit(store)
-    assert store.get(id_).to_job().state is JobState.QUEUED
+    assert store.jobs.get(id_).to_job().state is JobState.QUEUED
     assert store.redis.llen(keys.SWAPS_QUEUE) == 1
-    assert store.redis.zscore(keys.hints("interactive"), id_) is not None
+    assert store.redis.zscore(keys.published("interactive"), id_) is not None
 
 
-def test_same_id_and_request_is_the_same_job_and_another_request_is_a_conflict(store: JobStore) -> None:
+def test_same_id_and_request_is_the_same_job_and_another_request_is_a_conflict(store: Store) -> None:
     request = make_request()
     other = make_request(business_task_id=request.business_task_id)
-    submissions = store.submit([request, request, other])
+    submissions = store.jobs.submit([request, request, other])
     assert [item.outcome for item in submissions] == ["created", "existing", "conflict"]
     assert len({item.id for item in submissions}) == 1
     assert store.redis.llen(keys.SWAPS_QUEUE) == 1
 
 
-def test_the_same_business_id_of_another_tenant_is_another_job(store: JobStore) -> None:
+def test_the_same_business_id_of_another_tenant_is_another_job(store: Store) -> None:
     request = make_request()
-    submissions = store.submit([request, request.model_copy(update={"tenant": "other"})])
+    submissions = store.jobs.submit([request, request.model_copy(update={"tenant": "other"})])
     assert [item.outcome for item in submissions] == ["created", "created"]
 
 
@@ -59,17 +59,17 @@ def test_everything_asked_for_comes_back(client: SwapClient) -> None:
     assert job.webhook.url == "https://hooks.example/x"
 
 
-def test_a_business_id_used_again_after_its_record_expired_is_a_new_generation(store: JobStore) -> None:
+def test_a_business_id_used_again_after_its_record_expired_is_a_new_generation(store: Store) -> None:
     """Else the vendor's answer to the old job could be adopted as the new one's picture."""
     request = make_request()
-    id_ = str(store.submit([request])[0].id)
-    store.apply(claim(store, id_), Event.SUCCEED, patch={})
+    id_ = str(store.jobs.submit([request])[0].id)
+    store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     store.redis.delete(keys.job(id_), keys.history(id_))  # as the TTL does
-    assert store.submit([request])[0].outcome == "created"
-    assert store.get(id_).number("generation") == 2
+    assert store.jobs.submit([request])[0].outcome == "created"
+    assert store.jobs.get(id_).number("generation") == 2
 
 
-def test_a_full_redis_refuses_the_submit_as_a_whole_and_says_so(store: JobStore, client: SwapClient) -> None:
+def test_a_full_redis_refuses_the_submit_as_a_whole_and_says_so(store: Store, client: SwapClient) -> None:
     used = store.redis.info("memory")["used_memory"]
     store.redis.config_set("maxmemory", used // 2)
     try:
@@ -80,13 +80,13 @@ def test_a_full_redis_refuses_the_submit_as_a_whole_and_says_so(store: JobStore,
         store.redis.config_set("maxmemory", 0)
 
 
-def test_jobs_of_a_line_come_out_in_order_and_tenants_in_turn(store: JobStore) -> None:
+def test_jobs_of_a_line_come_out_in_order_and_tenants_in_turn(store: Store) -> None:
     names = [f"{tenant}{number}" for tenant in "ab" for number in range(20)]
     requests = [make_request(tenant=name[0], business_task_id=name, priority="bulk") for name in names]
-    store.submit(requests)
+    store.jobs.submit(requests)
     order = []
     for _ in names:
-        hint = json.loads(str(store.redis.rpop(keys.RUNWAYS["bulk"])))
+        hint = json.loads(str(store.redis.rpop(keys.READY["bulk"])))
         id_ = hint["headers"]["id"]
         order.append(claim(store, id_).job.fields["business_id"])
     assert [name for name in order if name[0] == "a"] == names[:20]
@@ -95,15 +95,15 @@ def test_jobs_of_a_line_come_out_in_order_and_tenants_in_turn(store: JobStore) -
     assert order.index("b0") < order.index("a10")
 
 
-def test_interactive_hints_are_popped_before_bulk_ones(store: JobStore) -> None:
+def test_interactive_hints_are_popped_before_bulk_ones(store: Store) -> None:
     submit(store, priority="bulk")
     id_ = submit(store, priority="interactive")
-    popped = store.redis.brpop([keys.RUNWAYS["interactive"], keys.RUNWAYS["bulk"]], timeout=1)
+    popped = store.redis.brpop([keys.READY["interactive"], keys.READY["bulk"]], timeout=1)
     assert popped is not None
     assert id_ in popped[1]
 
 
-def test_scripts_survive_a_script_flush(store: JobStore) -> None:
+def test_scripts_survive_a_script_flush(store: Store) -> None:
     submit(store)
     store.redis.script_flush()
     assert submit(store)

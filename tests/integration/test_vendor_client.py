@@ -20,7 +20,15 @@ from support.web_server import Peer, Script, always, answer, once, serving
 from swapjobs.contract.errors import ErrorCode, SettingsError
 from swapjobs.settings import WorkerSettings
 from swapworker.vendor_client.client import VendorClient
-from swapworker.vendor_client.outcome import AccountRefused, NotKnown, Outcome, Pending, Succeeded, TryAgain, Unseen
+from swapworker.vendor_client.outcome import (
+    AccountRefused,
+    NotStarted,
+    Outcome,
+    OutcomeUnknown,
+    Pending,
+    Succeeded,
+    TaskUnknown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -70,7 +78,7 @@ def test_a_swap_sends_the_body_and_the_two_headers(client_of: Callable[..., Vend
 
 def test_a_query_asks_for_the_business_id(client_of: Callable[..., VendorClient]) -> None:
     with serving(always(answer('{"code": "200", "msg": "success", "data": null}'))) as server:
-        assert client_of(server, "/base").query("roop", "job-1~2") == NotKnown()
+        assert client_of(server, "/base").query("roop", "job-1~2") == TaskUnknown()
     seen = server.requests[0]
     assert seen.line == "POST /base/AIGCImgOpenServ/saas/tool/roop/queryTask HTTP/1.1"
     assert json.loads(seen.body) == {"businessTaskId": "job-1~2"}
@@ -125,16 +133,16 @@ def test_what_may_have_been_carried_out_was_not_seen(
     with serving(script) as server:
         client = client_of(server, call_timeout_s=0.3, max_response_bytes=1024)
         for outcome, code in ((client.swap("roop", BODY), swap), (client.query("roop", "1"), query)):
-            assert isinstance(outcome, Unseen)
+            assert isinstance(outcome, OutcomeUnknown)
             assert outcome.code is code
 
 
 def test_an_unreachable_vendor_was_not_asked() -> None:
     client = VendorClient(settings("http://127.0.0.1:1"))
     outcome = client.swap("roop", BODY)
-    assert isinstance(outcome, TryAgain)
+    assert isinstance(outcome, NotStarted)
     assert outcome.code is ErrorCode.VENDOR_UNREACHABLE
-    assert isinstance(client.query("roop", "1"), Unseen)
+    assert isinstance(client.query("roop", "1"), OutcomeUnknown)
 
 
 def test_a_redirect_is_not_followed(client_of: Callable[..., VendorClient]) -> None:
@@ -143,7 +151,7 @@ def test_a_redirect_is_not_followed(client_of: Callable[..., VendorClient]) -> N
         with serving(redirect) as server:
             outcome = client_of(server).swap("roop", BODY)
     message = "the vendor answered 307: a redirect; is SWAPJOBS_API_URL right?"
-    assert outcome == TryAgain(ErrorCode.BAD_RESPONSE, message, vendor_wide=True)
+    assert outcome == NotStarted(ErrorCode.BAD_RESPONSE, message, vendor_wide=True)
     assert other.requests == []
 
 

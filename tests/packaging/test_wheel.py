@@ -51,7 +51,7 @@ def test_the_wheel_holds_every_file_of_the_packages(wheel: frozenset[str], folde
 
 
 def test_the_wheel_holds_what_is_read_at_run_time(wheel: frozenset[str]) -> None:
-    assert "swapjobs/store/lua/claim.lua" in wheel
+    assert "swapjobs/store/lua/functions/jobs/claim.lua" in wheel
     assert "swapjobs/flowerconfig.py" in wheel
     models = {name for name in wheel if name.startswith("swapsandbox/faces/models/") and name.endswith(".tflite")}
     assert len(models) == 3

@@ -9,17 +9,22 @@ from swapjobs.contract.lifecycle import Event
 from swapjobs.store import record
 
 if TYPE_CHECKING:
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 TENANT: Final = "default"
 KEY: Final = "the-key-of-the-conformance-tests"
 MASTER: Final = "whsec_" + "bWFzdGVyIHNlY3JldCBvZiB0aGUgdGVzdHMsIDMyIGIh"
 
 
-def fail(store: JobStore, id_: str, code: str = "no_face") -> None:
+def fail(store: Store, id_: str, code: str = "no_face") -> None:
     """Let the job fail, as the vendor's status 2 does."""
     entry = record.entry("error", code=code, message="no good")
-    assert store.apply(claim(store, id_), Event.FAIL, patch={"step": "send", "code": code}, entry=entry) == "ok"
+    assert (
+        store.attempts.record_outcome(
+            claim(store, id_), Event.FAIL, patch={"next_call": "swap", "code": code}, entry=entry
+        )
+        == "ok"
+    )
 
 
 def one(**fields: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from swapjobs.store.claims import Claim
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 T = TypeVar("T")
 _numbers = itertools.count(1)
@@ -37,14 +37,14 @@ def make_request(**fields: Any) -> SwapRequest:
     )
 
 
-def submit(store: JobStore, **fields: Any) -> str:
+def submit(store: Store, **fields: Any) -> str:
     """Submit a request and return the job's id."""
-    return str(store.submit([make_request(**fields)])[0].id)
+    return str(store.jobs.submit([make_request(**fields)])[0].id)
 
 
-def claim(store: JobStore, job_id: str, lease_s: float = 30) -> Claim:
+def claim(store: Store, job_id: str, lease_s: float = 30) -> Claim:
     """Claim a job that must be claimable."""
-    claimed = store.claim(job_id, lease_s)
+    claimed = store.attempts.claim(job_id, lease_s)
     assert isinstance(claimed, Claim), claimed
     return claimed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings
 
 _KEY: Final = "test:clock"
-# Stands in the place of lua/clock.lua.
-PART: Final = f"""
-local function clock()
+# Stands in the place of lua/shared/fleet/redis_time.lua.
+REDIS_TIME: Final = f"""
+return function()
   return tonumber(redis.call('GET', '{_KEY}'))
 end
 """
@@ -36,11 +36,11 @@ class FakeClock:
 
 
 @contextmanager
-def clocked_store(settings: WorkerSettings) -> Iterator[JobStore]:
+def clocked_store(settings: WorkerSettings) -> Iterator[Store]:
     """Give a store whose scripts go by a `FakeClock` of its Redis."""
     client = connect(settings)
     FakeClock(client)
-    store = JobStore(client, settings, clock=PART)
-    store.set_limits(settings)
+    store = Store(client, settings, redis_time=REDIS_TIME)
+    store.dispatch.set_limits(settings)
     yield store
     client.close()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from conftest_acceptance import Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 WORKER: Final = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n")
 
@@ -37,20 +37,20 @@ def all_succeeded(client: SwapClient, ids: Sequence[str], *, deadline_s: float =
     wait_until(lambda: states()[JobState.SUCCEEDED] == len(ids), deadline_s=deadline_s, what=f"{len(ids)} succeeded")
 
 
-def all_is_well(store: JobStore, vendor: Sandbox, ids: Sequence[str]) -> None:
+def all_is_well(store: Store, vendor: Sandbox, ids: Sequence[str]) -> None:
     """Check that every job was paid once, and that nothing of any attempt is left over."""
     stats = vendor.get("stats")
     assert (stats["billed"], stats["duplicates"]) == (len(ids), 0), stats
-    assert store.line().in_flight == 0
+    assert store.dispatch.status().in_flight == 0
     assert not leases(store)
 
 
-def leases(store: JobStore) -> list[str]:
+def leases(store: Store) -> list[str]:
     """Return the jobs that an attempt holds."""
-    members = (str(member) for member in store.redis.zrange(keys.wake(), 0, -1))
+    members = (str(member) for member in store.redis.zrange(keys.schedule(), 0, -1))
     return [member.removeprefix("lease:") for member in members if member.startswith("lease:")]
 
 
-def count(store: JobStore, what: str) -> int:
+def count(store: Store, what: str) -> int:
     """Return one of the fleet's counters."""
     return int(store.redis.hget(keys.counts(), what) or 0)

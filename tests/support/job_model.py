@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from swapjobs import JobState
 from swapjobs.contract.lifecycle import FINAL, Event, after
 
-OBSTACLES = frozenset({"busy", "paused", "held", "outage", "aside"})
+OBSTACLES = frozenset({"busy", "rate_limit", "paused_manually", "outage", "batch_held"})
 
 
 @dataclass
@@ -24,7 +24,7 @@ class Life:
         """A worker got the job."""
         assert after(self.state, Event.START), f"claimed from {self.state}"
         assert fence > self.fence, "every claim has a fence of its own"
-        self.state, self.fence, self.lease_until, self.verdict = JobState.RUNNING, fence, lease_until, False
+        self.state, self.fence, self.lease_until, self.reason = JobState.RUNNING, fence, lease_until, False
 
     def refused(self, verdict: str) -> None:
         """A hint led to no claim."""
@@ -42,13 +42,13 @@ class Life:
             paid_anyway = event is Event.SUCCEED and self.state in {JobState.CANCELLED, JobState.EXPIRED}
             told_twice = self.state == {Event.SUCCEED: "succeeded", Event.FAIL: "failed", Event.WAIT: "waiting"}[event]
             assert answer == ("late" if paid_anyway else "ok" if told_twice else self.state), (self, answer)
-        elif answer == "spared":
+        elif answer == "uncharged":
             assert event is not Event.SUCCEED
             self.state = JobState.WAITING
         else:
-            assert answer == ("failed" if answer == "failed" and wake == "verdict" else "ok"), (self, answer)
+            assert answer == ("failed" if answer == "failed" and wake == "final_failure" else "ok"), (self, answer)
             self.state = JobState.FAILED if answer == "failed" else target
-            self.verdict = wake == "verdict" and self.state is JobState.WAITING
+            self.reason = wake == "final_failure" and self.state is JobState.WAITING
 
     def cancelled(self, answer: str) -> None:
         """The user cancelled."""
@@ -61,7 +61,7 @@ class Life:
         assert answer == ("ok" if target else self.state)
         if target:
             assert fence > self.fence, "what the old round still brings is fenced off"
-            self.state, self.fence, self.verdict = target, fence, False
+            self.state, self.fence, self.reason = target, fence, False
 
     def seen(self, state: JobState, now: float) -> None:
         """Take in a state that the dispatcher, or another job's answer, may have brought about by itself."""
@@ -71,7 +71,7 @@ class Life:
         allowed = {
             JobState.QUEUED: self.state is JobState.RUNNING and self.lease_until <= now,
             JobState.EXPIRED: self.state not in FINAL and expired,
-            JobState.FAILED: self.state is JobState.WAITING and self.verdict,
+            JobState.FAILED: self.state is JobState.WAITING and self.reason,
         }
         assert allowed.get(state, False), f"from {self.state} to {state} by itself"
         self.state = state

@@ -19,7 +19,7 @@ from swapsandbox.vendor.rate_limit import RateLimit
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 TICK_S: Final = 0.25
 
@@ -28,7 +28,7 @@ TICK_S: Final = 0.25
 class Rehearsal:
     """A fleet with slots for everything, and a vendor with a limit of its own, played through event by event."""
 
-    store: JobStore
+    store: Store
     clock: FakeClock
     allows: Callable[[float], bool]  # a call at this second of the rehearsal
     latency_s: float
@@ -52,7 +52,7 @@ class Rehearsal:
             at, _, claim = heapq.heappop(self.agenda)
             self.clock.move(self.start + at - self.clock.now_s)
             if claim is None:
-                self.store.wake("w", 600)
+                self.store.dispatch.dispatch_due("w", 600)
                 self.later(at + TICK_S, None)
             elif claim.job.id in self.outcomes:
                 self.tell(claim, good=self.outcomes.pop(claim.job.id))
@@ -68,25 +68,25 @@ class Rehearsal:
 
     def claim_all(self, at: float) -> None:
         while hint := self.store.redis.rpop(keys.SWAPS_QUEUE):
-            claim = self.store.claim(job_of(hint), 600)
+            claim = self.store.attempts.claim(job_of(hint), 600)
             if isinstance(claim, Claim):
                 self.later(at + claim.wait_s, claim)
 
     def tell(self, claim: Claim, *, good: bool) -> None:
         made_at_ms = claim.now_ms + int(claim.wait_s * 1000)
         if good:
-            self.store.apply(claim, Event.SUCCEED, patch={}, says="answer", made_at_ms=made_at_ms)
+            self.store.attempts.record_outcome(claim, Event.SUCCEED, patch={}, signal="answer", made_at_ms=made_at_ms)
             return
-        patch = {"step": "send", "reason": "rate_limit"}
-        self.store.apply(
-            claim, Event.WAIT, patch=patch, wake="retry", delay_s=1, says="too_fast", made_at_ms=made_at_ms
+        patch = {"next_call": "swap", "reason": "rate_limit"}
+        self.store.attempts.record_outcome(
+            claim, Event.WAIT, patch=patch, schedule="retry", delay_s=1, signal="too_fast", made_at_ms=made_at_ms
         )
 
 
-def begin(store: JobStore, settings: WorkerSettings, rate: str, jobs: int) -> FakeClock:
-    store.set_limits(settings.model_copy(update={"rate_limit": Rate(rate)}))
+def begin(store: Store, settings: WorkerSettings, rate: str, jobs: int) -> FakeClock:
+    store.dispatch.set_limits(settings.model_copy(update={"rate_limit": Rate(rate)}))
     for _ in range(0, jobs, 500):
-        store.submit([make_request() for _ in range(500)])
+        store.jobs.submit([make_request() for _ in range(500)])
     return FakeClock(store.redis)
 
 

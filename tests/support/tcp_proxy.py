@@ -1,8 +1,8 @@
 """A stretch of network between a program and its server that can go bad: a TCP forwarder in a process of its own.
 
-`python tcp_proxy.py LISTEN_PORT TARGET_PORT`; SIGUSR1 refuses new connections, SIGUSR2 takes them again. Each SIGHUP
-loses one reply: the server has done its work, and its client sees only the connection end. Stopped with SIGSTOP it is
-what hurts most: connections stay open, new ones are even taken, and nothing comes through.
+`python -m support.tcp_proxy LISTEN_PORT TARGET_PORT`; SIGUSR1 refuses new connections, SIGUSR2 takes them again. Each
+SIGHUP loses one reply: the server has done its work, and its client sees only the connection end. Stopped with SIGSTOP
+it is what hurts most: connections stay open, new ones are even taken, and nothing comes through.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import contextlib
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Self
 
 from support.builders import wait_until
@@ -25,7 +26,7 @@ class TcpProxy:
 
     def __init__(self, target_port: int) -> None:
         self.port = free_port()
-        self._command = [sys.executable, __file__, str(self.port), str(target_port)]
+        self._command = [sys.executable, "-m", "support.tcp_proxy", str(self.port), str(target_port)]
 
     def freeze(self) -> None:
         self._process.send_signal(signal.SIGSTOP)
@@ -52,7 +53,7 @@ class TcpProxy:
         return asyncio.run(_answers(self.port))
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(self._command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE)
         try:
             wait_until(self._listens, what="the proxy listens")
         except BaseException:

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Job, JobError
 from swapjobs.contract.lifecycle import JobState
-from swapjobs.contract.views import Batch
 from swapjobs.report.charts import Durations, Figures, Timeline, duration
 from swapjobs.report.page import content_security_policy, report
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.builders import make_request
-from swapjobs.store.fresh_urls import signed_until, until_of
+from swapjobs.contract.signed_urls import signed_until, until_of
 
 AT = datetime(2026, 11, 27, 8, 0, tzinfo=UTC)
 EPOCH = int(AT.timestamp())

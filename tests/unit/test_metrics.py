@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 import swapjobs
-from swapjobs.monitoring.prometheus import LineCollector, exposition
-from swapjobs.store.dispatch_status import COUNTS, Look
+from swapjobs.monitoring.prometheus import DispatchCollector, exposition
+from swapjobs.store.dispatch import COUNTS, TrafficSnapshot
 from swapjobs.store.fleet_state import FIELDS, OUTAGES
 
 NOW_MS = 1_800_000_000_000
@@ -29,35 +29,35 @@ COUNTED = {"outages": "2", "fenced": "1"}
 LUA = Path(swapjobs.__file__).parent / "store" / "lua"
 
 
-def seen(**traffic: float) -> Look:
+def seen(**traffic: float) -> TrafficSnapshot:
     """Return a look at a line that no worker has seen yet, but for `traffic`."""
-    return Look({**FIELDS, "rate": 5, **traffic}, {}, NOW_MS, IN_LINE)
+    return TrafficSnapshot({**FIELDS, "rate": 5, **traffic}, {}, NOW_MS, IN_LINE)
 
 
-def read(look: Look) -> dict[str, Any]:
+def read(look: TrafficSnapshot) -> dict[str, Any]:
     """Return the metrics by name, as Prometheus would parse them."""
     return {family.name: family for family in text_string_to_metric_families(exposition(look))}
 
 
-def samples(look: Look) -> dict[str, float]:
+def samples(look: TrafficSnapshot) -> dict[str, float]:
     """Return the value of each sample by its name and label."""
     found = [sample for family in read(look).values() for sample in family.samples]
     return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in found}
 
 
-def test_the_metrics_of_a_closed_line() -> None:
-    assert samples(Look(TRIPPED, COUNTED, NOW_MS, IN_LINE)) == {
-        "swapjobs_line_open": 0,
-        "swapjobs_line_closed:paused": 0,
-        "swapjobs_line_closed:rate_limit": 0,
-        "swapjobs_line_closed:vendor_outage": 1,
-        "swapjobs_line_closed:credentials_rejected": 0,
-        "swapjobs_line_closed:quota_exhausted": 0,
-        "swapjobs_line_closed_since_timestamp_seconds": NOW_MS / 1000 - 5.5,
+def test_the_metrics_while_dispatch_is_paused() -> None:
+    assert samples(TrafficSnapshot(TRIPPED, COUNTED, NOW_MS, IN_LINE)) == {
+        "swapjobs_dispatch_running": 0,
+        "swapjobs_dispatch_paused:manual": 0,
+        "swapjobs_dispatch_paused:rate_limit": 0,
+        "swapjobs_dispatch_paused:vendor_outage": 1,
+        "swapjobs_dispatch_paused:credentials_rejected": 0,
+        "swapjobs_dispatch_paused:quota_exhausted": 0,
+        "swapjobs_dispatch_paused_since_timestamp_seconds": NOW_MS / 1000 - 5.5,
         "swapjobs_next_probe_timestamp_seconds": NOW_MS / 1000 + 0.25,
-        "swapjobs_jobs_in_line:interactive": 2,
-        "swapjobs_jobs_in_line:bulk": 100_000,
-        "swapjobs_jobs_in_line:webhooks": 3,
+        "swapjobs_queue_jobs:interactive": 2,
+        "swapjobs_queue_jobs:bulk": 100_000,
+        "swapjobs_queue_jobs:webhooks": 3,
         "swapjobs_calls_in_flight": 4,
         "swapjobs_rate_limit_calls_per_second": 5,
         "swapjobs_rate_calls_per_second": 4.5,
@@ -73,17 +73,17 @@ def test_the_metrics_of_a_closed_line() -> None:
 
 
 def test_what_does_not_apply_has_no_sample() -> None:
-    """So that `time() - swapjobs_line_closed_since_timestamp_seconds` is silent while the line is open."""
+    """So that `time() - swapjobs_dispatch_paused_since_timestamp_seconds` is silent while dispatch is running."""
     found = samples(seen())
-    assert found["swapjobs_line_open"] == 1
+    assert found["swapjobs_dispatch_running"] == 1
     assert not any("timestamp" in name or "_per_second" in name for name in found)
     paused = samples(seen(paused_until=NOW_MS + 30_000))
-    assert paused["swapjobs_line_opens_timestamp_seconds"] == NOW_MS / 1000 + 30
-    assert paused["swapjobs_line_closed:rate_limit"] == 1
+    assert paused["swapjobs_dispatch_resumes_timestamp_seconds"] == NOW_MS / 1000 + 30
+    assert paused["swapjobs_dispatch_paused:rate_limit"] == 1
 
 
 def test_names_and_types_follow_prometheus_conventions_and_each_has_its_help() -> None:
-    for name, family in read(Look(TRIPPED, COUNTED, NOW_MS, IN_LINE)).items():
+    for name, family in read(TrafficSnapshot(TRIPPED, COUNTED, NOW_MS, IN_LINE)).items():
         assert re.fullmatch(r"swapjobs_[a-z_]+", name)
         assert family.documentation.endswith(tuple("abcdefghijklmnopqrstuvwxyz0"))
         assert family.type == ("counter" if name.removeprefix("swapjobs_") in COUNTS else "gauge"), name
@@ -95,15 +95,15 @@ def test_a_server_may_collect_again_and_again() -> None:
     """As the gateway's /metrics will: one look for each time it is asked, none before."""
     looks = [seen(in_flight=1), seen(in_flight=2)]
     registry = CollectorRegistry()
-    registry.register(LineCollector(lambda: looks.pop(0)))
+    registry.register(DispatchCollector(lambda: looks.pop(0)))
     assert len(looks) == 2
     assert registry.get_sample_value("swapjobs_calls_in_flight") == 1
     assert registry.get_sample_value("swapjobs_calls_in_flight") == 2
 
 
 def test_every_count_of_the_scripts_is_among_the_metrics() -> None:
-    counted = {name for path in LUA.glob("*.lua") for name in re.findall(r"\bcount\('(\w+)'\)", path.read_text())}
+    texts = [path.read_text() for path in LUA.rglob("*.lua") if path.name != "counters.lua"]
+    counted = {name for text in texts for name in re.findall(r"\bcounters\.add\('(\w+)'\)", text)}
     assert counted == set(COUNTS)
-    unread = [text for path in LUA.glob("*.lua") for text in re.findall(r"\bcount\([^')]*\)", path.read_text())]
-    assert unread == ["count(what)"], "a count whose name the pattern above cannot read"
+    assert not [call for text in texts for call in re.findall(r"\bcounters\.add\([^')]*\)", text)], "can't be read here"
     assert {f"swapjobs_{name}_total" for name in COUNTS} <= set(samples(seen()))

@@ -7,7 +7,7 @@ import logging
 import pytest
 import redis
 
-from swapworker.process.watchdog import Progress
+from swapworker.process.watchdog import Watchdog
 
 
 class Clock:
@@ -26,49 +26,49 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def progress(clock: Clock) -> Progress:
-    progress = Progress(30, clock)
+def progress(clock: Clock) -> Watchdog:
+    progress = Watchdog(30, clock)
     progress.watch("consumer")
     progress.watch("dispatcher")
     return progress
 
 
-def look(progress: Progress, clock: Clock, seconds: int, *working: str) -> str | None:
+def look(progress: Watchdog, clock: Clock, seconds: int, *working: str) -> str | None:
     """Let time pass while these parts work, and look every second; return the last answer."""
     answer = None
     for _ in range(seconds):
         clock.now += 1
         for what in working:
-            progress.made(what)
+            progress.heartbeat(what)
         answer = progress.stalled()
     return answer
 
 
-def test_who_works_is_not_stalled(progress: Progress, clock: Clock) -> None:
+def test_who_works_is_not_stalled(progress: Watchdog, clock: Clock) -> None:
     assert look(progress, clock, 100, "consumer", "dispatcher") is None
 
 
 @pytest.mark.parametrize(("working", "still"), [("consumer", "dispatcher"), ("dispatcher", "consumer")])
-def test_one_part_that_stands_still_is_enough(progress: Progress, clock: Clock, working: str, still: str) -> None:
+def test_one_part_that_stands_still_is_enough(progress: Watchdog, clock: Clock, working: str, still: str) -> None:
     assert look(progress, clock, 30, working) is None
     answer = look(progress, clock, 1, working)
     assert answer == f"no progress for 31 s: the {still} could not reach Redis (SWAPJOBS_STALL_EXIT_S)"
 
 
-def test_one_sign_of_life_is_enough_to_go_on(progress: Progress, clock: Clock) -> None:
+def test_one_sign_of_life_is_enough_to_go_on(progress: Watchdog, clock: Clock) -> None:
     for _ in range(5):
         assert look(progress, clock, 29) is None
         assert look(progress, clock, 1, "consumer", "dispatcher") is None
 
 
 def test_what_is_not_watched_may_stand_still(clock: Clock) -> None:
-    progress = Progress(30, clock)
+    progress = Watchdog(30, clock)
     progress.watch("dispatcher")
-    progress.made("consumer")
+    progress.heartbeat("consumer")
     assert look(progress, clock, 100, "dispatcher") is None
 
 
-def test_a_process_that_was_frozen_is_not_stalled(progress: Progress, clock: Clock) -> None:
+def test_a_process_that_was_frozen_is_not_stalled(progress: Watchdog, clock: Clock) -> None:
     """It could do nothing; only what it missed while it ran counts."""
     assert look(progress, clock, 20) is None
     clock.now += 3600
@@ -76,23 +76,23 @@ def test_a_process_that_was_frozen_is_not_stalled(progress: Progress, clock: Clo
     assert look(progress, clock, 1) is not None
 
 
-def test_a_frozen_process_that_works_again_has_all_its_time(progress: Progress, clock: Clock) -> None:
+def test_a_frozen_process_that_works_again_has_all_its_time(progress: Watchdog, clock: Clock) -> None:
     assert look(progress, clock, 20) is None
     clock.now += 3600
-    progress.made("consumer")
-    progress.made("dispatcher")
+    progress.heartbeat("consumer")
+    progress.heartbeat("dispatcher")
     assert look(progress, clock, 30) is None
 
 
 def test_an_outage_is_told_once_and_so_is_its_end(
-    progress: Progress, clock: Clock, caplog: pytest.LogCaptureFixture
+    progress: Watchdog, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     for _ in range(10):
-        progress.failed("dispatcher", redis.ConnectionError("no route to a host"))
+        progress.report_failure("dispatcher", redis.ConnectionError("no route to a host"))
         clock.now += 1
     for _ in range(3):
-        progress.made("dispatcher")
+        progress.heartbeat("dispatcher")
     assert caplog.messages == [
         "the dispatcher cannot work: ConnectionError",
         "the dispatcher works again, after 10.0 s",

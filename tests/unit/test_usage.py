@@ -6,8 +6,9 @@ import contextlib
 
 import pytest
 
-from swapjobs.store.worker_usage import Fleet, Usage, advise, slots_for
-from swapworker.process.slot_usage import Meter
+from swapjobs.monitoring.slot_advice import advise, slots_for
+from swapjobs.store.worker_usage import Fleet, Usage
+from swapworker.process.slot_usage import SlotUsage
 
 
 class Clock:
@@ -21,7 +22,7 @@ class Clock:
 
 def test_busy_is_the_mean_number_of_slots_in_a_call_also_of_calls_that_have_not_ended() -> None:
     clock = Clock()
-    meter = Meter(clock)
+    meter = SlotUsage(clock)
     with meter.call():
         clock.now += 2
         with meter.call():
@@ -32,7 +33,7 @@ def test_busy_is_the_mean_number_of_slots_in_a_call_also_of_calls_that_have_not_
 
 
 def test_a_call_that_raises_has_ended() -> None:
-    meter = Meter(clock := Clock())
+    meter = SlotUsage(clock := Clock())
     with contextlib.suppress(ValueError), meter.call():
         clock.now += 1
         raise ValueError
@@ -41,7 +42,7 @@ def test_a_call_that_raises_has_ended() -> None:
 
 
 def test_what_was_long_ago_fades() -> None:
-    meter = Meter(clock := Clock())
+    meter = SlotUsage(clock := Clock())
     with meter.call():
         clock.now += 10
     for _ in range(30):
@@ -52,7 +53,7 @@ def test_what_was_long_ago_fades() -> None:
 
 
 def test_before_anything_was_seen() -> None:
-    assert Meter(Clock()).read(4) == Usage(slots=4, busy=0, calls=0, call_s=0)
+    assert SlotUsage(Clock()).read(4) == Usage(slots=4, busy=0, calls=0, call_s=0)
 
 
 @pytest.mark.parametrize(

@@ -24,13 +24,13 @@ from swapworker.outbound_http import (
 from swapworker.vendor_client.outcome import (
     AccountRefused,
     Failed,
-    NotKnown,
+    NotStarted,
     Outcome,
+    OutcomeUnknown,
     Pending,
     Succeeded,
+    TaskUnknown,
     Throttled,
-    TryAgain,
-    Unseen,
 )
 from swapworker.vendor_client.read_reply import Reading, read_query, read_query_error, read_swap, read_swap_error
 
@@ -40,7 +40,7 @@ READING = Reading(NOW, hide=[SECRET], site="https://api.example")
 URL = "https://a.example/x.png"
 DONE = {"taskId": "7", "status": 1, "outputImageUrl": URL}
 HTML = b"<html><body>502 Bad Gateway</body></html>"
-SEEN = Succeeded | Failed | Pending | NotKnown
+SEEN = Succeeded | Failed | Pending | TaskUnknown
 
 
 def reply(body: object = None, status: int = 200, **headers: str) -> Reply:
@@ -219,7 +219,7 @@ def test_the_reason_may_stand_in_a_new_field(read: Any) -> None:
 def test_what_tells_of_no_task_was_not_seen(read: Any, body: object, *, answered: bool) -> None:
     """`answered`: it may be the outcome, in a form that we can't read."""
     got = read(reply(body))
-    assert isinstance(got, Unseen)
+    assert isinstance(got, OutcomeUnknown)
     assert (got.code, got.answered) == (ErrorCode.BAD_RESPONSE, answered)
 
 
@@ -281,26 +281,26 @@ def test_throttled(read: Any, got: Reply, wait_s: float | None) -> None:
         (reply(envelope("404", "no tool"), 404), Failed, ErrorCode.REJECTED_BY_VENDOR),
         (reply(HTML, 400), Failed, ErrorCode.REJECTED_BY_VENDOR),
         (reply(HTML, 422), Failed, ErrorCode.REJECTED_BY_VENDOR),
-        (reply(HTML, 404), TryAgain, ErrorCode.BAD_RESPONSE),
-        (reply({"status": 404, "error": "Not Found"}, 404), TryAgain, ErrorCode.BAD_RESPONSE),
-        (reply(HTML, 405), TryAgain, ErrorCode.BAD_RESPONSE),
-        (reply(HTML, 302, location="https://a.example/?t=1"), TryAgain, ErrorCode.BAD_RESPONSE),
-        (reply(HTML, 503), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(HTML, 503, retry_after="soon"), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("503", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("9001", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("FAIL", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("", "busy")), TryAgain, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("0", "ok", data={"taskId": "7"})), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("503", "busy", data={"taskId": "7"})), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("500", "busy", data={"status": 2})), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(HTML, 500), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(HTML, 502), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(HTML, 504), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(HTML, 520), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(HTML, 408), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(envelope("500", "oops")), Unseen, ErrorCode.VENDOR_ERROR),
-        (reply(envelope(data=None)), Unseen, ErrorCode.BAD_RESPONSE),
+        (reply(HTML, 404), NotStarted, ErrorCode.BAD_RESPONSE),
+        (reply({"status": 404, "error": "Not Found"}, 404), NotStarted, ErrorCode.BAD_RESPONSE),
+        (reply(HTML, 405), NotStarted, ErrorCode.BAD_RESPONSE),
+        (reply(HTML, 302, location="https://a.example/?t=1"), NotStarted, ErrorCode.BAD_RESPONSE),
+        (reply(HTML, 503), NotStarted, ErrorCode.VENDOR_ERROR),
+        (reply(HTML, 503, retry_after="soon"), NotStarted, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("503", "busy")), NotStarted, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("9001", "busy")), NotStarted, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("FAIL", "busy")), NotStarted, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("", "busy")), NotStarted, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("0", "ok", data={"taskId": "7"})), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("503", "busy", data={"taskId": "7"})), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("500", "busy", data={"status": 2})), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(HTML, 500), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(HTML, 502), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(HTML, 504), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(HTML, 520), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(HTML, 408), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(envelope("500", "oops")), OutcomeUnknown, ErrorCode.VENDOR_ERROR),
+        (reply(envelope(data=None)), OutcomeUnknown, ErrorCode.BAD_RESPONSE),
     ],
 )
 def test_a_swap_call_that_was_refused_or_not_seen(got: Reply, kind: type[Any], code: ErrorCode) -> None:
@@ -311,7 +311,7 @@ def test_a_swap_call_that_was_refused_or_not_seen(got: Reply, kind: type[Any], c
 
 def test_the_vendors_words_are_kept() -> None:
     outcome = swap(reply(envelope("9001", "model \n loading")))
-    assert outcome == TryAgain(ErrorCode.VENDOR_ERROR, "the vendor answered 9001: model loading")
+    assert outcome == NotStarted(ErrorCode.VENDOR_ERROR, "the vendor answered 9001: model loading")
 
 
 @pytest.mark.parametrize(
@@ -324,12 +324,12 @@ def test_the_vendors_words_are_kept() -> None:
     ],
 )
 def test_the_vendor_does_not_know_the_task(got: Reply) -> None:
-    assert query(got) == NotKnown()
+    assert query(got) == TaskUnknown()
 
 
 def test_the_codes_for_an_unknown_task_are_a_setting() -> None:
-    assert query(reply(envelope("50001", "?")), "50001", "x") == NotKnown()
-    assert query(reply(envelope("404", "?")), "50001", "x") == Unseen(
+    assert query(reply(envelope("50001", "?")), "50001", "x") == TaskUnknown()
+    assert query(reply(envelope("404", "?")), "50001", "x") == OutcomeUnknown(
         ErrorCode.VENDOR_ERROR, "the vendor answered 404: ?"
     )
 
@@ -351,7 +351,7 @@ def test_the_codes_for_an_unknown_task_are_a_setting() -> None:
     ],
 )
 def test_what_does_not_answer_a_query_never_says_that_the_task_is_unknown(got: Reply) -> None:
-    assert isinstance(query(got), Unseen)
+    assert isinstance(query(got), OutcomeUnknown)
 
 
 def test_an_unknown_code_never_hides_refused_credentials() -> None:
@@ -368,23 +368,31 @@ def with_status(error: NetError, status: int) -> NetError:
     [
         (
             NotSent("x"),
-            TryAgain(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
-            Unseen(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+            NotStarted(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+            OutcomeUnknown(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
         ),
         (
             AddressRefused("x"),
-            TryAgain(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
-            Unseen(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+            NotStarted(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
+            OutcomeUnknown(ErrorCode.VENDOR_UNREACHABLE, "x", vendor_wide=True),
         ),
-        (TimedOut("x"), Unseen(ErrorCode.VENDOR_TIMEOUT, "x"), Unseen(ErrorCode.VENDOR_TIMEOUT, "x")),
-        (ReplyLost("x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x"), Unseen(ErrorCode.VENDOR_UNREACHABLE, "x")),
-        (BadReply("x"), Unseen(ErrorCode.BAD_RESPONSE, "x"), Unseen(ErrorCode.BAD_RESPONSE, "x")),
+        (TimedOut("x"), OutcomeUnknown(ErrorCode.VENDOR_TIMEOUT, "x"), OutcomeUnknown(ErrorCode.VENDOR_TIMEOUT, "x")),
+        (
+            ReplyLost("x"),
+            OutcomeUnknown(ErrorCode.VENDOR_UNREACHABLE, "x"),
+            OutcomeUnknown(ErrorCode.VENDOR_UNREACHABLE, "x"),
+        ),
+        (BadReply("x"), OutcomeUnknown(ErrorCode.BAD_RESPONSE, "x"), OutcomeUnknown(ErrorCode.BAD_RESPONSE, "x")),
         (
             with_status(ResponseTooLarge("x"), 200),
-            Unseen(ErrorCode.BAD_RESPONSE, "x", answered=True),
-            Unseen(ErrorCode.BAD_RESPONSE, "x", answered=True),
+            OutcomeUnknown(ErrorCode.BAD_RESPONSE, "x", answered=True),
+            OutcomeUnknown(ErrorCode.BAD_RESPONSE, "x", answered=True),
         ),
-        (ResponseTooLarge("x"), Unseen(ErrorCode.BAD_RESPONSE, "x"), Unseen(ErrorCode.BAD_RESPONSE, "x")),
+        (
+            ResponseTooLarge("x"),
+            OutcomeUnknown(ErrorCode.BAD_RESPONSE, "x"),
+            OutcomeUnknown(ErrorCode.BAD_RESPONSE, "x"),
+        ),
     ],
 )
 def test_no_reply_at_all(error: NetError, after_swap: Outcome, after_query: Outcome) -> None:
@@ -413,7 +421,7 @@ replies = st.builds(Reply, statuses, st.dictionaries(st.just("retry-after"), tex
 @given(replies)
 def test_no_reply_makes_the_reading_fail(got: Reply) -> None:
     outcome = swap(got)
-    assert not isinstance(outcome, NotKnown)
+    assert not isinstance(outcome, TaskUnknown)
     if isinstance(outcome, Succeeded):
         assert outcome.output_url.startswith(("http://", "https://"))
     assert isinstance(query(got), Outcome)
@@ -459,14 +467,14 @@ def test_only_a_good_http_status_tells_of_a_task(got: Reply) -> None:
     """But for one that is done, or has failed by a word of the vendor's own."""
     if got.status >= 300 and got.status != 404 and not says_done(got):
         outcome = query(got)
-        assert not isinstance(outcome, Pending | NotKnown | Succeeded)
+        assert not isinstance(outcome, Pending | TaskUnknown | Succeeded)
 
 
 @settings(deadline=None)
 @given(replies)
 def test_a_server_error_never_allows_to_send_again_unasked(got: Reply) -> None:
     if got.status >= 500 and got.status != 503 and got.status < 600 and not says_done(got):
-        assert not isinstance(swap(got), TryAgain | Failed | NotKnown)
+        assert not isinstance(swap(got), NotStarted | Failed | TaskUnknown)
 
 
 @pytest.mark.parametrize(
@@ -474,5 +482,5 @@ def test_a_server_error_never_allows_to_send_again_unasked(got: Reply) -> None:
 )
 def test_what_a_gateway_says_is_no_fault_of_the_job(status: int, vendor_wide: bool) -> None:  # noqa: FBT001 - a column
     for outcome in (swap(reply(HTML, status)), query(reply(HTML, status))):
-        assert isinstance(outcome, (TryAgain, Unseen))
+        assert isinstance(outcome, (NotStarted, OutcomeUnknown))
         assert outcome.vendor_wide == vendor_wide

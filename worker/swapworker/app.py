@@ -10,9 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import redis
 from celery import Celery, signals
 from celery.concurrency import get_implementation
+from celery.worker import state
 from kombu import Queue
 
 from swapjobs import tether
@@ -20,20 +20,21 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import celery_message, keys
+from swapjobs.store.redis_client import RedisError
 from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
+from swapworker.celery_adapter.dispatcher_step import DispatcherStep
 from swapworker.celery_adapter.event_bundling import BundlingEvents, FlushStep
-from swapworker.celery_adapter.heartbeat import AliveStep
-from swapworker.celery_adapter.redaction import be_quiet
-from swapworker.process.dispatcher import DispatcherStep
-from swapworker.process.shutdown import Stopping
-from swapworker.process.watchdog import ProgressStep
+from swapworker.celery_adapter.heartbeat import HeartbeatStep
+from swapworker.celery_adapter.redaction import install_log_filters
+from swapworker.celery_adapter.watchdog_step import WatchdogStep
+from swapworker.process.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
 
 # By nohup; looked at here, before Celery puts its own handler in place.
 _HANGUP_IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-_CONNECT_MOST = 100  # more come with the jobs
+_MAX_WARM_CONNECTIONS = 100  # more come with the jobs
 
 try:
     settings = WorkerSettings.load()
@@ -69,7 +70,8 @@ app.conf.update(
     task_routes={celery_message.DELIVER_TASK: {"queue": keys.WEBHOOKS_QUEUE}},
     task_create_missing_queues=False,
     broker_transport_options={
-        # A message is only a hint: losing one costs seconds, so kombu's bookkeeping of unacked messages is not needed.
+        # A message is only a hint, the record is the truth: losing one costs seconds, so kombu's bookkeeping of unacked
+        # messages is not needed.
         "ack_emulation": False,
         "priority_steps": list(keys.PRIORITY_STEPS),
         "socket_connect_timeout": 5,
@@ -80,11 +82,11 @@ app.conf.update(
         **broker_options(settings.redis_url),
     },
     broker_connection_retry_on_startup=True,
-    # Never reached: between two tries is a second or more, and `progress.py` ends the worker sooner.
+    # Never reached: between two tries is a second or more, and the watchdog ends the worker sooner.
     broker_connection_max_retries=int(settings.stall_exit_s),
     # Else a worker ends when its master is made a replica: BRPOP is then answered with UNBLOCKED or READONLY.
     broker_channel_error_retry=True,
-    # With late acks and a multiplier of 1 a worker never holds more hints than it has slots.
+    # With late acks and a multiplier of 1 a worker never holds more messages than it has slots.
     task_acks_late=True,
     worker_prefetch_multiplier=1,
     worker_pool="threads",
@@ -119,18 +121,24 @@ def end_with_parent(**_: Any) -> None:
     tether.hold()
 
 
-stopping = Stopping(runtime)
-app.stopping = stopping
+def stop_starting() -> None:
+    """Let attempts that wait for their slot give it up, and end with status 0; after a signal Celery sets it too."""
+    runtime().attempts.stop()
+    state.should_stop = 0
+
+
+shutdown = Shutdown(stop_starting, lambda: runtime().hand_back(), lambda: settings.stop_grace_s)
+app.shutdown = shutdown
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
 def handle_signals(**_: Any) -> None:
     """Put our handlers in the place of Celery's, which at a second signal may wait for running calls inside."""
-    signal.signal(signal.SIGQUIT, stopping.end)
+    signal.signal(signal.SIGQUIT, shutdown.force)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stopping.signalled)
+        signal.signal(number, shutdown.signalled)
     # Celery would start itself anew, without the terminal that was closed.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN if _HANGUP_IGNORED else stopping.signalled)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN if _HANGUP_IGNORED else shutdown.signalled)
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
@@ -143,24 +151,21 @@ def collect_garbage_less(**_: Any) -> None:
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
 def connect_beforehand(sender: Any, **_: Any) -> None:
-    """Connect every slot to Redis before the first hint: calls would leave late while hundreds connect at once."""
-    pool = runtime().store.redis.connection_pool
-    with suppress(redis.RedisError):
-        connections = [pool.get_connection() for _ in range(min(sender.controller.concurrency, _CONNECT_MOST))]
-        for connection in connections:
-            pool.release(connection)
+    """Connect every slot to Redis before the first message: calls would leave late while hundreds connect at once."""
+    with suppress(RedisError):
+        runtime().store.warm_up(min(sender.controller.concurrency, _MAX_WARM_CONNECTIONS))
 
 
 @signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]  # celery is untyped
 def stop(**_: Any) -> None:
     """Start the grace of what is running, and let attempts that only wait for a slot hand their jobs back now."""
-    stopping.begin()
+    shutdown.begin()
 
 
-be_quiet()
+install_log_filters()
 app.steps["worker"].add(DispatcherStep)
-app.steps["worker"].add(ProgressStep)
-app.steps["consumer"].add(AliveStep)
+app.steps["worker"].add(WatchdogStep)
+app.steps["consumer"].add(HeartbeatStep)
 app.steps["consumer"].add(FlushStep)
 
 if __name__ != "swapworker.app":

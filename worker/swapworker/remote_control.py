@@ -1,6 +1,6 @@
 """Celery's control commands that must do something else here. Revoking a task is cancelling its job, durably.
 
-Celery's own would keep the ids in each worker's memory and drop the hints of these jobs: forgotten at a restart,
+Celery's own would keep the ids in each worker's memory and drop the messages of these jobs: forgotten at a restart,
 without effect on a running job, and the job itself would stay queued.
 """
 
@@ -22,7 +22,7 @@ def revoke(state: Any, task_id: Any, **_: Any) -> Any:
     store = runtime().store
     ids = [task_id] if isinstance(task_id, str) else list(task_id or ())
     ids = [id_.removesuffix(WEBHOOK_SUFFIX) for id_ in ids]
-    answers = [f"{id_}: {store.cancel(store.by_task(id_))}" for id_ in ids]
+    answers = [f"{id_}: {store.jobs.cancel(store.jobs.by_task(id_))}" for id_ in ids]
     for id_ in ids:  # else Flower shows for ever how the last attempt stood
         state.consumer.event_dispatcher.send("task-revoked", uuid=id_, terminated=False, signum=None, expired=False)
     return ok(f"cancelled {', '.join(answers)}")
@@ -39,7 +39,7 @@ def terminate(state: Any, signal: Any, task_id: Any, **_: Any) -> Any:  # noqa: 
 @control_command(name="shutdown")  # type: ignore[untyped-decorator]  # celery is untyped
 def shutdown(_state: Any, **_: Any) -> Any:
     """Stop this worker as SIGTERM does; Celery's own would wait for running calls without a limit."""
-    app.stopping.begin()
+    app.shutdown.begin()
     return ok("stopping")
 
 

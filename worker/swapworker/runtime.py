@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.redis_client import RedisError
+from swapjobs.store.store import Store, connect
 from swapworker.attempt.executor import Attempts
-from swapworker.attempt.lease_keeper import Leases
+from swapworker.attempt.lease_keeper import LeaseKeeper
 from swapworker.delivery.executor import Deliveries
 from swapworker.delivery.sender import WebhookSender
-from swapworker.process.slot_usage import Meter
-from swapworker.process.watchdog import Progress
+from swapworker.process.slot_usage import SlotUsage
+from swapworker.process.watchdog import Watchdog
 from swapworker.vendor_client.client import VendorClient
 
 if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,20 +29,30 @@ class Runtime:
     """The parts that all slots of the process share."""
 
     settings: WorkerSettings
-    store: JobStore
+    store: Store
     attempts: Attempts
     deliveries: Deliveries
-    leases: Leases
-    progress: Progress
-    meter: Meter
+    leases: LeaseKeeper
+    watchdog: Watchdog
+    slot_usage: SlotUsage
+
+    def hand_back(self) -> int:
+        """Give back what this process still has in hand; return how much. Without Redis its leases have to run out."""
+        try:
+            return self.attempts.hand_back() + self.deliveries.hand_back()
+        except RedisError as error:
+            logger.warning("nothing could be handed back: %s", type(error).__name__)
+            return 0
 
 
 def build(settings: WorkerSettings) -> Runtime:
     """Put a runtime together; nothing connects before its first use."""
-    store = JobStore(connect(settings, patience_s=30, meets=True), settings)
-    progress = Progress(settings.stall_exit_s, time.monotonic)
-    leases = Leases(store, settings.lease_s, progress)
-    meter = Meter()
-    attempts = Attempts(store, VendorClient(settings), leases, settings, meter=meter, random=random.random)
-    deliveries = Deliveries(store, WebhookSender(settings), settings, random=random.random)
-    return Runtime(settings, store, attempts, deliveries, leases, progress, meter)
+    store = Store(connect(settings, patience_s=30, detect_failover=True), settings)
+    watchdog = Watchdog(settings.stall_exit_s, time.monotonic)
+    leases = LeaseKeeper(store, settings.lease_s, watchdog)
+    slot_usage = SlotUsage()
+    attempts = Attempts(
+        store.attempts, VendorClient(settings), leases, settings, slot_usage=slot_usage, random=random.random
+    )
+    deliveries = Deliveries(store.deliveries, WebhookSender(settings), settings, random=random.random)
+    return Runtime(settings, store, attempts, deliveries, leases, watchdog, slot_usage)

@@ -1,4 +1,4 @@
-"""The two Celery tasks: a hint comes in, what its attempt came to goes out in Celery's own terms."""
+"""The two Celery tasks: a message comes in, what its attempt came to goes out in Celery's own terms."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from celery.exceptions import Ignore, Reject, Retry
-from redis.exceptions import OutOfMemoryError
 
 from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, QueueFull
 from swapjobs.contract.job import SwapRequest
 from swapjobs.contract.lifecycle import Event, JobState
 from swapjobs.store import celery_message
 from swapjobs.store.claims import NotClaimed
+from swapjobs.store.redis_client import REDIS_AWAY, OutOfMemoryError
 from swapworker.app import app, runtime
-from swapworker.celery_adapter.redaction import QuietTask
+from swapworker.celery_adapter.redaction import RedactedTask
 from swapworker.celery_adapter.result_backend import SwapFailed, VendorTrouble, WebhookUndelivered
-from swapworker.process.redis_retry import REDIS_AWAY, written
+from swapworker.process.redis_retry import until_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapjobs.contract.job import Submission
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
     from swapworker.attempt.executor import Report
 
 logger = logging.getLogger(__name__)
@@ -33,20 +33,23 @@ _FULL_PAUSE_S: Final = 1.0
 
 
 @app.task(
-    name=celery_message.SWAP_TASK, bind=True, base=QuietTask, throws=(SwapFailed, InvalidRequest, IdempotencyConflict)
+    name=celery_message.SWAP_TASK,
+    bind=True,
+    base=RedactedTask,
+    throws=(SwapFailed, InvalidRequest, IdempotencyConflict),
 )  # type: ignore[untyped-decorator]  # celery is untyped
 def swap(self: Any, **request: Any) -> str:
-    """Make an attempt at the job of this hint; with a request, as plain Celery producers send it, record it first."""
+    """Make an attempt at the job of this message; a request, as plain Celery producers send it, is recorded first."""
     if request:
         return _record(self.request.id, request)
     with _redis_may_be_away():
         report = runtime().attempts.run(self.request.id)
-    return _not_claimed(self, report) if isinstance(report, NotClaimed) else _tell(self, report)
+    return _not_claimed(self, report) if isinstance(report, NotClaimed) else _outcome(self, report)
 
 
-@app.task(name=celery_message.DELIVER_TASK, bind=True, base=QuietTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]  # celery is untyped
+@app.task(name=celery_message.DELIVER_TASK, bind=True, base=RedactedTask, throws=(WebhookUndelivered,))  # type: ignore[untyped-decorator]  # celery is untyped
 def deliver(self: Any) -> str:
-    """Try to deliver the webhook of this hint's job."""
+    """Try to deliver the webhook of this message's job."""
     with _redis_may_be_away():
         tried = runtime().deliveries.run(self.request.id.removesuffix(celery_message.WEBHOOK_SUFFIX))
     if tried is None:
@@ -60,7 +63,7 @@ def deliver(self: Any) -> str:
 
 @contextmanager
 def _redis_may_be_away() -> Iterator[None]:
-    """Let a hint go that could not be used; the dispatcher sends it again, or its lease runs out."""
+    """Let a message go that could not be used; the dispatcher publishes it again, or its lease runs out."""
     try:
         yield
     except REDIS_AWAY as error:
@@ -71,35 +74,35 @@ def _redis_may_be_away() -> Iterator[None]:
 def _record(task_id: str, request: dict[str, Any]) -> str:
     store, parsed = runtime().store, SwapRequest.parse(request)
     try:
-        submission = written(lambda: _submit(store, parsed))
+        submission = until_stored(lambda: _submit(store, parsed))
     except QueueFull:
         # Nobody else has it, and nobody can be told: back to the queue's end, without haste.
         time.sleep(_FULL_PAUSE_S)
         raise Reject("Redis is nearly full", requeue=True) from None
     if submission.outcome == "conflict":
         raise IdempotencyConflict
-    written(lambda: store.name_also(task_id, str(submission.id)))
+    until_stored(lambda: store.jobs.name_also(task_id, str(submission.id)))
     return f"recorded as job {submission.id}"
 
 
-def _submit(store: JobStore, request: SwapRequest) -> Submission:
+def _submit(store: Store, request: SwapRequest) -> Submission:
     try:
-        return store.submit([request])[0]
+        return store.jobs.submit([request])[0]
     except OutOfMemoryError:  # a slot must not wait for that: the jobs that would free memory need it
         raise QueueFull from None
 
 
-def _tell(task: Any, report: Report) -> str:
+def _outcome(task: Any, report: Report) -> str:
     decision = report.decision
     reason = f"{decision.code}: {decision.message}" if decision.code else decision.message
-    if report.written == "spared":
+    if report.answer == "uncharged":
         raise Retry(f"vendor_outage: {reason}", exc=VendorTrouble("vendor_outage"), when=None)
-    if report.written == "failed":
+    if report.answer == "failed":
         raise SwapFailed(reason)
-    if report.written != "ok":
+    if report.answer != "ok":
         # Another claim happened, or the job was cancelled meanwhile: what this attempt found is not the job's state.
-        logger.warning("job %s: the result came late: %s", report.job_id, report.written)
-        _tell_end(task, report.written)
+        logger.warning("job %s: the result came late: %s", report.job_id, report.answer)
+        _send_end_event(task, report.answer)
         raise Ignore
     if decision.event is Event.SUCCEED:
         return JobState.SUCCEEDED.value
@@ -108,25 +111,25 @@ def _tell(task: Any, report: Report) -> str:
     raise Retry(reason, exc=VendorTrouble(reason or str(decision.patch.get("reason"))), when=decision.delay_s)
 
 
-_BACK_IN_LINE: Final = {
+_BACK_IN_QUEUE: Final = {
     "busy": "rate_limit: no slot near enough",
-    "paused": "rate_limit: the vendor asked for a pause",
-    "held": "paused by hand",
+    "rate_limit": "rate_limit: the vendor asked for a pause",
+    "paused_manually": "dispatch is paused",
     "stopping": "the worker stops",
-    "outage": "vendor_outage: the line is closed",
-    "aside": "its batch is paused or being cancelled",
+    "outage": "vendor_outage: the breaker is open",
+    "batch_held": "its batch is paused or being cancelled",
 }
 
 
 def _not_claimed(task: Any, answer: NotClaimed) -> NoReturn:
-    why = _BACK_IN_LINE.get(answer.verdict)
+    why = _BACK_IN_QUEUE.get(answer.reason)
     if why:
         raise Retry(why, exc=VendorTrouble(why), when=None)
-    _tell_end(task, answer.verdict)
+    _send_end_event(task, answer.reason)
     raise Ignore
 
 
-def _tell_end(task: Any, verdict: str) -> None:
+def _send_end_event(task: Any, state: str) -> None:
     """Let Flower show REVOKED where the job was cancelled or expired; `late` is a picture that came after that."""
-    if verdict in {JobState.CANCELLED, JobState.EXPIRED, "late"}:
-        task.send_event("task-revoked", terminated=False, signum=None, expired=verdict == JobState.EXPIRED)
+    if state in {JobState.CANCELLED, JobState.EXPIRED, "late"}:
+        task.send_event("task-revoked", terminated=False, signum=None, expired=state == JobState.EXPIRED)

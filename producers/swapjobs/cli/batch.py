@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import IO
 
-    from swapjobs.contract.views import Batch
+    from swapjobs.contract.batch import Batch
 
 _PAGE: Final = 200
 

@@ -18,7 +18,7 @@ from swapjobs.report.charts import STATES, duration
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.contract.views import Batch
+    from swapjobs.contract.batch import Batch
 
 _WIDTH: Final = len("callback_url")
 
@@ -117,7 +117,7 @@ def _summary(batch: Batch) -> str:
 
 
 def _doing(batch: Batch) -> str:
-    return f"{batch.doing} under way" if batch.doing else ""
+    return f"{batch.operation} under way" if batch.operation else ""
 
 
 def _counts(batch: Batch) -> str:

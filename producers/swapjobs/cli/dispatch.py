@@ -1,4 +1,4 @@
-"""The line to the vendor: pause and resume close and open it by hand, metrics tells monitoring how it stands."""
+"""Dispatch: pause and resume it, see its rate, and print the metrics for monitoring."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import typer
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.services import need
 from swapjobs.client.swap_client import SwapClient
+from swapjobs.contract.dispatch_status import LearnedRate
 from swapjobs.settings import CoreSettings
-from swapjobs.store.dispatch_status import LearnedRate
-from swapjobs.store.jobs import JobStore, connect
 from swapjobs.store.redis_client import queue_errors
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from swapjobs.store.dispatch_status import Line, RateWhy, Why
+    from swapjobs.contract.dispatch_status import DispatchStatus, PauseReason, RateReason
 
-# What a person has to do while the line is closed.
-TO_DO: Final[dict[Why, str]] = {
-    "paused": "swapjobs resume",
+# What a person has to do while dispatch is paused.
+TO_DO: Final[dict[PauseReason, str]] = {
+    "manual": "swapjobs resume",
     "rate_limit": "nothing: the vendor asked for a pause, and work goes on after it",
     "vendor_outage": "nothing: jobs wait, and go on once the vendor answers a probe",
     "credentials_rejected": "correct SWAPJOBS_API_KEY_*, restart workers, then swapjobs resume",
@@ -29,7 +29,7 @@ TO_DO: Final[dict[Why, str]] = {
 }
 START_WORKER: Final = "start one: swapjobs worker; one that runs and is not seen hangs: restart it"
 # What refusals taught about the rate.
-_RATE_WHY: Final[dict[RateWhy, str]] = {
+_RATE_REASONS: Final[dict[RateReason, str]] = {
     "limit": "fewer calls are refused at this rate, so the vendor allows less than the limit",
     "test": "calls are refused: it is being found out whether a lower rate makes a difference",
     "shut": "nothing comes through: one knock now and then, until a call does",
@@ -48,18 +48,18 @@ def register(app: typer.Typer) -> None:
 
 
 def pause(*, as_json: JsonFlag = False) -> None:
-    """Close the line to the vendor by hand, for all workers, until resume.
+    """Pause dispatch for all workers: no call to the vendor is begun until resume.
 
     Calls under way end as ever, and webhooks go on; jobs are accepted and wait.
     """
     with SwapClient() as client:
-        print_line(client.pause(), as_json=as_json)
+        print_status(client.operator.pause(), as_json=as_json)
 
 
 def resume(*, as_json: JsonFlag = False) -> None:
-    """Open the line that was closed by hand, or let a line that failing calls closed be probed at once."""
+    """Resume dispatch after a manual pause; where failing calls paused it, let the vendor be probed at once."""
     with SwapClient() as client:
-        print_line(client.resume(), as_json=as_json)
+        print_status(client.operator.resume(), as_json=as_json)
 
 
 def rate(
@@ -69,18 +69,18 @@ def rate(
 ) -> None:
     """Tell the rate of calls to the vendor: the limit, what is used of it now, why, and since when."""
     with SwapClient() as client:
-        line = client.forget_rate() if forget else client.line()
+        status = client.operator.forget_rate() if forget else client.operator.status()
     if as_json:
-        print_json(LearnedRate.model_validate(line).model_dump(mode="json"))
+        print_json(LearnedRate.model_validate(status).model_dump(mode="json"))
         return
-    rows = {"limit": _per_time(line.rate_limit), "rate": rate_text(line)}
-    if line.rate_why and line.rate_since:
+    rows = {"limit": _per_time(status.rate_limit), "rate": rate_text(status)}
+    if status.rate_reason and status.rate_since:
         rows |= {
-            "why": _RATE_WHY[line.rate_why],
-            "since": f"{_clock(line, line.rate_since)} ({_span(line, line.rate_since)})",
+            "why": _RATE_REASONS[status.rate_reason],
+            "since": f"{_clock(status, status.rate_since)} ({_span(status, status.rate_since)})",
         }
-    if line.refused_anyway:
-        rows["refused"] = f"about {line.refused_anyway:.0%} at any rate: going slower would not help"
+    if status.refused_at_any_rate:
+        rows["refused"] = f"about {status.refused_at_any_rate:.0%} at any rate: going slower would not help"
     for name, text in rows.items():
         print_fields(out, (name, _WIDTH, "dim"), (text, 0, ""))
 
@@ -92,28 +92,35 @@ def metrics() -> None:
 
     settings = CoreSettings.load()
     with connect(settings) as client, queue_errors():
-        seen = JobStore(client, settings).look()
-    out.file.write(exposition(seen))
+        snapshot = Store(client, settings).dispatch.inspect()
+    out.file.write(exposition(snapshot))
 
 
-def print_line(line: Line, *, as_json: bool) -> None:
-    """Print how the line stands."""
+def print_status(status: DispatchStatus, *, as_json: bool) -> None:
+    """Print how dispatch stands."""
     if as_json:
-        print_json(line.model_dump(mode="json"))
+        print_json(status.model_dump(mode="json"))
         return
-    to_do = "; ".join([*([TO_DO[line.reason]] if line.reason else []), *([START_WORKER] if line.unattended else [])])
-    rows = {"line": told(line), "to do": to_do, "rate": rate_text(line), "calls": f"{line.in_flight} in flight"}
-    rows |= {lane: f"{waiting} in line" for lane, waiting in line.in_line.items()}
+    to_do = "; ".join(
+        [*([TO_DO[status.reason]] if status.reason else []), *([START_WORKER] if status.unattended else [])]
+    )
+    rows = {
+        "dispatch": summary(status),
+        "to do": to_do,
+        "rate": rate_text(status),
+        "calls": f"{status.in_flight} in flight",
+    }
+    rows |= {lane: f"{waiting} queued" for lane, waiting in status.queued.items()}
     for name, text in rows.items():
-        style = ("yellow" if line.reason or line.unattended else "green") if name == "line" else ""
+        style = ("yellow" if status.reason or status.unattended else "green") if name == "dispatch" else ""
         if text:
             print_fields(out, (name, _WIDTH, "dim"), (text, 0, style))
 
 
-def rate_text(line: Line) -> str:
+def rate_text(status: DispatchStatus) -> str:
     """Return how fast calls may be made, in plain words."""
-    limit = _per_time(line.rate_limit)
-    return limit if line.rate >= line.rate_limit * 0.9999 else f"{_per_time(line.rate)} now, of {limit}"
+    limit = _per_time(status.rate_limit)
+    return limit if status.rate >= status.rate_limit * 0.9999 else f"{_per_time(status.rate)} now, of {limit}"
 
 
 def _per_time(per_s: float) -> str:
@@ -124,33 +131,36 @@ def _per_time(per_s: float) -> str:
     raise AssertionError
 
 
-def told(line: Line) -> str:
-    """Return the state in plain words, without what stands in line."""
-    return "; ".join([_state(line), *(f"no worker for {queue}" for queue in line.unattended)])
+def summary(status: DispatchStatus) -> str:
+    """Return the state in plain words, without what is queued."""
+    return "; ".join([_state(status), *(f"no worker for {queue}" for queue in status.unattended)])
 
 
-def _state(line: Line) -> str:
-    if line.state == "open":
-        return f"open; the full rate is back in {_span(line, line.full_rate_at)}" if line.full_rate_at else "open"
-    if line.opens_at:
-        return f"closed until {_clock(line, line.opens_at)} (in {_span(line, line.opens_at)}): {line.reason}"
-    since = f"closed since {_clock(line, line.since)} ({_span(line, line.since)}): " if line.since else "closed: "
-    if line.reason == "paused":
-        return f"{since}paused by hand"
-    if line.probing:
-        return f"{since}{line.reason}; a probe is under way"
-    if line.next_probe_at and line.next_probe_at > line.as_of:
-        return f"{since}{line.reason}; next probe in {_span(line, line.next_probe_at)}"
-    return f"{since}{line.reason}; a probe is due"
+def _state(status: DispatchStatus) -> str:
+    if status.state == "running":
+        full = status.full_rate_at
+        return f"running; the full rate is back in {_span(status, full)}" if full else "running"
+    if status.resumes_at:
+        at, left = _clock(status, status.resumes_at), _span(status, status.resumes_at)
+        return f"paused until {at} (in {left}): {status.reason}"
+    since = status.since
+    paused = f"paused since {_clock(status, since)} ({_span(status, since)}): " if since else "paused: "
+    if status.reason == "manual":
+        return f"{paused}by an operator"
+    if status.probing:
+        return f"{paused}{status.reason}; a probe is under way"
+    if status.next_probe_at and status.next_probe_at > status.as_of:
+        return f"{paused}{status.reason}; next probe in {_span(status, status.next_probe_at)}"
+    return f"{paused}{status.reason}; a probe is due"
 
 
-def _clock(line: Line, time: datetime) -> str:
+def _clock(status: DispatchStatus, time: datetime) -> str:
     """Return the time of day, with the date where it is another day's."""
-    return f"{time:%H:%M:%S} UTC" if time.date() == line.as_of.date() else f"{time:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{time:%H:%M:%S} UTC" if time.date() == status.as_of.date() else f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _span(line: Line, time: datetime) -> str:
+def _span(status: DispatchStatus, time: datetime) -> str:
     """Return how far away a time is, in the unit that says it best."""
-    seconds = abs((time - line.as_of).total_seconds())
+    seconds = abs((time - status.as_of).total_seconds())
     unit = next((unit for unit, most in _LARGEST.items() if seconds <= most * _SECONDS[unit]), "days")
     return f"{seconds / _SECONDS[unit]:.0f} {unit}"

@@ -6,25 +6,26 @@ import importlib.util
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-import redis
 import typer
 
 from swapjobs.cli.capacity import PlanOption, print_plan
-from swapjobs.cli.dispatch import START_WORKER, TO_DO, rate_text, told
+from swapjobs.cli.dispatch import START_WORKER, TO_DO, rate_text, summary
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
-from swapjobs.client.endpoints import disabled_endpoints
 from swapjobs.contract.errors import SettingsError
+from swapjobs.monitoring.slot_advice import advise
 from swapjobs.settings import WorkerSettings
-from swapjobs.store import keys, redis_health, worker_usage
-from swapjobs.store.dispatch_status import COUNTS
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store import keys
+from swapjobs.store.dispatch import COUNTS
 from swapjobs.store.redis_advice import advice
+from swapjobs.store.redis_client import RedisError
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.contract.views import Endpoint
-    from swapjobs.store.dispatch_status import Line, Look
+    from swapjobs.contract.dispatch_status import DispatchStatus
+    from swapjobs.contract.webhook import Endpoint
+    from swapjobs.store.dispatch import TrafficSnapshot
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
 _WIDTH = len("webhook secret")
@@ -48,7 +49,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(*, plan: PlanOption = None, as_json: JsonFlag = False) -> None:
-    """Check settings, Redis, the line, the vendor and the webhook secret, and say what to do.
+    """Check settings, Redis, dispatch, the vendor and the webhook secret, and say what to do.
 
     Exit status 0 without problems (warnings are none), else that of the first: 2 settings, 4 Redis, 1 another.
     """
@@ -83,13 +84,14 @@ def run_checks() -> Iterator[Check]:
 def _redis(settings: WorkerSettings) -> Iterator[Check]:
     with connect(settings) as client:
         try:
-            facts = redis_health.server_facts(client)
-            problems = redis_health.server_problems(client, fsync=settings.submit_durability == "fsync")
-            seen = JobStore(client, settings).look()
-            waiting = sum(client.llen(runway) for runway in keys.RUNWAYS.values())
-            workers = worker_usage.look(client)
-            disabled = disabled_endpoints(client)
-        except redis.RedisError as error:
+            store = Store(client, settings)
+            facts = store.server_facts()
+            problems = store.server_problems(fsync=settings.submit_durability == "fsync")
+            snapshot = store.dispatch.inspect()
+            ready = store.dispatch.ready()
+            workers = store.fleet()
+            disabled = store.endpoints.disabled()
+        except RedisError as error:
             found = f"cannot be used: {error or type(error).__name__}"
             yield Check("redis", "problem", found, advice(error), 4)
             return
@@ -98,19 +100,20 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
         yield Check("redis", "problem" if problem.fatal else "warning", problem.what, problem.remedy, 4)
     if not any("append-only" in problem.what for problem in problems):
         yield Check("persistence", "ok", "append-only file on, policy noeviction")
-    yield _line(seen.line)
-    yield _workers(seen)
-    yield _rate(settings, seen, waiting)
-    if seen.rate_limit and workers.processes:
-        slots = worker_usage.advise(workers, seen.rate_limit, settings.max_in_flight)
+    yield _dispatch(snapshot.status)
+    yield _workers(snapshot)
+    yield _rate(settings, snapshot, ready)
+    if snapshot.rate_limit and workers.processes:
+        slots = advise(workers, snapshot.rate_limit, settings.max_in_flight)
         yield Check("slots", "ok" if slots.fits else "warning", slots.found, slots.to_do)
-    yield _webhooks(seen, disabled)
+    yield _webhooks(snapshot, disabled)
     for name, meaning in COUNTS.items():
-        yield Check("so far", "ok", f"{seen.counts[name]} {meaning}")
+        yield Check("so far", "ok", f"{snapshot.counts[name]} {meaning}")
 
 
-def _webhooks(seen: Look, disabled: list[Endpoint]) -> Check:
-    found = f"{seen.traffic['endpoints']:.0f} endpoints, {seen.traffic['hooks_pending']:.0f} deliveries pending"
+def _webhooks(snapshot: TrafficSnapshot, disabled: list[Endpoint]) -> Check:
+    numbers = snapshot.numbers
+    found = f"{numbers['endpoints']:.0f} endpoints, {numbers['deliveries_pending']:.0f} deliveries pending"
     if not disabled:
         return Check("webhooks", "ok", found)
     first = disabled[0]
@@ -119,30 +122,30 @@ def _webhooks(seen: Look, disabled: list[Endpoint]) -> Check:
     return Check("webhooks", "warning", f"{found}; {why}", f"once the receiver works again: {remedy}")
 
 
-def _line(line: Line) -> Check:
-    if line.reason is None:
-        return Check("line", "ok", told(line))
-    return Check("line", "warning", told(line), TO_DO[line.reason])
+def _dispatch(status: DispatchStatus) -> Check:
+    if status.reason is None:
+        return Check("dispatch", "ok", summary(status))
+    return Check("dispatch", "warning", summary(status), TO_DO[status.reason])
 
 
-def _workers(seen: Look) -> Check:
-    found = ", ".join(f"{count or 'no worker'} for {queue}" for queue, count in seen.workers.items())
-    if seen.line.unattended:
+def _workers(snapshot: TrafficSnapshot) -> Check:
+    found = ", ".join(f"{count or 'no worker'} for {queue}" for queue, count in snapshot.workers.items())
+    if snapshot.status.unattended:
         return Check("workers", "problem", f"{found}, and jobs wait", START_WORKER)
-    if not seen.workers.get(keys.SWAPS_QUEUE):
+    if not snapshot.workers.get(keys.SWAPS_QUEUE):
         return Check("workers", "warning", found, "swapjobs worker")
     return Check("workers", "ok", found)
 
 
-def _rate(settings: WorkerSettings, seen: Look, waiting: int) -> Check:
-    theirs, mine = seen.rate_limit, 1 / settings.rate_limit.interval_s
+def _rate(settings: WorkerSettings, snapshot: TrafficSnapshot, ready: int) -> Check:
+    theirs, mine = snapshot.rate_limit, 1 / settings.rate_limit.interval_s
     if theirs is None:
         return Check("rate", "warning", "no worker has been here yet", "swapjobs worker")
-    found = f"{rate_text(seen.line)}; {waiting} hints on the runways"
+    found = f"{rate_text(snapshot.status)}; {ready} messages ready"
     if abs(mine - theirs) > 1e-6 * mine:
         remedy = f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
         return Check("rate", "warning", found, remedy)
-    if seen.traffic["learned"] < _MUCH_LOWER:
+    if snapshot.numbers["rate_factor"] < _MUCH_LOWER:
         remedy = "the vendor refuses calls as too fast: set SWAPJOBS_RATE_LIMIT to what it allows, or ask it for more"
         return Check("rate", "warning", found, remedy)
     return Check("rate", "ok", found)

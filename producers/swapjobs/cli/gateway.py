@@ -10,8 +10,8 @@ from swapjobs.cli.services import need
 from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import GatewaySettings
 from swapjobs.store.api_keys import ApiKeys
-from swapjobs.store.jobs import connect
 from swapjobs.store.redis_client import queue_errors
+from swapjobs.store.store import connect
 
 
 def register(app: typer.Typer) -> None:

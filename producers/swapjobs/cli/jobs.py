@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swapjobs.cli.dispatch import START_WORKER, print_line
+from swapjobs.cli.dispatch import START_WORKER, print_status
 from swapjobs.cli.output import JsonFlag, err, plain, print_job, status_of
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest, WaitTimeout
@@ -81,10 +81,10 @@ def submit(
 
 
 def status(job_id: MaybeJobId = None, *, as_json: JsonFlag = False) -> None:
-    """Show how a job stands; without an ID, how the line to the vendor stands."""
+    """Show how a job stands; without an ID, how dispatch stands."""
     with SwapClient() as client:
         if job_id is None:
-            print_line(client.line(), as_json=as_json)
+            print_status(client.operator.status(), as_json=as_json)
         else:
             print_job(client.get(job_id), as_json=as_json)
 
@@ -119,7 +119,7 @@ def _attended(client: SwapClient, job_id: str, timeout_s: float) -> Job:
         except WaitTimeout:
             if time.monotonic() >= until:
                 raise WaitTimeout(f"job {job_id} is {client.get(job_id).state} after {timeout_s:g} s") from None
-        if not said and keys.SWAPS_QUEUE in client.line().unattended:
+        if not said and keys.SWAPS_QUEUE in client.operator.status().unattended:
             said = True
             err.print(
                 f"no worker has been seen for 20 s, so the job waits; {START_WORKER}", markup=False, soft_wrap=True

@@ -10,8 +10,8 @@ import typer
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.settings import CoreSettings
 from swapjobs.store.api_keys import ApiKeys
-from swapjobs.store.jobs import connect
 from swapjobs.store.redis_client import queue_errors
+from swapjobs.store.store import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

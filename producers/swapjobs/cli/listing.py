@@ -11,14 +11,14 @@ import typer
 from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json, state_style
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.filters import MAX_PAGE
 from swapjobs.contract.lifecycle import JobState
-from swapjobs.store.job_index import MOST
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.job import Job
-    from swapjobs.store.job_index import Wanted
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
@@ -46,14 +46,14 @@ def list_jobs(
 ) -> None:
     """List jobs by the time of their creation, newest first."""
     now = datetime.now(UTC)
-    wanted: Wanted = {
+    wanted: JobFilters = {
         "tenant": tenant,
         "state": state,
         "batch_id": batch_id,
         "error_code": error_code,
         "created_after": time_of("--since", since, now),
         "created_before": time_of("--until", until, now),
-        "limit": MOST if all_of_them else min(limit + 1, MOST),
+        "limit": MAX_PAGE if all_of_them else min(limit + 1, MAX_PAGE),
     }
     shown = 0
     with SwapClient() as client, closing(_jobs(client, wanted)) as jobs:
@@ -70,10 +70,10 @@ def list_jobs(
         err.print(f"no job of tenant {plain(tenant)} fits", soft_wrap=True)
 
 
-def _jobs(client: SwapClient, wanted: Wanted) -> Generator[Job]:
+def _jobs(client: SwapClient, wanted: JobFilters) -> Generator[Job]:
     cursor = None
     while True:
-        query: Wanted = {**wanted, "cursor": cursor}
+        query: JobFilters = {**wanted, "cursor": cursor}
         page = client.list(**query)
         yield from page.jobs
         cursor = page.next_cursor

@@ -9,7 +9,6 @@ import warnings
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import redis
 import typer
 
 from swapjobs.cli import batch, dispatch, doctor, gateway, jobs, keys, listing, retry, services, tenants, webhooks
@@ -24,6 +23,7 @@ from swapjobs.contract.errors import (
     WaitTimeout,
 )
 from swapjobs.store.redis_advice import advice
+from swapjobs.store.redis_client import RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _discard_output()
         return PIPE_CLOSED
-    except (_UsageError, SwapjobsError, redis.RedisError, OSError) as error:
+    except (_UsageError, SwapjobsError, RedisError, OSError) as error:
         return _report(error)
     return status
 
@@ -106,7 +106,7 @@ def _report(error: Any) -> int:
     elif isinstance(error, SwapjobsError):
         print_error(error.code, _told(error))
         status = exit_status(error)
-    elif isinstance(error, redis.RedisError):
+    elif isinstance(error, RedisError):
         print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
         status = UNAVAILABLE
     else:

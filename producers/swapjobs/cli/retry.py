@@ -18,8 +18,8 @@ from swapjobs.contract.errors import (
     SwapjobsError,
 )
 from swapjobs.contract.job import SwapRequest, job_id
+from swapjobs.contract.signed_urls import PICTURES
 from swapjobs.ingest.row_reader import read_rows
-from swapjobs.store.fresh_urls import PICTURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -16,8 +16,8 @@ from swapjobs.cli.together import run_together
 from swapjobs.contract.errors import QueueUnavailable, SettingsError
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import keys, redis_health
-from swapjobs.store.jobs import connect
 from swapjobs.store.redis_client import queue_errors
+from swapjobs.store.store import connect
 
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 

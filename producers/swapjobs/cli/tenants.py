@@ -11,7 +11,7 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from swapjobs.store.tenants import TenantLimits
+    from swapjobs.contract.tenant import TenantLimits
 
 
 def register(app: typer.Typer) -> None:
@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
 def tenants(*, as_json: JsonFlag = False) -> None:
     """List the tenants that have limits of their own."""
     with SwapClient() as client:
-        found = client.tenants()
+        found = client.operator.tenants()
     if as_json:
         print_json({"tenants": [each.model_dump(mode="json") for each in found]})
     elif not found:
@@ -53,7 +53,7 @@ def tenant(
     if changes.get("rate") == "none":
         changes["rate"] = None
     with SwapClient() as client:
-        limits = client.set_tenant(name, **changes)
+        limits = client.operator.set_tenant(name, **changes)
     if as_json:
         print_json(limits.model_dump(mode="json"))
     else:

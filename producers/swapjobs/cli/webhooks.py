@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic import BaseModel
 
-    from swapjobs.contract.views import Delivery, Endpoint
+    from swapjobs.contract.webhook import Delivery, Endpoint
 
 TenantOption = Annotated[str, typer.Option(help="whose webhooks")]
 EventsOption = Annotated[list[str] | None, typer.Option("--event", help="tell only of this; may be repeated")]

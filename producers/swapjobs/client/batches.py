@@ -5,26 +5,23 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.job import Name, explain
-from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.urls import CallbackUrl
-from swapjobs.contract.views import Batch
+from swapjobs.store.batches import batch_of
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Mapping
 
+    from swapjobs.contract.batch import Batch
     from swapjobs.store.batches import Command
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
-RATE_ENDS: Final = 64  # as in lua/tally.lua: the mean is over about so many jobs
 PATIENCE_S: Final = 1.0
 MOST: Final = 500
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
@@ -46,7 +43,7 @@ class Batches:
         InvalidRequest: a name, URL, code or cursor is not valid.
     """
 
-    def __init__(self, store: JobStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     def open(self, batch_id: str | None = None, *, tenant: str = "default", callback_url: str | None = None) -> Batch:
@@ -64,7 +61,7 @@ class Batches:
         _check(tenant, batch_id)
         url = _valid("callback_url", _URL, callback_url) if callback_url is not None else ""
         with queue_errors():
-            self._store.open_batch(tenant, batch_id, url)
+            self._store.batches.open(tenant, batch_id, url)
         return self.get(batch_id, tenant=tenant)
 
     def get(self, batch_id: str, *, tenant: str = "default") -> Batch:
@@ -75,7 +72,7 @@ class Batches:
         """
         _check(tenant, batch_id)
         with queue_errors():
-            return batch_of(tenant, batch_id, self._store.batch(tenant, batch_id))
+            return batch_of(tenant, batch_id, self._store.batches.get(tenant, batch_id))
 
     def list(
         self, *, tenant: str = "default", cursor: str | None = None, limit: int = 50
@@ -88,7 +85,7 @@ class Batches:
         if cursor is not None and not found:
             raise InvalidRequest("cursor: is not one that a page gave", field="cursor")
         with queue_errors():
-            rows = self._store.batches(tenant, (int(found[1]), found[2]) if found else None, limit)
+            rows = self._store.batches.list(tenant, (int(found[1]), found[2]) if found else None, limit)
         batches = [batch_of(tenant, id_, fields) for id_, _, fields in rows if fields]
         return batches, f"{rows[-1][1]}~{rows[-1][0]}" if len(rows) == limit else None
 
@@ -149,52 +146,10 @@ class Batches:
         _check(tenant, batch_id)
         until = time.monotonic() + patience_s
         with queue_errors():
-            self._store.steer_batch(tenant, batch_id, command, error_code)
-            while time.monotonic() < until and self._store.step_batch(tenant, batch_id) == "more":
+            self._store.batches.start_operation(tenant, batch_id, command, error_code)
+            while time.monotonic() < until and self._store.batches.continue_operation(tenant, batch_id) == "more":
                 pass
         return self.get(batch_id, tenant=tenant)
-
-
-def batch_of(tenant: str, batch_id: str, fields: Mapping[str, str]) -> Batch:
-    """Return the batch made of what Redis holds; `fields` may tell the time of reading as `as_of`."""
-    counts = {state: int(fields.get(state, 0)) for state in JobState}
-    left = sum(number for state, number in counts.items() if state not in FINAL)
-    codes = {ErrorCode(name[5:]): int(number) for name, number in fields.items() if name.startswith("code:")}
-    codes[ErrorCode.EXPIRED] = counts[JobState.EXPIRED]
-    completed, closed = "completed_at" in fields, "closed_at" in fields
-    gap_ms = _gap_ms(fields) if left else None
-    end_ms = float(fields["as_of"]) + left * gap_ms if gap_ms is not None and "paused" not in fields else None
-    return Batch(
-        id=batch_id,
-        tenant=tenant,
-        state="completed" if completed else "closed" if closed else "open",
-        paused="paused" in fields,
-        doing=cast("Any", None if completed else fields.get("doing")),
-        round=int(fields.get("round", 1)),
-        total=sum(counts.values()),
-        counts=counts,
-        errors={code: number for code, number in codes.items() if number > 0},
-        rate_per_s=round(1000 / max(gap_ms, 0.001), 3) if gap_ms is not None else None,
-        estimated_end=datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=end_ms) if end_ms is not None else None,
-        callback_url=fields.get("callback_url"),
-        created_at=cast("datetime", _time(fields, "created_at")),
-        closed_at=_time(fields, "closed_at"),
-        completed_at=_time(fields, "completed_at"),
-    )
-
-
-def _gap_ms(fields: Mapping[str, str]) -> float | None:
-    """Return the mean time between two ends, as it were if the next job ended now."""
-    if "gap" not in fields or "as_of" not in fields:
-        return None
-    gap = float(fields["gap"])
-    since = float(fields["as_of"]) - float(fields.get("last_end", fields["as_of"]))
-    gaps = int(fields.get("gaps", RATE_ENDS))
-    return gap + max(since - gap, 0) / min(gaps + 1, RATE_ENDS)
-
-
-def _time(fields: Mapping[str, str], name: str) -> datetime | None:
-    return datetime.fromtimestamp(int(fields[name]) / 1000, UTC) if name in fields else None
 
 
 def _check(tenant: str, batch_id: str | None = None) -> None:

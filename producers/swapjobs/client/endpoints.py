@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,8 +11,8 @@ from swapjobs.contract import webhook_signing
 from swapjobs.contract.errors import EndpointNotFound, InvalidRequest, SettingsError
 from swapjobs.contract.job import Name, explain
 from swapjobs.contract.urls import CallbackUrl, target_of
-from swapjobs.contract.views import EVENT_TYPES, Endpoint, EndpointSecret
-from swapjobs.store import keys
+from swapjobs.contract.webhook import EVENT_TYPES, Endpoint, EndpointSecret
+from swapjobs.store.endpoints import ALL_EVENTS
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
@@ -22,10 +21,9 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from swapjobs.settings import CoreSettings
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
-MOST_ENDPOINTS: Final = 20
-_ALL: Final = "*"
+MAX_ENDPOINTS: Final = 20
 _NO_MASTER: Final = (
     "SWAPJOBS_WEBHOOK_MASTER_SECRET is not set: the secrets of registered endpoints are derived from it; make one with"
     " echo whsec_$(openssl rand -base64 32), give it to clients, gateways and workers, and never change it"
@@ -35,7 +33,7 @@ _NO_MASTER: Final = (
 class Endpoints:
     """The endpoints in one Redis; a part of `Webhooks`."""
 
-    def __init__(self, store: JobStore, settings: CoreSettings) -> None:
+    def __init__(self, store: Store, settings: CoreSettings) -> None:
         self._store = store
         self._master = settings.webhook_master_secret
 
@@ -57,16 +55,14 @@ class Endpoints:
             **_chosen(url, events),
         }
         with queue_errors():
-            if self._store.set_endpoint(id_, tenant, fields, most=MOST_ENDPOINTS) == "full":
-                raise InvalidRequest(f"tenant {tenant!r} has {MOST_ENDPOINTS} endpoints already; remove one first")
+            if self._store.endpoints.set(id_, tenant, fields, limit=MAX_ENDPOINTS) == "full":
+                raise InvalidRequest(f"tenant {tenant!r} has {MAX_ENDPOINTS} endpoints already; remove one first")
         return self.secret(id_, tenant=tenant)
 
     def endpoints(self, *, tenant: str = "default") -> list[Endpoint]:
         """Return the tenant's endpoints, oldest first."""
         with queue_errors():
-            ids = self._store.redis.smembers(keys.endpoints(tenant))
-            found = [self._read(str(id_), tenant) for id_ in ids]
-        return sorted(filter(None, found), key=lambda each: (each.created_at, each.id))
+            return self._store.endpoints.list(tenant)
 
     def endpoint(self, id: str, *, tenant: str = "default") -> Endpoint:  # noqa: A002 - the field's name
         """Return one endpoint.
@@ -75,10 +71,10 @@ class Endpoints:
             EndpointNotFound: the tenant has no endpoint with this id.
         """
         with queue_errors():
-            found = self._read(id, tenant)
-        if found is None:
+            endpoint = self._store.endpoints.get(id, tenant)
+        if endpoint is None:
             raise EndpointNotFound(f"tenant {tenant!r} has no webhook endpoint {id!a}")
-        return found
+        return endpoint
 
     def update(
         self,
@@ -144,51 +140,17 @@ class Endpoints:
 
     def _change(self, id_: str, tenant: str, fields: Mapping[str, str | int]) -> None:
         with queue_errors():
-            if self._store.set_endpoint(id_, tenant, fields) == "gone":
+            if self._store.endpoints.set(id_, tenant, fields) == "gone":
                 raise EndpointNotFound(f"tenant {tenant!r} has no webhook endpoint {id_!a}")
-
-    def _read(self, id_: str, tenant: str) -> Endpoint | None:
-        fields: Any = self._store.redis.hgetall(keys.endpoint(id_))
-        if fields.get("tenant") != tenant:
-            return None
-        return endpoint_view(id_, fields)
 
     def _now_ms(self) -> int:
         with queue_errors():
-            seconds, micros = self._store.redis.time()
-        return int(seconds * 1000 + micros // 1000)
+            return self._store.now_ms()
 
     def _check_master(self) -> SecretStr:
         if self._master is None:
             raise SettingsError(_NO_MASTER)
         return self._master
-
-
-def endpoint_view(id_: str, fields: Mapping[str, str]) -> Endpoint:
-    """Return the endpoint made of what Redis holds."""
-    events: Any = () if fields["events"] == _ALL else fields["events"].split(",")
-    return Endpoint(
-        id=id_,
-        tenant=fields["tenant"],
-        url=fields["url"],
-        events=tuple(events),
-        state="enabled" if fields["state"] == "enabled" else "disabled",
-        disabled_reason=fields.get("disabled_reason"),
-        version=int(fields["version"]),
-        rotating_until=_time(fields, "rotating_until"),
-        created_at=_time(fields, "created_at"),
-        failing_since=_time(fields, "failing_since"),
-    )
-
-
-def disabled_endpoints(client: Any) -> list[Endpoint]:
-    """Return all tenants' endpoints that are disabled, at the cost of a look at every one."""
-    ids = sorted(client.smembers(keys.all_endpoints()))
-    with client.pipeline(transaction=False) as pipe:
-        for id_ in ids:
-            pipe.hgetall(keys.endpoint(id_))
-        found = zip(ids, pipe.execute(), strict=True)
-    return [endpoint_view(id_, fields) for id_, fields in found if fields and fields["state"] != "enabled"]
 
 
 def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | int]:
@@ -201,7 +163,7 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
         unknown = [each for each in events if each not in EVENT_TYPES]
         if unknown:
             raise InvalidRequest(f"events: {unknown[0]!a} is none of {', '.join(EVENT_TYPES)}", field="events")
-        fields["events"] = ",".join(dict.fromkeys(events)) or _ALL
+        fields["events"] = ",".join(dict.fromkeys(events)) or ALL_EVENTS
     return fields
 
 
@@ -214,7 +176,3 @@ def _checked(kind: TypeAdapter[str], field: str, value: str) -> str:
         return kind.validate_python(value)
     except ValidationError as error:
         raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None
-
-
-def _time(fields: Mapping[str, str], name: str) -> Any:
-    return datetime.fromtimestamp(int(fields[name]) / 1000, UTC) if name in fields else None

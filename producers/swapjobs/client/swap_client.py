@@ -3,32 +3,33 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from swapjobs.client.batches import Batches
 from swapjobs.client.bulk import as_bulk
+from swapjobs.client.interface import JobClient
+from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
 from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotRetryable
+from swapjobs.contract.filters import JobQuery, RetryFilter
 from swapjobs.contract.job import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings
-from swapjobs.store import fresh_urls, job_index, retry_search, wait_for_job
-from swapjobs.store.jobs import JobStore, connect
 from swapjobs.store.redis_client import queue_errors
-from swapjobs.store.tenants import TenantLimits
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
-    import builtins
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+    from swapjobs.client.http.gateway_client import GatewayClient
+    from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
-    from swapjobs.contract.views import JobPage
-    from swapjobs.store.dispatch_status import Line
+    from swapjobs.contract.page import JobPage
 
 _BLOCK: Final = 100
 
 
-class SwapClient:
-    """Submit swap jobs and ask how they stand.
+class SwapClient(JobClient):
+    """Submit swap jobs and ask how they stand: the client that reaches Redis.
 
     Example:
         >>> client = SwapClient()
@@ -40,36 +41,30 @@ class SwapClient:
             not known to be on its disk. To submit them again with the same business_task_id is safe.
     """
 
+    batches: Batches
+    webhooks: Webhooks
+
     def __init__(self, settings: CoreSettings | None = None) -> None:
         self.settings = settings or CoreSettings.load()
-        self._store = JobStore(connect(self.settings), self.settings)
+        self._store = Store(connect(self.settings), self.settings)
         self.batches = Batches(self._store)
         self.webhooks = Webhooks(self._store, self.settings)
+        self.operator = Operator(self._store)
         self._durably = self.settings.submit_durability == "fsync"
 
-    @classmethod
-    def from_gateway(cls, url: str, key: str, **way: Any) -> SwapClient:
-        """Return a client with the same methods, through the HTTP gateway at `url`; `way`: see `gateway_http.Way`."""
+    @staticmethod
+    def from_gateway(
+        url: str, key: str, *, patience_s: float = 10.0, allow_http: bool = False, trust_env: bool = False
+    ) -> GatewayClient:
+        """Return a client with the same methods, through the HTTP gateway at `url`; see `GatewayOptions`."""
         from swapjobs.client.http.gateway_client import GatewayClient  # noqa: PLC0415 - only who wants it loads httpx
 
-        return GatewayClient(url, key, **way)
-
-    def submit(self, request: SwapRequest) -> Job:
-        """Accept one job; once this returns, the job reaches a final state.
-
-        Submitting the same `business_task_id` with the same request again returns the same job.
-
-        Raises:
-            IdempotencyConflict: the id was used before for another request.
-            BatchClosed: its batch takes no more jobs.
-            QueueFull: Redis is at its memory limit.
-        """
-        return self.accept(request)[0]
+        return GatewayClient(url, key, patience_s=patience_s, allow_http=allow_http, trust_env=trust_env)
 
     def accept(self, request: SwapRequest) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
         with queue_errors():
-            outcome, job = self._store.submit_one(request, durably=self._durably)
+            outcome, job = self._store.jobs.submit_one(request, durably=self._durably)
         if outcome == "closed" or job is None:
             raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
         if outcome == "conflict":
@@ -94,7 +89,7 @@ class SwapClient:
             parsed = [as_bulk(item) for item in block]
             with queue_errors():
                 valid = (item for item in parsed if isinstance(item, SwapRequest))
-                accepted = iter(self._store.submit(valid, durably=self._durably))
+                accepted = iter(self._store.jobs.submit(valid, durably=self._durably))
             for item in parsed:
                 yield item if isinstance(item, Submission) else next(accepted)
 
@@ -105,9 +100,9 @@ class SwapClient:
             JobNotFound: there is no such job; `JobGone`, a subclass, when it finished and its record has expired.
         """
         with queue_errors():
-            return self._store.get(job_id).to_job()
+            return self._store.jobs.get(job_id).to_job()
 
-    def list(self, **query: Unpack[job_index.Wanted]) -> JobPage:
+    def list(self, **query: Unpack[JobFilters]) -> JobPage:
         """Return jobs of a tenant, newest first; a page may hold fewer than asked for and not be the last.
 
         Args:
@@ -118,7 +113,7 @@ class SwapClient:
             InvalidRequest: something of it is not valid; `field` says what.
         """
         with queue_errors():
-            return job_index.page(self._store.redis, job_index.Query(**query))
+            return self._store.jobs.page(JobQuery(**query))
 
     def wait(self, job_id: str, timeout_s: float) -> Job:
         """Return the job once it is final.
@@ -128,7 +123,7 @@ class SwapClient:
             JobNotFound: there is no such job.
         """
         with queue_errors():
-            return wait_for_job.until_final(self._store, job_id, timeout_s)
+            return self._store.wait(job_id, timeout_s)
 
     def cancel(self, job_id: str) -> Job:
         """Cancel the job and return it; a final job stays as it is.
@@ -139,8 +134,8 @@ class SwapClient:
             JobNotFound: there is no such job.
         """
         with queue_errors():
-            job_id = self._store.get(job_id).id
-            if self._store.cancel(job_id) == "gone":
+            job_id = self._store.jobs.get(job_id).id
+            if self._store.jobs.cancel(job_id) == "gone":
                 raise JobNotFound(f"no job has the id {job_id}")
         return self.get(job_id)
 
@@ -156,8 +151,8 @@ class SwapClient:
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
-            job_id = fresh_urls.taken(self._store, self._store.get(job_id), urls)
-            (answer,) = self._store.retry([job_id])
+            job_id = self._store.jobs.with_urls(self._store.jobs.get(job_id), urls)
+            (answer,) = self._store.jobs.retry([job_id])
         if answer not in {"ok", "gone"}:
             raise NotRetryable(f"job {job_id} is {answer}: only failed, cancelled and expired jobs can be retried")
         return self.get(job_id)
@@ -179,11 +174,11 @@ class SwapClient:
             InvalidRequest: none of `batch_id`, `error_code` and `tenant` is given, or a code or state cannot fit.
             QueueFull: Redis is at its memory limit; what was yielded before is retried.
         """
-        chosen = retry_search.choose(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
+        chosen = RetryFilter.parse(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
         return self._retry(chosen)
 
-    def _retry(self, chosen: retry_search.Chosen) -> Iterator[str]:
-        blocks = retry_search.retry_chosen(self._store, chosen)
+    def _retry(self, chosen: RetryFilter) -> Iterator[str]:
+        blocks = self._store.retry_matching(chosen)
         while True:
             with queue_errors():
                 block = next(blocks, None)
@@ -191,59 +186,6 @@ class SwapClient:
                 return
             yield from block
 
-    def line(self) -> Line:
-        """Return how the line to the vendor stands: open, or closed and why, and how many jobs stand in it."""
-        with queue_errors():
-            return self._store.line()
-
-    def pause(self) -> Line:
-        """Close the line by hand until `resume`: calls under way end as ever, jobs are accepted and wait."""
-        with queue_errors():
-            self._store.hold_line()
-        return self.line()
-
-    def resume(self) -> Line:
-        """Open the line that was closed by hand.
-
-        A pause that the vendor asked for ends too. A line that failing calls closed stays so, but is probed at once.
-        """
-        with queue_errors():
-            self._store.release_line()
-        return self.line()
-
-    def forget_rate(self) -> Line:
-        """Forget what refusals taught about the rate: the limit is used in full again, until the next ones."""
-        with queue_errors():
-            self._store.forget_rate()
-        return self.line()
-
-    def tenants(self) -> builtins.list[TenantLimits]:
-        """Return the limits of all tenants that have limits of their own, by name."""
-        with queue_errors():
-            return self._store.tenants()
-
-    def set_tenant(self, tenant: str, **limits: Any) -> TenantLimits:
-        """Change a tenant's own limits and return them all; what is not given stays as it is.
-
-        Args:
-            tenant: Its name.
-            limits: `rate` (like "5/s"; None: no limit), `max_in_flight` (0: no limit), `weight`, `paused`.
-
-        Raises:
-            InvalidRequest: a name or value is wrong.
-        """
-        with queue_errors():
-            known = next((each for each in self._store.tenants() if each.tenant == tenant), None)
-            changed = TenantLimits.parse(**{**(known.model_dump() if known else {}), "tenant": tenant, **limits})
-            self._store.set_tenant(changed)
-        return changed
-
     def close(self) -> None:
         """Close the connections to Redis."""
-        self._store.redis.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        self._store.close()

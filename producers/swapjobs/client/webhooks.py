@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from swapjobs.client.endpoints import Endpoints
 from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound, InvalidRequest, NotRetryable, QueueFull
-from swapjobs.store import delivery_log
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from swapjobs.contract.views import Delivery, DeliveryPage
+    from swapjobs.contract.page import DeliveryPage
+    from swapjobs.contract.webhook import Delivery
 
 _NOT_REPLAYABLE: Final = {
     "superseded": "the job was retried since, or its record has expired",
@@ -52,13 +52,11 @@ class Webhooks(Endpoints):
         asked = {"state": state, "endpoint_id": endpoint_id, "event": event, "subject": subject}
         given = {name: value for name, value in asked.items() if value is not None}
 
-        def wanted(delivery: Delivery) -> bool:
+        def fits(delivery: Delivery) -> bool:
             return all(getattr(delivery, name) == value for name, value in given.items())
 
         with queue_errors():
-            return delivery_log.page(
-                self._store.redis, tenant, wanted, after=after, before=before, cursor=cursor, limit=limit
-            )
+            return self._store.deliveries.page(tenant, fits, after=after, before=before, cursor=cursor, limit=limit)
 
     def delivery(self, id: str, *, tenant: str = "default") -> Delivery:  # noqa: A002 - the field's name
         """Return one delivery; a job's own has the job's id.
@@ -67,10 +65,10 @@ class Webhooks(Endpoints):
             DeliveryNotFound: the tenant has no delivery with this id, or its record has expired.
         """
         with queue_errors():
-            (found,) = delivery_log.read(self._store.redis, tenant, [id])
-        if found is None:
+            delivery = self._store.deliveries.get(id, tenant)
+        if delivery is None:
             raise DeliveryNotFound(f"tenant {tenant!r} has no delivery {id!a}")
-        return found
+        return delivery
 
     def replay(self, id: str, *, tenant: str = "default") -> Delivery:  # noqa: A002 - the field's name
         """Begin the tries of a delivery anew, whatever became of it, with the same webhook id; return it.
@@ -81,7 +79,7 @@ class Webhooks(Endpoints):
             QueueFull: Redis is nearly at its memory limit.
         """
         with queue_errors():
-            answer = self._store.replay_delivery(id, tenant)
+            answer = self._store.deliveries.replay(id, tenant)
         if answer == "gone":
             raise DeliveryNotFound(f"tenant {tenant!r} has no delivery {id!a}")
         if answer == "full":
@@ -124,11 +122,11 @@ class Webhooks(Endpoints):
         """
         ids = []
         with queue_errors():
-            found, after = delivery_log.since(self._store.redis, tenant, when, cursor)
+            found, after = self._store.deliveries.since(tenant, when, cursor)
             for each in found:
                 if each.state != state or endpoint_id not in {None, each.endpoint_id}:
                     continue
-                answer = self._store.replay_delivery(each.id, tenant)
+                answer = self._store.deliveries.replay(each.id, tenant)
                 if answer == "full":
                     raise QueueFull
                 if answer == "ok":
@@ -143,7 +141,7 @@ class Webhooks(Endpoints):
         """
         text = json.dumps({"text": "This is a test: your endpoint is told of events like this one."})
         with queue_errors():
-            id_ = self._store.test_endpoint(endpoint_id, tenant, text)
+            id_ = self._store.endpoints.send_test(endpoint_id, tenant, text)
         if not id_:
             raise EndpointNotFound(f"tenant {tenant!r} has no webhook endpoint {endpoint_id!a}")
         return self.delivery(id_, tenant=tenant)

@@ -139,12 +139,6 @@ class TooManyRequests(SwapjobsError):
         self.retry_after_s = retry_after_s
 
 
-class NotOffered(SwapjobsError):
-    """The gateway does not offer this: it needs Redis, and a `SwapClient()` that reaches it."""
-
-    code = "not_offered"
-
-
 class SettingsError(SwapjobsError):
     """A setting is not valid."""
 

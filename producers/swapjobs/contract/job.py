@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     JsonValue,
@@ -24,6 +23,7 @@ from pydantic import (
 )
 
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.timestamps import KeptTime
 from swapjobs.contract.urls import CallbackUrl, without_signature
@@ -39,10 +39,6 @@ Priority = Literal["interactive", "bulk"]
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: bulk submits call it a lot
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class _WrongField(ValueError):
     """A field that is not as the tool wants it, found when the request is looked at as a whole."""
 
@@ -51,7 +47,7 @@ class _WrongField(ValueError):
         self.field = field
 
 
-class SwapRequest(_Model):
+class SwapRequest(FrozenModel):
     """Put the face of the source picture into the target picture.
 
     The tool's own fields (`fidelity_weight`, `second_source_url`, `face_idx`) are given beside these: see `tools.py`.
@@ -141,7 +137,7 @@ class SwapRequest(_Model):
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
-class JobError(_Model):
+class JobError(FrozenModel):
     """Why a job failed."""
 
     code: ErrorCode
@@ -154,14 +150,14 @@ class JobError(_Model):
     )
 
 
-class SwapResult(_Model):
+class SwapResult(FrozenModel):
     """What the vendor gave for a job; assume that `output_url` does not live for ever."""
 
     output_url: str
     vendor_task_id: str | None = None
 
 
-class WebhookStatus(_Model):
+class WebhookStatus(FrozenModel):
     """How the webhook of a job stands."""
 
     url: str
@@ -171,7 +167,7 @@ class WebhookStatus(_Model):
     next_attempt_at: datetime | None = None
 
 
-class Job(_Model):
+class Job(FrozenModel):
     """A job as it stands now. Times are UTC."""
 
     id: str
@@ -196,7 +192,7 @@ class Job(_Model):
     webhook: WebhookStatus | None = None
 
 
-class Submission(_Model):
+class Submission(FrozenModel):
     """What became of one request of `submit_many`."""
 
     id: str | None

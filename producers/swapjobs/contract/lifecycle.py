@@ -1,7 +1,7 @@
 """The life of a job: its states, its events, and the table of legal moves.
 
-Standard library only. The scripts in Redis, the worker and the client all read this table; nobody else
-compares states. `MOVES` is also written into every Lua script (see `scripts.py`), so there is one table.
+Standard library only. The functions in Redis, the worker and the client all read this table; nobody else
+compares states. `MOVES` is also written into the Lua module `contract` (`store/library.py`), so there is one table.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ _S = JobState
 # A lease that ran out puts the job back in line, yet its attempt may still bring a result. As long as nobody
 # else claimed the job that result counts, hence SUCCEED and FAIL from `queued` and `waiting` too. The claim
 # counter, not the state, keeps stale attempts out.
-_UNFINISHED = frozenset({_S.QUEUED, _S.WAITING, _S.RUNNING})
+UNFINISHED: Final[frozenset[JobState]] = frozenset({_S.QUEUED, _S.WAITING, _S.RUNNING})
 
 MOVES: Final[Mapping[Event, tuple[frozenset[JobState], JobState]]] = {
     Event.START: (frozenset({_S.QUEUED, _S.WAITING}), _S.RUNNING),
     Event.WAIT: (frozenset({_S.RUNNING}), _S.WAITING),
     # A claim met a closed line: the job waits with the fleet, no attempt began.
     Event.HOLD: (frozenset({_S.QUEUED, _S.WAITING}), _S.WAITING),
-    Event.SUCCEED: (_UNFINISHED, _S.SUCCEEDED),
-    Event.FAIL: (_UNFINISHED, _S.FAILED),
-    Event.CANCEL: (_UNFINISHED, _S.CANCELLED),
-    Event.EXPIRE: (_UNFINISHED, _S.EXPIRED),
+    Event.SUCCEED: (UNFINISHED, _S.SUCCEEDED),
+    Event.FAIL: (UNFINISHED, _S.FAILED),
+    Event.CANCEL: (UNFINISHED, _S.CANCELLED),
+    Event.EXPIRE: (UNFINISHED, _S.EXPIRED),
     Event.RESCUE: (frozenset({_S.RUNNING}), _S.QUEUED),
     # By the user and nobody else: a new round with new attempts. What succeeded is never done again.
     Event.RETRY: (frozenset({_S.FAILED, _S.CANCELLED, _S.EXPIRED}), _S.QUEUED),

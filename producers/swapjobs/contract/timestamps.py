@@ -1,14 +1,15 @@
-"""Times as callers give them."""
+"""Times: as callers give them, and as they lie in Redis, in ms since 1970."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
 _LATEST_S: Final = 253_402_300_800  # the year 10,000, which no time of Python can be
 
@@ -29,3 +30,13 @@ def _in_utc(value: datetime) -> datetime:
 
 Time = Annotated[AwareDatetime, BeforeValidator(_no_number)]
 KeptTime = Annotated[Time, AfterValidator(_in_utc)]
+
+
+def from_ms(ms: float) -> datetime:
+    """Return a time of Redis, in UTC."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def time_of(fields: Mapping[str, str], name: str) -> datetime | None:
+    """Return the time in a field of a hash; None where it has no such field, or an empty one."""
+    return from_ms(int(fields[name])) if fields.get(name) else None

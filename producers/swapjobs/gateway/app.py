@@ -18,7 +18,7 @@ from swapjobs.gateway.job_watch import Waiting
 from swapjobs.gateway.middleware import Edge
 from swapjobs.gateway.openapi import document
 from swapjobs.gateway.routes import batches, docs, jobs, operations, vendor_compat, webhooks
-from swapjobs.store.jobs import JobStore, connect
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -39,8 +39,8 @@ def make_app(settings: GatewaySettings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        redis = connect(settings)
-        store = JobStore(redis, settings)
+        redis_client = connect(settings)
+        store = Store(redis_client, settings)
         with SwapClient(settings) as client:
             async with Waiting(settings) as waiting:
                 app.state.parts = Parts(
@@ -48,11 +48,11 @@ def make_app(settings: GatewaySettings) -> FastAPI:
                     client=client,
                     store=store,
                     waiting=waiting,
-                    access=Access(redis, settings),
-                    pressure=Pressure(redis, settings.gateway_max_queued),
+                    access=Access(store.api_keys, settings),
+                    pressure=Pressure(store.dispatch, settings.gateway_max_queued),
                 )
                 yield
-        redis.close()
+        store.close()
 
     app = _App(
         title="swapjobs",

@@ -29,9 +29,8 @@ from swapjobs.store.api_keys import ApiKeys, digest, id_of
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
-    import redis
-
     from swapjobs.settings import GatewaySettings
+    from swapjobs.store.api_keys import ApiKeys
 
 _REMEMBERED_S: Final = 3.0  # a revoked key is refused after this
 _REMEMBERED: Final = 10_000  # keys, known and unknown ones
@@ -52,8 +51,8 @@ NOBODY: Final = Who("default", "")
 class Access:
     """Knows keys. What Redis said of one is believed for 3 s, so that a request costs no round trip of its own."""
 
-    def __init__(self, client: redis.Redis, settings: GatewaySettings) -> None:
-        self._keys = ApiKeys(client)
+    def __init__(self, api_keys: ApiKeys, settings: GatewaySettings) -> None:
+        self._keys = api_keys
         self._own = _own_keys(settings)
         self._remembered: OrderedDict[str, tuple[float, Who | None]] = OrderedDict()
         self._needed = bool(self._own)

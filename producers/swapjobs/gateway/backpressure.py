@@ -1,4 +1,4 @@
-"""Back-pressure: no new jobs while too many stand in line. Redis near its memory limit refuses by itself."""
+"""Back-pressure: no new jobs while too many are queued. Redis near its memory limit refuses by itself."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Final
 
 from swapjobs.contract.errors import TooManyRequests
 from swapjobs.store import keys
-from swapjobs.store.dispatch_status import in_line
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
-    import redis
+    from swapjobs.store.dispatch import DispatchStore
 
 _EVERY_S: Final = 1.0
-_SHARE: Final = 0.1  # of the time: a look at ten thousand tenants' lines takes 0.13 s
+_SHARE: Final = 0.1  # of the time: a look at ten thousand tenants' queues takes 0.13 s
 
 
 class Pressure:
-    """How many jobs stand in line: asked by one thread at a time, and believed for ten times as long as that took.
+    """How many jobs are queued: asked by one thread at a time, and believed for ten times as long as that took.
 
     At least for a second. Callers who come while it is asked go by the last answer.
     """
 
-    def __init__(self, client: redis.Redis, most: int) -> None:
-        self._redis = client
-        self._most = most
+    def __init__(self, dispatch: DispatchStore, limit: int) -> None:
+        self._dispatch = dispatch
+        self._limit = limit
         self._asking = threading.Lock()
         self._next_at = 0.0
         self.queued = 0
@@ -35,22 +34,22 @@ class Pressure:
         """Pass when new jobs may come. It may ask Redis: call it in a thread.
 
         Raises:
-            TooManyRequests: too many stand in line.
+            TooManyRequests: too many are queued.
         """
-        if not self._most:
+        if not self._limit:
             return
         if time.monotonic() >= self._next_at and self._asking.acquire(blocking=False):
             try:
                 self._ask()
             finally:
                 self._asking.release()
-        if self.queued >= self._most:
-            raise TooManyRequests(f"{self.queued} jobs stand in line, {self._most} may", retry_after_s=10)
+        if self.queued >= self._limit:
+            raise TooManyRequests(f"{self.queued} jobs are queued, {self._limit} may", retry_after_s=10)
 
     def _ask(self) -> None:
         began = time.monotonic()
         with queue_errors():
-            lanes = in_line(self._redis)
+            lanes = self._dispatch.queued()
         self.queued = lanes[keys.INTERACTIVE] + lanes[keys.BULK]
         now = time.monotonic()
         self._next_at = now + max(_EVERY_S, (now - began) / _SHARE)

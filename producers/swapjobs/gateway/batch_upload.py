@@ -17,14 +17,23 @@ from swapjobs.contract.errors import QueueFull, QueueUnavailable, SwapjobsError,
 from swapjobs.gateway.problems import HttpProblem, public
 from swapjobs.gateway.upload_stream import Body, Gone, Spool
 from swapjobs.ingest.row_reader import Row, read_rows
-from swapjobs.ingest.submitter import BLOCK, Outcome, Room, Told, bound, depth_of, prefix_of, submit_block
+from swapjobs.ingest.submitter import (
+    BLOCK,
+    Backpressure,
+    Outcome,
+    RowResult,
+    check_fixed_fields,
+    prefix_of,
+    queue_depth,
+    submit_block,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from starlette.types import Receive, Scope, Send
 
-    from swapjobs.contract.views import Batch
+    from swapjobs.contract.batch import Batch
     from swapjobs.gateway.dependencies import Parts
 
 T = TypeVar("T")
@@ -54,7 +63,9 @@ class Upload:
         self._counts: Counter[Outcome] = Counter()
         self._block: list[Row] = []
         self._held_since: float | None = None
-        self._room = Room(gateway.settings.gateway_max_queued or None, lambda: depth_of(gateway.client), self._hold)
+        self._room = Backpressure(
+            gateway.settings.gateway_max_queued or None, lambda: queue_depth(gateway.client), self._hold
+        )
         self.batch: Batch
 
     async def begin(self, callback_url: str | None) -> None:
@@ -111,7 +122,7 @@ class Upload:
 
     def _take_all(self) -> None:
         for row in self._rows:
-            self._block.append(bound(row, self._fixed))
+            self._block.append(check_fixed_fields(row, self._fixed))
             if len(self._block) >= BLOCK:
                 self._flush()
         self._flush()
@@ -196,10 +207,10 @@ class UploadAnswer(JsonLines):
         await pass_on({"type": "http.response.body", "body": b""})
 
 
-def _refused(row: Row, error: SwapjobsError) -> Told:
+def _refused(row: Row, error: SwapjobsError) -> RowResult:
     if isinstance(row.content, str):
-        return Told(row.line, None, "invalid", row.content)
-    return Told(row.line, None, "refused", f"{error.code}: {public(error)}")
+        return RowResult(row.line, None, "invalid", row.content)
+    return RowResult(row.line, None, "refused", f"{error.code}: {public(error)}")
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

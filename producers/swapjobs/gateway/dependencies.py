@@ -10,13 +10,12 @@ from fastapi import Depends, Request
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.gateway.job_watch import Waiting
 from swapjobs.settings import GatewaySettings
-from swapjobs.store import worker_usage
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
     from swapjobs.gateway.auth import Access
     from swapjobs.gateway.backpressure import Pressure
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Parts:
 
     settings: GatewaySettings
     client: SwapClient
-    store: JobStore
+    store: Store
     waiting: Waiting
     access: Access
     pressure: Pressure
@@ -33,7 +32,7 @@ class Parts:
     def unattended(self) -> list[str]:
         """Return the queues in which something waits and nobody works; it blocks; cheap while all have workers."""
         with queue_errors():
-            return [] if all(worker_usage.workers(self.store.redis).values()) else self.store.line().unattended
+            return self.store.dispatch.unattended()
 
 
 def parts_of(request: Request) -> Parts:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, Field
-from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
+from swapjobs.store.redis_client import RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

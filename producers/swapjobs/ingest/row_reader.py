@@ -24,7 +24,7 @@ class Readable(Protocol):
         """Return a line, or its first `limit` bytes; nothing at the end."""
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """How far a stream was read: in bytes and in lines."""
 
     offset: int
@@ -36,10 +36,10 @@ class Row(NamedTuple):
 
     line: int
     content: dict[str, Any] | str
-    after: Place
+    after: Position
 
 
-START: Final = Place(0, 0)
+START: Final = Position(0, 0)
 MAX_LINE_BYTES: Final = 65_536  # far more than the longest valid request
 _OPEN_QUOTE: Final = "is not CSV: a quote is left open"
 _BOM: Final = b"\xef\xbb\xbf"
@@ -54,12 +54,12 @@ class _Line:
     problem: str = ""
 
     @property
-    def after(self) -> Place:
-        return Place(self.end, self.number)
+    def after(self) -> Position:
+        return Position(self.end, self.number)
 
 
 def read_rows(
-    stream: Readable, name: str, start: Place = START, *, max_line_bytes: int = MAX_LINE_BYTES
+    stream: Readable, name: str, start: Position = START, *, max_line_bytes: int = MAX_LINE_BYTES
 ) -> Iterator[Row]:
     """Return the rows of a CSV or JSON lines stream; a line that cannot be read is its error text.
 
@@ -91,7 +91,7 @@ def read_rows(
     return _json_rows(lines) if header is None else _csv_rows(header, lines, max_line_bytes)
 
 
-def _lines(stream: Readable, start: Place, limit: int) -> Iterator[_Line]:
+def _lines(stream: Readable, start: Position, limit: int) -> Iterator[_Line]:
     end, number = start
     while raw := stream.readline(limit + 1):
         number += 1

@@ -23,7 +23,7 @@ _LONGEST_PREFIX: Final = 64 - len("-") - 12  # a business_task_id has 64 charact
 Outcome = Literal["created", "existing", "conflict", "invalid", "refused"]
 
 
-class Told(NamedTuple):
+class RowResult(NamedTuple):
     """What became of one row. `refused`: nothing, it could not be taken now and may be sent again."""
 
     line: int
@@ -32,7 +32,7 @@ class Told(NamedTuple):
     error: str | None
 
 
-class Room:
+class Backpressure:
     """How many jobs may be submitted now, so that no more than `most` stand in line; waits until there is room.
 
     The line is counted when what was free is used up, or after some seconds; not for every block.
@@ -61,10 +61,10 @@ class Room:
         self._left -= jobs
 
 
-def depth_of(client: SwapClient) -> int:
+def queue_depth(client: SwapClient) -> int:
     """Return how many jobs stand in line."""
-    in_line = client.line().in_line
-    return in_line[keys.INTERACTIVE] + in_line[keys.BULK]
+    queued = client.operator.status().queued
+    return queued[keys.INTERACTIVE] + queued[keys.BULK]
 
 
 def prefix_of(batch_id: str) -> str:
@@ -77,7 +77,7 @@ def prefix_of(batch_id: str) -> str:
     return hashlib.blake2b(batch_id.encode(), digest_size=20).hexdigest()
 
 
-def submit_block(client: SwapClient, rows: Sequence[Row], fixed: Mapping[str, Any], prefix: str) -> list[Told]:
+def submit_block(client: SwapClient, rows: Sequence[Row], fixed: Mapping[str, Any], prefix: str) -> list[RowResult]:
     """Submit rows and return what became of each. To do it again with the same `prefix` makes no job twice.
 
     Args:
@@ -91,7 +91,7 @@ def submit_block(client: SwapClient, rows: Sequence[Row], fixed: Mapping[str, An
     return [_told(row, answers) for row in rows]
 
 
-def bound(row: Row, fixed: Mapping[str, str]) -> Row:
+def check_fixed_fields(row: Row, fixed: Mapping[str, str]) -> Row:
     """Return the row, or what is wrong with it: it may name these values, as its tenant and its batch, or none."""
     if isinstance(row.content, str):
         return row
@@ -111,10 +111,10 @@ def _request(row: Row, fixed: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {**fixed, **row.content, **named}  # type: ignore[dict-item]  # a mapping: the caller saw to it
 
 
-def _told(row: Row, answers: Iterator[Submission]) -> Told:
+def _told(row: Row, answers: Iterator[Submission]) -> RowResult:
     if isinstance(row.content, str):
-        return Told(row.line, None, "invalid", row.content)
+        return RowResult(row.line, None, "invalid", row.content)
     answer = next(answers)
     if answer.outcome == "conflict":
-        return Told(row.line, answer.id, "conflict", "business_task_id: was already used for a different request")
-    return Told(row.line, answer.id, answer.outcome, answer.error)
+        return RowResult(row.line, answer.id, "conflict", "business_task_id: was already used for a different request")
+    return RowResult(row.line, answer.id, answer.outcome, answer.error)

@@ -1,4 +1,4 @@
-"""The state of the line as Prometheus metrics. Needs prometheus_client, a package of the worker's extra.
+"""The state of dispatch as Prometheus metrics. Needs prometheus_client, a package of the worker's extra.
 
 The labels come from closed sets: no job, tenant or URL is in them.
 """
@@ -10,78 +10,74 @@ from typing import TYPE_CHECKING, get_args
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from swapjobs.store.dispatch_status import COUNTS, Why
+from swapjobs.contract.dispatch_status import PauseReason
+from swapjobs.store.dispatch import COUNTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     from prometheus_client import Metric
 
-    from swapjobs.store.dispatch_status import Look
+    from swapjobs.store.dispatch import TrafficSnapshot
 
 
-class LineCollector:
-    """A collector for prometheus_client: it looks at the line whenever it is asked for the metrics."""
+class DispatchCollector:
+    """A collector for prometheus_client: it inspects the fleet whenever it is asked for the metrics."""
 
-    def __init__(self, look: Callable[[], Look]) -> None:
-        self._look = look
+    def __init__(self, inspect: Callable[[], TrafficSnapshot]) -> None:
+        self._inspect = inspect
 
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they stand now."""
-        return families(self._look())
+        return families(self._inspect())
 
 
-def exposition(look: Look) -> str:
-    """Return the metrics of one look in Prometheus' text format."""
+def exposition(snapshot: TrafficSnapshot) -> str:
+    """Return the metrics of one snapshot in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(LineCollector(lambda: look))
+    registry.register(DispatchCollector(lambda: snapshot))
     return generate_latest(registry).decode()
 
 
-def families(look: Look) -> Iterator[Metric]:
-    """Return what one look told. What is not known or does not apply has no sample."""
-    line = look.line
-    yield _gauge("line_open", "1 while calls to the vendor may be made, 0 while it is closed", line.state == "open")
-    closed = GaugeMetricFamily(
-        "swapjobs_line_closed", "1 for the reason for which the line is closed, else 0", labels=["reason"]
-    )
-    for reason in get_args(Why):
-        closed.add_metric([reason], line.reason == reason)
-    yield closed
-    yield _time("line_closed_since", "When the line was closed, as Unix time; no sample while it is open", line.since)
-    yield _time("line_opens", "When the pause that the vendor asked for ends, as Unix time", line.opens_at)
-    yield _time("next_probe", "When the vendor is asked again at the soonest, as Unix time", line.next_probe_at)
-    in_line = GaugeMetricFamily(
-        "swapjobs_jobs_in_line", "Jobs that wait for their turn, for a call or for a webhook", labels=["lane"]
-    )
-    for lane, waiting in look.in_line.items():
-        in_line.add_metric([lane], waiting)
-    yield in_line
-    workers = GaugeMetricFamily(
-        "swapjobs_workers", "Worker processes that showed a sign of life in the last 20 s", labels=["kind"]
-    )
-    for kind, processes in look.workers.items():
-        workers.add_metric([kind], processes)
-    yield workers
-    yield _gauge("calls_in_flight", "Calls to the vendor that are booked or made, and not answered yet", line.in_flight)
-    limit = look.rate_limit
+def families(snapshot: TrafficSnapshot) -> Iterator[Metric]:
+    """Return what one snapshot shows. What is not known or does not apply has no sample."""
+    status, limit = snapshot.status, snapshot.rate_limit
+    running = status.state == "running"
+    yield _gauge("dispatch_running", "1 while calls to the vendor may be made, 0 while dispatch is paused", running)
+    reasons = {reason: float(status.reason == reason) for reason in get_args(PauseReason)}
+    yield _labelled("dispatch_paused", "1 for the reason for which dispatch is paused, else 0", "reason", reasons)
+    since_help = "When dispatch was paused, as Unix time; no sample while it is running"
+    yield _time("dispatch_paused_since", since_help, status.since)
+    yield _time("dispatch_resumes", "When the pause that the vendor asked for ends, as Unix time", status.resumes_at)
+    yield _time("next_probe", "When the vendor is asked again at the soonest, as Unix time", status.next_probe_at)
+    queued_help = "Jobs that wait for their turn, for a call or for a webhook"
+    yield _labelled("queue_jobs", queued_help, "lane", snapshot.queued)
+    workers_help = "Worker processes that showed a sign of life in the last 20 s"
+    yield _labelled("workers", workers_help, "kind", snapshot.workers)
+    in_flight_help = "Calls to the vendor that are booked or made, and not answered yet"
+    yield _gauge("calls_in_flight", in_flight_help, status.in_flight)
     yield _gauge("rate_limit_calls_per_second", "The fleet's rate limit, as the workers have set it", limit)
     rate_help = "The rate at which calls may be made now: below the limit after refusals (429) and outages"
-    yield _gauge("rate_calls_per_second", rate_help, line.rate if limit else None)
-    yield _gauge(
-        "webhook_deliveries_pending",
-        "Deliveries that are neither delivered nor given up",
-        look.traffic["hooks_pending"],
-    )
-    yield _gauge("webhook_endpoints", "Registered webhook endpoints, disabled ones too", look.traffic["endpoints"])
+    yield _gauge("rate_calls_per_second", rate_help, status.rate if limit else None)
+    pending = snapshot.numbers["deliveries_pending"]
+    yield _gauge("webhook_deliveries_pending", "Deliveries that are neither delivered nor given up", pending)
+    endpoints = snapshot.numbers["endpoints"]
+    yield _gauge("webhook_endpoints", "Registered webhook endpoints, disabled ones too", endpoints)
     for name, meaning in COUNTS.items():
         help_text = meaning[0].upper() + meaning[1:]
-        yield CounterMetricFamily(f"swapjobs_{name}", help_text, value=look.counts[name])
+        yield CounterMetricFamily(f"swapjobs_{name}", help_text, value=snapshot.counts[name])
 
 
 def _gauge(name: str, help_text: str, value: float | None) -> Metric:
     return GaugeMetricFamily(f"swapjobs_{name}", help_text, value=value)
+
+
+def _labelled(name: str, help_text: str, label: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"swapjobs_{name}", help_text, labels=[label])
+    for value, number in values.items():
+        family.add_metric([value], number)
+    return family
 
 
 def _time(name: str, help_text: str, value: datetime | None) -> Metric:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from swapjobs.client.swap_client import SwapClient
+    from swapjobs.contract.batch import Batch
     from swapjobs.contract.job import Job
-    from swapjobs.contract.views import Batch
 
 _BLOCK: Final = 500  # jobs in one JSON text, so that memory stays constant here and no text is huge in the browser
 _PAGE: Final = 200

@@ -1,4 +1,4 @@
-"""What a worker gets for a hint."""
+"""What a worker gets for a message."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from swapjobs.store.record import Record
 
-Step = Literal["send", "query"]
+Call = Literal["swap", "query"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,20 @@ class Claim:
 
     job: Record
     fence: int
-    step: Step
+    call: Call
     wait_s: float
     now_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class NotClaimed:
-    """A hint that led to no work: the job's state, or `gone`; or why it is back in line.
+    """A message that led to no work: `reason` is the job's state, or `gone`; or why it is back in its queue.
 
-    That is `busy` (no slot near enough), `paused` (by the vendor's word), `held` (by the user's), or `outage`.
+    That is `busy` (no slot near enough), `rate_limit` (by the vendor's word), `paused_manually`, or `outage`; or
+    `batch_held`: its batch is paused or being cancelled.
     """
 
-    verdict: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,31 +1,34 @@
-"""DeliveryStore: the atomic operations on webhook deliveries and endpoints."""
+"""The webhook deliveries: claimed, settled and replayed, one atomic operation each; and their log."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from swapjobs.store import keys, record
+from swapjobs.store import delivery_log, keys, record
 from swapjobs.store.claims import DeliveryClaim
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
+    from datetime import datetime
 
     import redis
 
-    from swapjobs.store.functions import Scripts
+    from swapjobs.contract.page import DeliveryPage
+    from swapjobs.contract.webhook import Delivery
+    from swapjobs.store.functions import Functions
 
 
 class DeliveryStore:
-    """The deliveries in one Redis; a part of `JobStore`."""
+    """The deliveries in one Redis."""
 
-    def __init__(self, client: redis.Redis, scripts: Scripts) -> None:
-        self.redis = client
-        self._scripts = scripts
+    def __init__(self, client: redis.Redis, functions: Functions) -> None:
+        self._redis = client
+        self._functions = functions
 
-    def claim_delivery(self, id_: str, lease_s: float) -> DeliveryClaim | None:
-        """Claim the webhook delivery that a hint names; None where there is nothing to do."""
-        verdict, *rest = self._scripts.run("claim_delivery", id_, int(lease_s * 1000))
-        if verdict != "go":
+    def claim(self, id_: str, lease_s: float) -> DeliveryClaim | None:
+        """Claim the webhook delivery that a message names; None where there is nothing to do."""
+        answer, *rest = self._functions.call("deliveries/claim", id_, int(lease_s * 1000))
+        if answer != "go":
             return None
         fence, now_ms, history, fields, job_history, job_fields, endpoint = rest
         delivery = record.unpack(id_, record.pairs(fields), history)
@@ -34,7 +37,7 @@ class DeliveryStore:
             job = record.unpack(delivery.fields["job"], record.pairs(job_fields), job_history)
         return DeliveryClaim(delivery, job, record.pairs(endpoint), fence, now_ms)
 
-    def settle_delivery(
+    def settle(
         self,
         claim: DeliveryClaim,
         state: Literal["delivered", "undelivered", "pending"],
@@ -46,7 +49,7 @@ class DeliveryStore:
         took_ms: int = 0,
         gone: str = "",
     ) -> str:
-        """Write down one try; `pending` tries again after `delay_s`. The answers are those of lua/settle_delivery.lua.
+        """Write down one try; `pending` tries again after `delay_s`. The answers are those of deliveries/settle.lua.
 
         Args:
             claim: The claim under which it was made.
@@ -59,25 +62,34 @@ class DeliveryStore:
             gone: Why the endpoint wants no more, if it said so.
         """
         args: tuple[Any, ...] = (claim.id, claim.fence, state, int(delay_s * 1000), status or "", entry)
-        return str(self._scripts.run("settle_delivery", *args, host, took_ms, gone))
+        return str(self._functions.call("deliveries/settle", *args, host, took_ms, gone))
 
-    def hand_back_delivery(self, claim: DeliveryClaim) -> None:
+    def hand_back(self, claim: DeliveryClaim) -> None:
         """Make a claimed delivery due at once: its worker ends."""
-        self.redis.zadd(keys.wake(), {f"delivery:{claim.id}": 0}, xx=True)
+        self._redis.zadd(keys.schedule(), {f"delivery:{claim.id}": 0}, xx=True)
 
-    def replay_delivery(self, id_: str, tenant: str) -> str:
-        """Begin the tries of a delivery anew; see lua/replay_delivery.lua for the answers."""
-        return str(self._scripts.run("replay_delivery", id_, tenant))
+    def replay(self, id_: str, tenant: str) -> str:
+        """Begin the tries of a delivery anew; see deliveries/replay.lua for the answers."""
+        return str(self._functions.call("deliveries/replay", id_, tenant))
 
-    def set_endpoint(self, id_: str, tenant: str, fields: Mapping[str, str | int], *, most: int = 0) -> str:
-        """Make (`most`: how many a tenant may have) or change an endpoint; without fields it is removed.
+    def get(self, id_: str, tenant: str) -> Delivery | None:
+        """Return a delivery as it stands; None for one that is gone, or that is not the tenant's."""
+        (delivery,) = delivery_log.read(self._redis, tenant, [id_])
+        return delivery
 
-        Returns:
-            `ok`, `full`, or `gone` when the tenant has no endpoint with this id.
-        """
-        flat = [item for pair in fields.items() for item in pair]
-        return str(self._scripts.run("set_endpoint", id_, tenant, most, *flat))
+    def page(
+        self,
+        tenant: str,
+        fits: Callable[[Delivery], bool],
+        *,
+        after: datetime | None,
+        before: datetime | None,
+        cursor: str | None,
+        limit: int,
+    ) -> DeliveryPage:
+        """Return the newest deliveries that fit, as far as a bounded look finds them."""
+        return delivery_log.page(self._redis, tenant, fits, after=after, before=before, cursor=cursor, limit=limit)
 
-    def test_endpoint(self, id_: str, tenant: str, data: str) -> str:
-        """Send an event `test` to one endpoint; return the delivery's id, empty where there is no such endpoint."""
-        return str(self._scripts.run("test_endpoint", id_, tenant, data))
+    def since(self, tenant: str, when: datetime, cursor: str | None) -> tuple[list[Delivery], str | None]:
+        """Return some of the deliveries that began since `when`, oldest first, and the next cursor."""
+        return delivery_log.since(self._redis, tenant, when, cursor)

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.views import Delivery, DeliveryPage, DeliveryTry
+from swapjobs.contract.page import DeliveryPage
+from swapjobs.contract.webhook import Delivery, DeliveryTry
 from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _blocks(
 
 def _view(found: record.Record, tenant: str) -> Delivery | None:
     fields, own = found.fields, record.is_own_delivery(found.id)
-    if fields["tenant"] != tenant or fields.get("hook", "none") == "none":
+    if fields["tenant"] != tenant or fields.get("delivery_state", "none") == "none":
         return None
     tries = [line for line in found.history[1:] if line.get("kind") in {"webhook", "retry"}]
     rounds = [number for number, line in enumerate(tries) if line["kind"] == "retry"]
@@ -108,9 +109,9 @@ def _view(found: record.Record, tenant: str) -> Delivery | None:
         subject=found.id if own else fields["subject"],
         endpoint_id=fields.get("endpoint"),
         url=found.request["callback_url" if own else "url"],
-        state=cast("Any", fields["hook"]),
+        state=cast("Any", fields["delivery_state"]),
         created_at=cast("datetime", found.time("finished_at" if own else "created_at")),
-        next_attempt_at=found.time("hook_next_at"),
+        next_attempt_at=found.time("delivery_next_at"),
         tries=[_try(line) for line in tries[rounds[-1] + 1 if rounds else 0 :]],
     )
 

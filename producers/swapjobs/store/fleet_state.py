@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 OUTAGES: Final = ("", "vendor_outage", "credentials_rejected", "quota_exhausted")
 
 # What the rate learns from: `T.phase` is the place in this list.
-PHASES: Final = ("steady", "look", "less", "more", "shut")
+PHASES: Final = ("steady", "sample", "less", "more", "shut")
 # Why the rate is below the limit: `T.learned_why` is the place in this list; 0: it is not.
-LEARNED: Final = ("", "limit", "test", "shut")
+RATE_REASONS: Final = ("", "limit", "test", "shut")
+
+MAX_PAUSE_MS: Final = 3_600_000  # the longest pause that a Retry-After can bring
 
 # Name and value before anybody wrote one. Times and spans are milliseconds; what is either so or not is 1 or 0.
 FIELDS: Final[Mapping[str, float]] = {
@@ -49,16 +51,14 @@ FIELDS: Final[Mapping[str, float]] = {
     "bulk_arrival": 0,
     # What the rate has learned from refusals (more of it at the end): this share of it is used. `cut_at`: since when
     # for the reason `learned_why`.
-    "learned": 1,
-    "learned_safe": 1,  # not used any more, like `passed`
-    "cut_at": 0,
-    "passed": 0,
+    "rate_factor": 1,
+    "rate_since": 0,
     # Calls in flight: booked or made, and not answered yet.
     "in_flight": 0,
     "bulk_in_flight": 0,
     # Why no call may be made.
     "paused_until": 0,
-    "held": 0,
+    "paused_manually": 0,
     "tripped": 0,
     "tripped_at": 0,
     "reset_at": 0,
@@ -72,29 +72,29 @@ FIELDS: Final[Mapping[str, float]] = {
     "refusals": 0,
     # Lines and runways.
     "sequence": 0,
-    "turn_interactive": 0,
-    "turn_bulk": 0,
-    "turn_webhooks": 0,
+    "served_interactive": 0,
+    "served_bulk": 0,
+    "served_webhooks": 0,
     "claimed_swaps": 0,
     "claimed_webhooks": 0,
     "pace_swaps": 1000,
     "pace_webhooks": 1000,
     "tenants": 0,  # how many have limits of their own
     # The server and its memory.
-    "full": 0,
+    "memory_full": 0,
     "epoch": 0,
     "epoch_at": 0,
     "known_until": 0,
-    "doubts": 0,
+    "unverified": 0,
     "dispatched_at": 0,
     "grace_until": 0,
-    "stopped": 0,  # how many batches are paused or being cancelled
+    "batches_held": 0,  # how many batches are paused or being cancelled
     # Webhooks.
     "webhook_slots": 16,  # a limit like those above
     "endpoints": 0,
-    "hooks_pending": 0,
+    "deliveries_pending": 0,
     # How the rate learns (`lua/learn.lua`).
-    "learned_why": 0,
+    "rate_reason": 0,
     "phase": 0,
     "phase_from": 0,  # calls that are made from then on count
     "phase_began": 0,
@@ -104,7 +104,7 @@ FIELDS: Final[Mapping[str, float]] = {
     "noise": 0,  # the share that is refused at any rate
     "refused_share": 0,
     "in_a_row": 0,
-    "door_patience": 0,
+    "shut_patience": 0,
     "tried": 1,  # the share that is tried, or to which it may go back
     "tried_until": 0,
     "tried_calls": 0,

@@ -1,47 +1,48 @@
-"""Runs the Lua scripts, together one Redis library of functions: one file per atomic operation, see `lua_text.py`."""
+"""Calls the Lua functions: each is one atomic operation, a file below lua/functions; `library.py` bundles them."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
-from swapjobs.store.library import flags_of, text_of
+from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from redis.client import Pipeline
 
+    from swapjobs.store.library import Library
+
 _Command = tuple[str | int, ...]
+_UNUSED_MS: Final = 86_400_000  # a library that no worker has used for so long is deleted
 
 
-class Scripts:
-    """The scripts of one Redis client, as a library of functions that is loaded when Redis does not have it."""
+class Functions:
+    """The functions of one Redis client, as a library that is loaded when Redis does not have it."""
 
-    def __init__(self, client: redis.Redis, library: Library) -> None:
+    def __init__(self, client: redis.Redis, library: Library, result_ttl_s: int) -> None:
         self._client = client
         self._library = library
+        self._ttl_ms = result_ttl_s * 1000
         self._is_loaded = False
 
-    def run(self, name: str, *args: str | float) -> Any:
-        """Run `lua/<name>.lua` atomically and return its answer."""
+    def call(self, name: str, *args: str | float) -> Any:
+        """Run `lua/functions/<name>.lua` atomically and return its answer."""
         try:
-            return self.with_library(lambda: self._client.fcall(self._library.function(name), 0, *args))
+            return self.with_library(lambda: self._client.fcall(self._library.function(name), 0, *args, self._ttl_ms))
         except _NoRoom:
-            return self._client.eval(self._library.script(name), 0, *args)
+            return self._client.eval(self._library.script(name), 0, *args, self._ttl_ms)
 
     def queue(self, pipe: Pipeline, name: str, args: Sequence[str | float]) -> None:
         """Put the call into a pipeline, which is to be executed within `with_library`."""
         if not self._is_loaded:
             self._load()
-        pipe.fcall(self._library.function(name), 0, *args)
+        pipe.fcall(self._library.function(name), 0, *args, self._ttl_ms)
 
     def with_library(self, call: Callable[[], Any]) -> Any:
-        """Make a call that runs scripts; again, when Redis did not know them and so did nothing."""
+        """Make a call that runs functions; again, when Redis did not know them and so did nothing."""
         try:
             return call()
         except redis.ResponseError as error:
@@ -49,6 +50,27 @@ class Scripts:
                 raise
             self._load()
             return call()
+
+    def delete_unused(self) -> list[str]:
+        """Note that this version is in use, and delete libraries of ours that no worker used for a day; return those.
+
+        Raises:
+            redis.RedisError: Redis cannot be asked, or may not be (`+function|list`, `+function|delete`).
+        """
+        seconds, _ = self._client.time()
+        now_ms = seconds * 1000
+        self._client.hset(keys.libraries(), self._library.name, now_ms)
+        seen: Any = self._client.hgetall(keys.libraries())
+        deleted = []
+        for entry in self._client.function_list(library="swapjobs_*"):
+            name = str(entry[1])
+            if name not in seen:
+                self._client.hset(keys.libraries(), name, now_ms)  # of a version whose workers did not say so
+            elif int(seen[name]) < now_ms - _UNUSED_MS:
+                self._client.function_delete(name)
+                self._client.hdel(keys.libraries(), name)
+                deleted.append(name)
+        return deleted
 
     def _load(self) -> None:
         try:
@@ -61,63 +83,30 @@ class Scripts:
         self._is_loaded = True
 
 
-@dataclass(frozen=True)
-class Library:
-    """The scripts as Redis functions, under names that hold the text's hash: versions run beside each other.
-
-    Redis keeps a library with its data. Unlike scripts that are sent as such, functions are set up once and not at
-    every call, which was a third of what it cost.
-    """
-
-    name: str
-    body: str
-
-    @property
-    def text(self) -> str:
-        """The library as Redis loads it."""
-        load = "for i = 1, #scripts do redis.register_function(scripts[i]) end"
-        return f"#!lua name={self.name}\n{self.body}\n{load}"
-
-    def function(self, script: str) -> str:
-        """Return the name by which Redis knows a script."""
-        return f"{self.name}_{script}"
-
-    def script(self, name: str) -> str:
-        """Return one of the scripts to be sent as such: a Redis that is full takes no library, but goes on working."""
-        flags = flags_of(name)
-        shebang = "#!lua" + (f" flags={flags}" if flags else "")
-        return f"{shebang}\n{self.body}\nreturn scripts['{name}'].callback(KEYS, ARGV)"
-
-    def greet(self, connection: Any, script: str) -> None:
-        """Run a script without arguments on a connection that is just being made."""
-        call = ("FCALL", self.function(script), 0)
-        for command in self._ways(call, script):
-            connection.send_command(*command)
-            try:
-                connection.read_response()
-            except redis.exceptions.OutOfMemoryError:
-                continue
-            except redis.ResponseError as error:
-                if not (_is_missing(error) or _is_loaded(error)):
-                    raise
-            else:
-                if command is call:
-                    return
-
-    def _ways(self, call: _Command, script: str) -> Iterator[_Command]:
-        # One after another: the long texts are put together only where Redis has no library.
-        yield call
-        yield "FUNCTION", "LOAD", self.text
-        yield call
-        yield "EVAL", self.script(script), 0
+def call_on_connect(connection: Any, library: Library, name: str, result_ttl_s: int) -> None:
+    """Run a function without arguments of its own on a connection that is just being made."""
+    ttl_ms = result_ttl_s * 1000
+    call = ("FCALL", library.function(name), 0, ttl_ms)
+    for command in _ways(call, library, name, ttl_ms):
+        connection.send_command(*command)
+        try:
+            connection.read_response()
+        except redis.exceptions.OutOfMemoryError:
+            continue
+        except redis.ResponseError as error:
+            if not (_is_missing(error) or _is_loaded(error)):
+                raise
+        else:
+            if command is call:
+                return
 
 
-@cache
-def library(result_ttl_s: int, clock: str = "") -> Library:
-    """Return the library for this setting; `clock`, the text of a part, tells the time instead of `clock.lua`."""
-    text = text_of(result_ttl_s * 1000, clock)
-    name = "swapjobs_" + hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Library(name, f"local PREFIX = '{name}_'\n{text}")
+def _ways(call: _Command, library: Library, name: str, ttl_ms: int) -> Iterator[_Command]:
+    # One after another: the long texts are put together only where Redis has no library.
+    yield call
+    yield "FUNCTION", "LOAD", library.text
+    yield call
+    yield "EVAL", library.script(name), 0, ttl_ms
 
 
 class _NoRoom(redis.exceptions.OutOfMemoryError):

@@ -23,12 +23,12 @@ INTERACTIVE: Final = "interactive"
 BULK: Final = "bulk"
 WEBHOOKS: Final = "webhooks"
 
-RUNWAYS: Final = {
+READY: Final = {
     INTERACTIVE: SWAPS_QUEUE,
     BULK: f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}{PRIORITY_STEPS[1]}",
     WEBHOOKS: WEBHOOKS_QUEUE,
 }
-LANES: Final = tuple(RUNWAYS)
+LANES: Final = tuple(READY)
 
 
 def job(job_id: str) -> str:
@@ -67,14 +67,14 @@ def batches(tenant: str) -> str:
     return f"{PREFIX}batches:{tenant}"
 
 
-def stopped() -> str:
+def held_batches() -> str:
     """Set of `tenant:batch`: paused or being cancelled, so that nothing of it starts. No TTL: gone when empty."""
-    return f"{PREFIX}stopped"
+    return f"{PREFIX}held-batches"
 
 
-def set_aside(tenant: str, batch_id: str) -> str:
+def held(tenant: str, batch_id: str) -> str:
     """Sorted set of the jobs of a stopped batch that were at the head of their line, score = place. Gone when empty."""
-    return f"{PREFIX}set-aside:{tenant}:{batch_id}"
+    return f"{PREFIX}held:{tenant}:{batch_id}"
 
 
 def tombstone(job_id: str) -> str:
@@ -97,9 +97,9 @@ def deliveries(tenant: str) -> str:
     return f"{PREFIX}deliveries:{tenant}"
 
 
-def telling(job_id: str) -> str:
+def job_deliveries(job_id: str) -> str:
     """Set of the pending deliveries that tell of this job's end, without its own. No TTL: gone when empty."""
-    return f"{PREFIX}telling:{job_id}"
+    return f"{PREFIX}job-deliveries:{job_id}"
 
 
 def endpoint(endpoint_id: str) -> str:
@@ -127,27 +127,27 @@ def host(name: str) -> str:
     return f"{PREFIX}host:{name}"
 
 
-def line(lane: str, who: str) -> str:
+def queue(lane: str, owner: str) -> str:
     """Sorted set of job ids, score = place. No TTL: gone when empty."""
-    return f"{PREFIX}line:{lane}:{who}"
+    return f"{PREFIX}queue:{lane}:{owner}"
 
 
-def turns(lane: str) -> str:
+def fair(lane: str) -> str:
     """Sorted set of tenants or hosts with a line, score = how much each has had. No TTL: gone when empty."""
-    return f"{PREFIX}turns:{lane}"
+    return f"{PREFIX}fair:{lane}"
 
 
-def aside(lane: str) -> str:
+def blocked(lane: str) -> str:
     """Set of the tenants whose line is left out of the turns, for a limit of their own. No TTL: gone when empty."""
-    return f"{PREFIX}aside:{lane}"
+    return f"{PREFIX}blocked:{lane}"
 
 
-def hints(lane: str) -> str:
+def published(lane: str) -> str:
     """Sorted set of the jobs whose hint is out, score = when (ms). No TTL: gone when empty."""
-    return f"{PREFIX}hints:{lane}"
+    return f"{PREFIX}published:{lane}"
 
 
-def wake() -> str:
+def schedule() -> str:
     """Sorted set of `kind:id`, score = when to look at it (ms). No TTL: gone when empty.
 
     Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery; turn, whose id
@@ -155,12 +155,12 @@ def wake() -> str:
     its index that can go; batch (`tenant:batch`): go on with what is done to all its jobs; ended: is it gone by now?
     host: its pause is over; undeliver: an endpoint that ended.
     """
-    return f"{PREFIX}wake"
+    return f"{PREFIX}schedule"
 
 
-def traffic() -> str:
+def fleet_state() -> str:
     """String of packed numbers (`traffic.py`): the limits that workers set, and what is used of them. No TTL."""
-    return f"{PREFIX}traffic-state"
+    return f"{PREFIX}fleet-state"
 
 
 def counts() -> str:
@@ -213,9 +213,9 @@ def dispatcher() -> str:
     return f"{PREFIX}dispatcher"
 
 
-def fleet() -> str:
+def workers() -> str:
     """Hash: worker -> JSON of its slots and how busy they are, see fleet.py. TTL: 1 h; stale fields do not count."""
-    return f"{PREFIX}fleet"
+    return f"{PREFIX}workers"
 
 
 def disk() -> str:
@@ -226,3 +226,30 @@ def disk() -> str:
 def changed(job_id: str) -> str:
     """Pub/sub channel, no key: told every state that the job goes to, but for the first."""
     return f"{PREFIX}changed:{job_id}"
+
+
+def libraries() -> str:
+    """Hash: name of a library of functions -> when a worker last used it (ms). No TTL; unused ones are deleted."""
+    return f"{PREFIX}libraries"
+
+
+# What Lua knows: where a key ends in an id, a tenant or the like, the part before it.
+PREFIXES: Final = {
+    **{
+        function.__name__: function("")
+        for function in (
+            *(job, history, tombstone, delivery, deliveries, job_deliveries, endpoint, endpoints, undelivered),
+            *(host, fair, blocked, published, tenant, changed, index, batches),
+        )
+    },
+    **{
+        function.__name__: function()
+        for function in (
+            *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
+            *(held_batches, all_endpoints),
+        )
+    },
+    "queue": f"{PREFIX}queue:",
+    "batch": f"{PREFIX}batch:",
+    "held": f"{PREFIX}held:",
+}

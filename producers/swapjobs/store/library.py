@@ -1,167 +1,168 @@
-"""Puts the Lua files together into one text: one file per atomic operation, and parts that they share.
+"""Bundles the Lua files into one library of Redis functions.
 
-It begins with key prefixes from `keys.py`, the table of moves from `lifecycle.py`, the hint templates from `hints.py`
-and the names of the traffic state from `traffic.py`. So no key, state or message is spelled in Lua.
+Every file is a Lua module as it stands: `require('queue.fair')` gives what lua/shared/queue/fair.lua returns. A file
+below lua/functions is one atomic operation and returns its flags and what is called. Only the module `contract` is
+written here, from the tables of the Python side: keys, states, moves, messages and the fleet state's numbers. So no
+key, state or message is spelled twice.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from swapjobs.contract.errors import ErrorCode
-from swapjobs.contract.lifecycle import MOVES, Event, JobState
+from swapjobs.contract.lifecycle import MOVES, UNFINISHED, JobState
 from swapjobs.store import celery_message, keys
-from swapjobs.store.fleet_state import FIELDS, LEARNED, OUTAGES, PHASES
-from swapjobs.store.record import RETRY_LINE, URL_EXPIRED_LINE
+from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES, PHASES, RATE_REASONS
+from swapjobs.store.record import RETRY_ENTRY, URL_EXPIRED_ENTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
+    from importlib.resources.abc import Traversable
 
-MAX_PAUSE_MS: Final = 3_600_000
-
-_KEYS: Final = {
-    "job": keys.job(""),
-    "history": keys.history(""),
-    "tombstone": keys.tombstone(""),
-    "line": f"{keys.PREFIX}line:",
-    "turns": keys.turns(""),
-    "aside": keys.aside(""),
-    "hints": keys.hints(""),
-    "wake": keys.wake(),
-    "traffic": keys.traffic(),
-    "counts": keys.counts(),
-    "server": keys.server(),
-    "tenant": keys.tenant(""),
-    "tenants": keys.tenants(),
-    "failures": keys.failures(),
-    "refused": keys.refused(),
-    "parked": keys.parked(),
-    "probes": keys.probes(),
-    "dispatcher": keys.dispatcher(),
-    "changed": keys.changed(""),
-    "index": keys.index(""),
-    "pruning": keys.pruning(),
-    "batch": f"{keys.PREFIX}batch:",
-    "batches": keys.batches(""),
-    "stopped": keys.stopped(),
-    "set_aside": f"{keys.PREFIX}set-aside:",
-    "delivery": keys.delivery(""),
-    "deliveries": keys.deliveries(""),
-    "telling": keys.telling(""),
-    "endpoint": keys.endpoint(""),
-    "endpoints": keys.endpoints(""),
-    "all_endpoints": keys.all_endpoints(),
-    "undelivered": keys.undelivered(""),
-    "host": keys.host(""),
-}
+# A module is run once, when it is first required. FUNCTION LOAD fails where one is missing or, on the way, requires
+# itself: `nil` is called then, since Redis offers no `error` while it loads a library.
+_REQUIRE: Final = """local modules, loaded, under_way = {}, {}, {}
+local function require(name)
+  if loaded[name] == nil then
+    local run = not under_way[name] and modules[name]
+    under_way[name] = true
+    loaded[name] = run()
+  end
+  return loaded[name]
+end"""
+_MAIN: Final = "require('main')(require('functions.{}'))"
 
 
-# Every part once, each after those that it needs.
-_PARTS: Final = (
-    "traffic", "tenant", "host", "stopped", "turn", "line", "rate", "runway", "refill", "history", "deliver",
-    "announce", "endpoint", "batch", "tally", "place", "tell", "finish", "url_time", "index", "steps",
-    "epoch", "share", "trial", "suspicion", "door", "learn", "window", "probe", "breaker", "hear", "jump", "memory",
-    "lost",
-)  # fmt: skip
-_SCRIPTS: Final = (
-    "submit", "claim", "confirm", "apply", "renew", "cancel", "wake", "claim_delivery", "settle_delivery", "retry",
-    "put_back", "hold_line", "release_line", "meet", "set_limits", "set_tenant", "look", "forget_rate", "renew_urls",
-    "open_batch", "steer_batch", "step_batch", "set_endpoint", "test_endpoint", "replay_delivery",
-)  # fmt: skip
+@dataclass(frozen=True)
+class Library:
+    """The functions of one version, under names that hold the text's hash: versions run beside each other.
 
-_LOCAL: Final = re.compile(r"^local (?:function )?(\w+(?:, \w+)*)")
+    Redis keeps a library with its data. Unlike scripts that are sent as such, its modules are set up once and not at
+    every call, which was a third of what a call cost.
+    """
 
+    name: str
+    modules: str
+    flags: Mapping[str, str]
 
-def text_of(result_ttl_ms: int, clock: str = "") -> str:
-    """Return all of it, for this setting; `clock`, the text of a part, tells the time instead of `clock.lua`."""
-    parts = [clock or _read("clock"), *(_read(part) for part in _PARTS)]
-    functions = [_function(name) for name in _SCRIPTS]
-    return "\n".join([_preamble(result_ttl_ms), *_scoped(parts, functions), *functions])
+    @property
+    def text(self) -> str:
+        """The library as FUNCTION LOAD takes it."""
+        register = "\n".join(self._register(name) for name in self.flags)
+        return f"#!lua name={self.name}\n{self.modules}\n{register}"
 
+    def function(self, name: str) -> str:
+        """Return the name by which Redis knows `lua/functions/<name>.lua`."""
+        return f"{self.name}_{name.replace('/', '_')}"
 
-def flags_of(script: str) -> str:
-    """Return the flags that a script's file names in a line `-- flags: ...`."""
-    return _flags(_read(script))
+    def script(self, name: str) -> str:
+        """Return one function as a script for EVAL: a full Redis takes no library, but goes on working."""
+        flags = self.flags[name]
+        shebang = "#!lua" + (f" flags={flags}" if flags else "")
+        return f"{shebang}\n{self.modules}\nreturn {_MAIN.format(name.replace('/', '.'))}(KEYS, ARGV)"
 
-
-def _scoped(parts: Sequence[str], functions: Sequence[str]) -> Iterator[str]:
-    """Yield the parts as blocks, out of which is seen only what others name: Lua allows 200 locals in all."""
-    words = [set(re.findall(r"\w+", text)) for text in (*parts, *functions)]
-    for number, part in enumerate(parts):
-        elsewhere = set().union(*words[:number], *words[number + 1 :])
-        lines, shared = [], ["_"]
-        for line in part.split("\n"):
-            found = _LOCAL.match(line)
-            if found and elsewhere.intersection(found[1].split(", ")):
-                shared.append(found[1])
-                lines.append(line.removeprefix("local "))
-            else:
-                lines.append(line)
-        yield "\n".join([f"local {', '.join(shared)}", "do", *lines, "end"])
-
-
-def _flags(body: str) -> str:
-    found = re.search(r"^-- flags: (.+)$", body, re.MULTILINE)
-    return found[1] if found else ""
-
-
-def _function(name: str) -> str:
-    body = _read(name)
-    flags = _flags(body)
-    return f"script('{name}', {{{_quote(flags) if flags else ''}}}, function(ARGV)\n{body}end)"
-
-
-def _read(name: str) -> str:
-    return resources.files("swapjobs.store").joinpath("lua", f"{name}.lua").read_text(encoding="utf-8")
+    def _register(self, name: str) -> str:
+        flags = ", ".join(map(_quote, filter(None, self.flags[name].split(","))))
+        callback = _MAIN.format(name.replace("/", "."))
+        return (
+            f"redis.register_function{{function_name = '{self.function(name)}', flags = {{{flags}}},"
+            f" callback = {callback}}}"
+        )
 
 
 @cache
-def _preamble(result_ttl_ms: int) -> str:
-    moves = ", ".join(
-        f"{event} = {_table(dict.fromkeys(sorted(sources), True))}" for event, (sources, _) in MOVES.items()
-    )
+def library(redis_time: str = "") -> Library:
+    """Return the library; `redis_time`, the text of that module, tells the time in the place of Redis' clock."""
+    lua = resources.files("swapjobs.store") / "lua"
+    texts = {name.replace("/", "."): text for name, text in _files(lua / "shared")}
+    functions = dict(_files(lua / "functions"))
+    if redis_time:
+        texts["fleet.redis_time"] = redis_time
+    texts["contract"] = contract()
+    texts |= {f"functions.{name.replace('/', '.')}": text for name, text in functions.items()}
+    modules = "\n".join([_REQUIRE, *(f"modules['{name}'] = function()\n{text}\nend" for name, text in texts.items())])
+    flags = {name: ",".join(re.findall(r"'([a-z-]+)'", _flags(text))) for name, text in functions.items()}
+    name = "swapjobs_" + hashlib.sha256(modules.encode()).hexdigest()[:12]
+    return Library(name, modules, flags)
+
+
+def contract() -> str:
+    """Return the module `contract`."""
+    moves = ", ".join(f"{event} = {_set(sources)}" for event, (sources, _) in MOVES.items())
     return "\n".join(
         [
-            f"local K = {_table(_KEYS)}",
-            f"local STATE = {_table({state: state for state in JobState})}",
-            f"local MOVES = {{{moves}}}",
-            f"local TARGET = {_table({event: target for event, (_, target) in MOVES.items()})}",
-            f"local RUNWAY = {_table(keys.RUNWAYS)}",
-            f"local HINT = {_table({lane: celery_message.template(lane) for lane in keys.LANES})}",
-            f"local FIELDS = {{{', '.join(map(_quote, FIELDS))}}}",
-            _traffic_numbers(),
-            f"local OUTAGES = {{{', '.join(map(_quote, OUTAGES[1:]))}}}",
-            f"local OUTAGE = {{{', '.join(f'{name} = {code}' for code, name in enumerate(OUTAGES) if name)}}}",
-            f"local PHASE = {{{', '.join(f'{name} = {code}' for code, name in enumerate(PHASES))}}}",
-            f"local LEARNED = {{{', '.join(f'{name} = {code}' for code, name in enumerate(LEARNED) if name)}}}",
-            f"local SWAPS = {{'{keys.INTERACTIVE}', '{keys.BULK}'}}",
-            f"local UNFINISHED = {{{', '.join(map(_quote, sorted(MOVES[Event.CANCEL][0])))}}}",
-            f"local RETRY_LINE = {_quote(RETRY_LINE)}",
-            f"local URL_EXPIRED, URL_EXPIRED_LINE = '{ErrorCode.IMAGE_UNREACHABLE}', {_quote(URL_EXPIRED_LINE)}",
-            f"local RESULT_TTL_MS, MAX_PAUSE_MS = {result_ttl_ms}, {MAX_PAUSE_MS}",
+            "local contract = {}",
+            f"contract.keys = {_table(keys.PREFIXES)}",
+            f"contract.STATE = {_table({state: state for state in JobState})}",
+            f"contract.MOVES = {{{moves}}}",
+            f"contract.TARGET = {_table({event: target for event, (_, target) in MOVES.items()})}",
+            f"contract.UNFINISHED = {_set(UNFINISHED)}",
+            f"contract.UNFINISHED_STATES = {_list(sorted(UNFINISHED))}",
+            f"contract.READY = {_table(keys.READY)}",
+            f"contract.MESSAGE = {_table({lane: celery_message.template(lane) for lane in keys.LANES})}",
+            f"contract.SWAP_LANES = {_list([keys.INTERACTIVE, keys.BULK])}",
+            f"contract.OUTAGES = {_list(OUTAGES[1:])}",
+            f"contract.OUTAGE = {_places(OUTAGES)}",
+            f"contract.PHASE = {_places(PHASES)}",
+            f"contract.RATE_REASON = {_places(RATE_REASONS)}",
+            f"contract.RETRY_ENTRY = {_quote(RETRY_ENTRY)}",
+            f"contract.URL_EXPIRED = '{ErrorCode.IMAGE_UNREACHABLE}'",
+            f"contract.URL_EXPIRED_ENTRY = {_quote(URL_EXPIRED_ENTRY)}",
+            f"contract.MAX_PAUSE_MS = {MAX_PAUSE_MS}",
+            *_fleet_state(),
+            "return contract",
         ]
     )
 
 
-def _traffic_numbers() -> str:
-    # Spelled out, since loops over names would cost more than all else that most scripts do.
-    names = ", ".join(f"T.{name}" for name in FIELDS)
+def _fleet_state() -> Iterator[str]:
+    # Spelled out, since loops over names would cost more than all else that most functions do.
+    names = ", ".join(f"fleet.{name}" for name in FIELDS)
     packed = struct.pack(f"<{len(FIELDS)}d", *FIELDS.values())
-    return f"""
-local T = {{}}
-local DEFAULTS = {_quote(packed.decode("latin-1"))}
-local function read_numbers(text) {names} = struct.unpack('<{"d" * len(FIELDS)}', text) end
-local function packed_numbers() return struct.pack('<{"d" * len(FIELDS)}', {names}) end
-"""
+    yield f"contract.FIELDS = {_list(FIELDS)}"
+    yield f"contract.DEFAULTS = {_quote(packed.decode('latin-1'))}"
+    yield "local fleet = {}"
+    yield "contract.fleet = fleet"
+    yield f"function contract.unpack_state(text) {names} = struct.unpack('<{'d' * len(FIELDS)}', text) end"
+    yield f"function contract.pack_state() return struct.pack('<{'d' * len(FIELDS)}', {names}) end"
 
 
-def _table(values: Mapping[str, str | bool]) -> str:
-    items = (f"{name} = {'true' if value is True else _quote(str(value))}" for name, value in values.items())
-    return "{" + ", ".join(items) + "}"
+def _files(folder: Traversable, inside: str = "") -> Iterator[tuple[str, str]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _files(entry, f"{inside}{entry.name}/")
+        elif entry.name.endswith(".lua"):
+            yield inside + entry.name.removesuffix(".lua"), entry.read_text(encoding="utf-8")
+
+
+def _flags(text: str) -> str:
+    found = re.search(r"^return \{flags = \{(.*?)\}, call = ", text, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"a file of lua/functions must end in `return {{flags = ..., call = ...}}`:\n{text}")
+    return found[1]
+
+
+def _table(values: Mapping[str, str]) -> str:
+    return "{" + ", ".join(f"{name} = {_quote(str(value))}" for name, value in values.items()) + "}"
+
+
+def _set(values: frozenset[JobState]) -> str:
+    return "{" + ", ".join(f"{value} = true" for value in sorted(values)) + "}"
+
+
+def _list(values: Iterable[str]) -> str:
+    return "{" + ", ".join(map(_quote, values)) + "}"
+
+
+def _places(names: Iterable[str]) -> str:
+    return "{" + ", ".join(f"{name} = {place}" for place, name in enumerate(names) if name) + "}"
 
 
 def _quote(text: str) -> str:

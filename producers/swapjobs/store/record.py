@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
-RETRY_LINE: Final = '{"kind": "retry", "at": %d, "round": %d}'  # a format that retry.lua fills in
+RETRY_ENTRY: Final = '{"kind": "retry", "at": %d, "round": %d}'  # operations/retry.lua fills it in
 # The last line of a job whose URLs are past their time; url_time.lua fills in when that was.
-URL_EXPIRED_LINE: Final = json.dumps(
+URL_EXPIRED_ENTRY: Final = json.dumps(
     {
         "kind": "error",
         "code": ErrorCode.IMAGE_UNREACHABLE,
@@ -102,14 +102,14 @@ class Record:
         )
 
     def _webhook(self) -> WebhookStatus | None:
-        if "hook" not in self.fields:
+        if "delivery_state" not in self.fields:
             return None
         return WebhookStatus(
             url=self.request["callback_url"],
-            state=cast("Any", self.fields["hook"]),
-            attempts=self.number("hook_tries"),
-            last_status=int(self.fields["hook_status"]) if self.fields.get("hook_status") else None,
-            next_attempt_at=self.time("hook_next_at"),
+            state=cast("Any", self.fields["delivery_state"]),
+            attempts=self.number("delivery_tries"),
+            last_status=int(self.fields["delivery_status"]) if self.fields.get("delivery_status") else None,
+            next_attempt_at=self.time("delivery_next_at"),
         )
 
 

@@ -30,6 +30,10 @@ _BY_TEXT: Final = (
     (r"Name or service not known|nodename nor|getaddrinfo|No address", _WRONG_HOST),
     (r"SSL|CERTIFICATE|wrong version number", _TLS),
     (r"refused|No route|unreachable", "start Redis, or correct the host and the port in SWAPJOBS_REDIS_URL"),
+    (
+        r"unknown command .?(FUNCTION|FCALL)",
+        "this server has no functions (FUNCTION LOAD): use Redis or Valkey 7.2 or newer",
+    ),
     (r"unknown command", "use Redis or Valkey 7.2 or newer"),
 )
 

@@ -17,14 +17,24 @@ if TYPE_CHECKING:
 
     from swapjobs.settings.redis_url import SentinelPlace
 
+# What callers catch: no other package needs to know redis-py.
+RedisError: Final = redis.RedisError
+OutOfMemoryError: Final = redis.exceptions.OutOfMemoryError
+# Down, starting, a replica now, or full.
+REDIS_AWAY: Final = (
+    redis.ConnectionError,
+    redis.TimeoutError,
+    redis.exceptions.ReadOnlyError,
+    redis.exceptions.OutOfMemoryError,
+)
 # A sentinel does nothing but answer, so it answers at once or is not there; then the next one is asked.
 _ANSWER_S: Final = 1.0
 
 
-def client_of(url: str, *, patience_s: float, greet: Callable[[Any], None] | None = None) -> redis.Redis:
+def redis_client(url: str, *, patience_s: float, on_connect: Callable[[Any], None] | None = None) -> redis.Redis:
     """Return a thread-safe client; it connects at the first command, which may take `patience_s`.
 
-    `greet` is called with every new connection, to make it ready for use (at least by its `on_connect`).
+    `on_connect` is called with every new connection, to make it ready for use (at least by its own `on_connect`).
 
     Nothing is tried again. A command raises redis.ConnectionError not only when Redis is down, but also while Sentinel
     knows no master, and where the master has become a replica; the next command connects anew.
@@ -34,7 +44,7 @@ def client_of(url: str, *, patience_s: float, greet: Callable[[Any], None] | Non
         "socket_connect_timeout": 5,
         "socket_timeout": patience_s,
         "max_connections": 1200,
-        "redis_connect_func": greet,
+        "redis_connect_func": on_connect,
     }
     place = sentinel_place(url)
     if place is None:
@@ -51,7 +61,7 @@ def sentinel_options(place: SentinelPlace) -> dict[str, Any]:
     # retry: redis-py's default, ten tries with growing pauses, would keep a caller waiting who could ask another one.
     options: dict[str, Any] = {"socket_connect_timeout": _ANSWER_S, "socket_timeout": _ANSWER_S, "retry": None}
     if place.sentinel_password:
-        options["credential_provider"] = _Hidden(place.sentinel_username, place.sentinel_password)
+        options["credential_provider"] = _RedactedCredentials(place.sentinel_username, place.sentinel_password)
     return options
 
 
@@ -68,7 +78,7 @@ def queue_errors() -> Iterator[None]:
         raise QueueUnavailable(f"Redis refused: {error}") from error
 
 
-class _Fresh:
+class _ReconnectOnDemotion:
     """Leaves a server that is no master any more: what it says is told as a lost connection, and the next one is new.
 
     So a managed Redis, which keeps its name at a failover, is found again too.
@@ -87,19 +97,19 @@ class _Fresh:
             raise redis.ConnectionError(f"this server is not the master now: {error}") from None
 
 
-class _Connection(_Fresh, redis.Connection):
+class _Connection(_ReconnectOnDemotion, redis.Connection):
     """To one server."""
 
 
-class _TlsConnection(_Fresh, redis.SSLConnection):
+class _TlsConnection(_ReconnectOnDemotion, redis.SSLConnection):
     """To one server, with TLS."""
 
 
-class _SentinelConnection(_Fresh, SentinelManagedConnection):
+class _SentinelConnection(_ReconnectOnDemotion, SentinelManagedConnection):
     """To the master that Sentinel names."""
 
 
-class _Hidden(UsernamePasswordCredentialProvider):
+class _RedactedCredentials(UsernamePasswordCredentialProvider):
     """Name and password, in no log and no dashboard: Celery's `inspect stats` sends a broker's options around."""
 
     def __repr__(self) -> str:

@@ -1,73 +1,40 @@
-"""Limits of single tenants: an own rate, calls in flight, a weight among the others, a pause."""
+"""The limits of tenants that have limits of their own."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import Name
-from swapjobs.settings import RateSetting
+from swapjobs.contract.tenant import TenantLimits
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
+    import builtins
+
     import redis
 
-
-class TenantLimits(BaseModel):
-    """What holds for one tenant besides what holds for all.
-
-    The limits count vendor calls, look-ups and polls too. What a tenant could not use of its rate it may catch up for
-    two seconds or two calls: in any window of T seconds it gets at most rate x T + max(2, rate x 2 s) calls.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tenant: Name
-    rate: RateSetting | None = Field(None, description="vendor calls, like 5/s or 300/m; none: no limit of its own")
-    max_in_flight: int = Field(0, ge=0, description="vendor calls in flight; 0: no limit of its own")
-    weight: float = Field(1, ge=0.01, le=100, description="2: two turns where others have one")
-    paused: bool = Field(False, description="its jobs are accepted and wait")
-
-    @classmethod
-    def parse(cls, **fields: Any) -> TenantLimits:
-        """Return the limits, checked.
-
-        Raises:
-            InvalidRequest: one of them is wrong; the text says which, and what would be right.
-        """
-        try:
-            return cls(**fields)
-        except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
-            field = str(problem["loc"][0])
-            message = problem["msg"].removeprefix("Value error, ")
-            raise InvalidRequest(f"{field}: {message}", field=field) from None
-
-    def fields(self) -> list[str | float]:
-        """Return what set_tenant.lua takes: field, value pairs, or nothing where all is as for others."""
-        if self == TenantLimits(tenant=self.tenant):
-            return []
-        values: dict[str, str | float] = {
-            "interval": self.rate.interval_s * 1000 if self.rate else 0,
-            "rate": self.rate or "",
-            "max_in_flight": self.max_in_flight,
-            "weight": self.weight,
-            "paused": int(self.paused),
-        }
-        return [item for pair in values.items() for item in pair]
+    from swapjobs.store.functions import Functions
 
 
-def read(client: redis.Redis) -> list[TenantLimits]:
-    """Return the limits of all tenants that have their own, by name."""
-    names = sorted(str(name) for name in client.smembers(keys.tenants()))
-    with client.pipeline(transaction=False) as pipe:
-        for name in names:
-            pipe.hmget(keys.tenant(name), "rate", "max_in_flight", "weight", "paused")
-        found = zip(names, pipe.execute(), strict=True)
-    return [
-        TenantLimits(tenant=name, rate=rate or None, max_in_flight=most, weight=weight, paused=paused)
-        for name, (rate, most, weight, paused) in found
-        if weight  # None: taken away meanwhile
-    ]
+class TenantStore:
+    """The tenants' own limits in one Redis; most tenants have none."""
+
+    def __init__(self, client: redis.Redis, functions: Functions) -> None:
+        self._redis = client
+        self._functions = functions
+
+    def set(self, limits: TenantLimits) -> None:
+        """Write a tenant's own limits; the defaults take them away."""
+        self._functions.call("fleet/set_tenant", limits.tenant, *limits.fields())
+
+    def list(self) -> builtins.list[TenantLimits]:
+        """Return the limits of all tenants that have their own, by name."""
+        names = sorted(str(name) for name in self._redis.smembers(keys.tenants()))
+        with self._redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.hmget(keys.tenant(name), "rate", "max_in_flight", "weight", "paused")
+            rows = zip(names, pipe.execute(), strict=True)
+        return [
+            TenantLimits(tenant=name, rate=rate or None, max_in_flight=max_in_flight, weight=weight, paused=paused)
+            for name, (rate, max_in_flight, weight, paused) in rows
+            if weight  # None: taken away meanwhile
+        ]

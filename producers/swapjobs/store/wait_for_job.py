@@ -10,13 +10,15 @@ from swapjobs.contract.lifecycle import FINAL
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
+    import redis
+
     from swapjobs.contract.job import Job
     from swapjobs.store.jobs import JobStore
 
 _LOOK_EVERY_S: Final = 5.0  # whatever was told: a message may be lost with its connection
 
 
-def until_final(store: JobStore, job_id: str, timeout_s: float) -> Job:
+def until_final(client: redis.Redis, jobs: JobStore, job_id: str, timeout_s: float) -> Job:
     """Return the job once it is final.
 
     Raises:
@@ -24,12 +26,12 @@ def until_final(store: JobStore, job_id: str, timeout_s: float) -> Job:
         JobNotFound: there is no such job.
     """
     deadline = time.monotonic() + timeout_s
-    pubsub: Any = store.redis.pubsub  # untyped in redis-py
+    pubsub: Any = client.pubsub  # untyped in redis-py
     with pubsub(ignore_subscribe_messages=True) as channel:
         channel.subscribe(keys.changed(job_id))
         while True:
             # asked only after subscribing: what was published before would be missed
-            job = store.get(job_id).to_job()
+            job = jobs.get(job_id).to_job()
             if job.state in FINAL:
                 return job
             if job.id != job_id:  # a Celery task's id was given

@@ -1,25 +1,19 @@
-"""Which workers there are, how busy their slots, how long the vendor's calls: told by each, added up for a person."""
+"""Which workers there are, how busy their slots, how long the vendor's calls: reported by each, added up here."""
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
     import redis
 
-EVERY_S: Final = 5.0  # a worker tells
+REPORT_EVERY_S: Final = 5.0
 _OUT_OF_DATE_MS: Final = 20_000
 _TTL_S: Final = 3600
-
-# Slots for a rate: what the calls take, and a little for all that is around them.
-_MARGIN: Final = 1.15
-_BUSY: Final = 0.9  # a larger share of the slots: they are what holds the fleet up
-_MANY: Final = 4  # times as many as are needed
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +29,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """All swap workers that have told in the last 20 s; `call_s` is None before the first ended call."""
+    """All swap workers that have reported in the last 20 s; `call_s` is None before the first ended call."""
 
     processes: int
     slots: int
@@ -43,95 +37,61 @@ class Fleet:
     call_s: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
-    """Whether the slots fit the rate: `found` for the eye, `to_do` where something would be better."""
-
-    fits: bool
-    found: str
-    to_do: str = ""
-
-
-def tell(client: redis.Redis, worker: str, usage: Usage) -> None:
-    """Write what one worker has seen; what is left of workers that are gone is cleared away.
+def report(client: redis.Redis, worker: str, usage: Usage) -> None:
+    """Write what one worker has seen, and clear away what is left of workers that are gone.
 
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
     now_ms = _now_ms(client)
-    gone = [name for name, (at, _) in _read(client).items() if at < now_ms - _OUT_OF_DATE_MS]
+    gone = [name for name, (at, _) in _reports(client).items() if at < now_ms - _OUT_OF_DATE_MS]
     with client.pipeline(transaction=False) as pipe:
-        pipe.hset(keys.fleet(), worker, json.dumps({"at": now_ms, **asdict(usage)}))
+        pipe.hset(keys.workers(), worker, json.dumps({"at": now_ms, **asdict(usage)}))
         if gone:
-            pipe.hdel(keys.fleet(), *gone)
-        pipe.expire(keys.fleet(), _TTL_S)
+            pipe.hdel(keys.workers(), *gone)
+        pipe.expire(keys.workers(), _TTL_S)
         pipe.execute()
 
 
-def leave(client: redis.Redis, worker: str) -> None:
+def remove(client: redis.Redis, worker: str) -> None:
     """Take a worker that stops out of the sum at once.
 
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
-    client.hdel(keys.fleet(), worker)
+    client.hdel(keys.workers(), worker)
 
 
-def look(client: redis.Redis) -> Fleet:
+def read(client: redis.Redis) -> Fleet:
     """Return the fleet as it stood at its last words.
 
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
     now_ms = _now_ms(client)
-    told = [usage for usage in _living(client, now_ms) if keys.SWAPS_QUEUE in usage.kinds]
-    calls = sum(usage.calls for usage in told)
+    usages = [usage for usage in _living(client, now_ms) if keys.SWAPS_QUEUE in usage.kinds]
+    calls = sum(usage.calls for usage in usages)
     return Fleet(
-        processes=len(told),
-        slots=sum(usage.slots for usage in told),
-        busy=sum(usage.busy for usage in told),
-        call_s=sum(usage.calls * usage.call_s for usage in told) / calls if calls else None,
+        processes=len(usages),
+        slots=sum(usage.slots for usage in usages),
+        busy=sum(usage.busy for usage in usages),
+        call_s=sum(usage.calls * usage.call_s for usage in usages) / calls if calls else None,
     )
 
 
 def workers(client: redis.Redis, now_ms: int | None = None) -> dict[str, int]:
-    """Return how many processes work on each queue, of those that have told in the 20 s before `now_ms`, or now.
+    """Return how many processes work on each queue, of those that have reported in the 20 s before `now_ms`, or now.
 
-    A process that is frozen tells nothing, and is not counted.
+    A process that is frozen reports nothing, and is not counted.
 
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
-    found = {keys.SWAPS_QUEUE: 0, keys.WEBHOOKS_QUEUE: 0}
+    processes = {keys.SWAPS_QUEUE: 0, keys.WEBHOOKS_QUEUE: 0}
     for usage in _living(client, _now_ms(client) if now_ms is None else now_ms):
         for kind in usage.kinds:
-            found[kind] = found.get(kind, 0) + 1
-    return found
-
-
-def slots_for(rate_per_s: float, call_s: float, max_in_flight: int = 0) -> int:
-    """Return how many slots of the whole fleet use the rate up; `max_in_flight` bounds them, unless it is 0."""
-    slots = max(math.ceil(rate_per_s * call_s * _MARGIN), 1)
-    return min(slots, max_in_flight) if max_in_flight else slots
-
-
-def advise(fleet: Fleet, rate_per_s: float, max_in_flight: int = 0) -> Advice:
-    """Say whether the fleet has too few or too many slots for its rate, by what it has seen."""
-    processes = f"{fleet.processes} process" + ("es" if fleet.processes != 1 else "")
-    found = f"{fleet.slots} slots in {processes}, {fleet.busy:.0f} busy on average"
-    if fleet.call_s is None:
-        return Advice(fits=True, found=f"{found}; no call has ended of late")
-    needed = slots_for(rate_per_s, fleet.call_s, max_in_flight)
-    found += f", calls take {fleet.call_s:.2g} s"
-    per_process = math.ceil(fleet.slots / fleet.processes)
-    if needed > fleet.slots and fleet.busy >= _BUSY * fleet.slots:
-        found += f": too few for the rate {rate_per_s:g}/s, {needed} would do"
-        more = math.ceil((needed - fleet.slots) / per_process)
-        workers = f"{more} more worker" + ("s" if more > 1 else "")
-        return Advice(fits=False, found=found, to_do=f"raise SWAPJOBS_CONCURRENCY or start {workers}")
-    if fleet.slots > _MANY * needed and per_process > 1:
-        return Advice(fits=True, found=f"{found}: {needed} would do for the rate {rate_per_s:g}/s")
-    return Advice(fits=True, found=found)
+            processes[kind] = processes.get(kind, 0) + 1
+    return processes
 
 
 def _now_ms(client: redis.Redis) -> int:
@@ -140,17 +100,12 @@ def _now_ms(client: redis.Redis) -> int:
 
 
 def _living(client: redis.Redis, now_ms: int) -> list[Usage]:
-    return [usage for at, usage in _read(client).values() if at >= now_ms - _OUT_OF_DATE_MS]
+    return [usage for at, usage in _reports(client).values() if at >= now_ms - _OUT_OF_DATE_MS]
 
 
-def _read(client: redis.Redis) -> dict[str, tuple[int, Usage]]:
-    told = {str(name): json.loads(text) for name, text in client.hgetall(keys.fleet()).items()}
+def _reports(client: redis.Redis) -> dict[str, tuple[int, Usage]]:
+    reports = {str(name): json.loads(text) for name, text in client.hgetall(keys.workers()).items()}
     return {
-        name: (one["at"], Usage(one["slots"], one["busy"], one["calls"], one["call_s"], _kinds(one)))
-        for name, one in told.items()
+        name: (one["at"], Usage(one["slots"], one["busy"], one["calls"], one["call_s"], tuple(one["kinds"])))
+        for name, one in reports.items()
     }
-
-
-def _kinds(told: dict[str, Any]) -> tuple[str, ...]:
-    # a worker of an older version tells only of swaps
-    return tuple(told.get("kinds", (keys.SWAPS_QUEUE,)))

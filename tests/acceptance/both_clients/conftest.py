@@ -14,6 +14,7 @@ from swapjobs.settings import WorkerSettings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from swapjobs.client.interface import JobClient
     from swapsandbox.processes.redis_server import EmbeddedRedis
 
 
@@ -32,12 +33,12 @@ def gateway_url(redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(params=["redis", "gateway"])
-def client(request: pytest.FixtureRequest, environment: dict[str, str], redis_url: str) -> Iterator[SwapClient]:
+def client(request: pytest.FixtureRequest, environment: dict[str, str], redis_url: str) -> Iterator[JobClient]:
     """The client, one way and the other."""
     environment["SWAPJOBS_WEBHOOK_MASTER_SECRET"] = MASTER
     if request.param == "redis":
         settings = WorkerSettings.model_validate({"redis_url": redis_url, "webhook_master_secret": MASTER})
-        client = SwapClient(settings)
+        client: JobClient = SwapClient(settings)
     else:
         client = SwapClient.from_gateway(request.getfixturevalue("gateway_url"), KEY)
     with client:

@@ -9,18 +9,19 @@ import pytest
 
 from support.both_clients import fail, one
 from support.builders import make_request, wait_until
-from swapjobs import InvalidRequest, JobState, SwapClient
+from swapjobs import InvalidRequest, JobState
 from swapjobs.contract.errors import BatchClosed, BatchNotFound
 
 if TYPE_CHECKING:
     from conftest_acceptance import Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.client.interface import JobClient
+    from swapjobs.store.store import Store
 
 
 # -- list
 
 
-def test_pages_hold_what_fits_newest_first(client: SwapClient, store: JobStore) -> None:
+def test_pages_hold_what_fits_newest_first(client: JobClient, store: Store) -> None:
     ids = [client.submit(make_request(batch_id="b" if n % 2 else None)).id for n in range(7)]
     fail(store, ids[1])
     fail(store, ids[2])
@@ -45,7 +46,7 @@ def test_pages_hold_what_fits_newest_first(client: SwapClient, store: JobStore) 
 
 
 @pytest.mark.parametrize("wrong", [{"cursor": "nonsense"}, {"limit": 0}, {"error_code": "nonsense"}])
-def test_a_wrong_filter_is_told(client: SwapClient, wrong: dict[str, Any]) -> None:
+def test_a_wrong_filter_is_told(client: JobClient, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         client.list(**wrong)
     assert next(iter(wrong)) in str(caught.value)
@@ -54,7 +55,7 @@ def test_a_wrong_filter_is_told(client: SwapClient, wrong: dict[str, Any]) -> No
 # -- batches
 
 
-def test_a_batch_counts_its_jobs_and_completes_when_closed(client: SwapClient, store: JobStore) -> None:
+def test_a_batch_counts_its_jobs_and_completes_when_closed(client: JobClient, store: Store) -> None:
     opened = client.batches.open("b", callback_url="https://hooks.example/b")
     assert (opened.id, opened.state, opened.total) == ("b", "open", 0)
     assert client.batches.open("b", callback_url="https://hooks.example/b").created_at == opened.created_at
@@ -73,7 +74,7 @@ def test_a_batch_counts_its_jobs_and_completes_when_closed(client: SwapClient, s
     wait_until(lambda: client.batches.get("b").state == "completed")
 
 
-def test_a_batch_without_a_name_gets_one_and_all_are_listed(client: SwapClient) -> None:
+def test_a_batch_without_a_name_gets_one_and_all_are_listed(client: JobClient) -> None:
     unnamed = client.batches.open()
     names = {unnamed.id, *(client.batches.open(f"b-{n}").id for n in range(3))}
     first, cursor = client.batches.list(limit=2)
@@ -83,7 +84,7 @@ def test_a_batch_without_a_name_gets_one_and_all_are_listed(client: SwapClient) 
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_batch_is_paused_resumed_cancelled_and_retried_as_one(client: SwapClient, vendor: Sandbox) -> None:
+def test_a_batch_is_paused_resumed_cancelled_and_retried_as_one(client: JobClient, vendor: Sandbox) -> None:
     vendor.faults("status_2:msg=TARGET_NO_FACE: no face found")
     client.batches.open("b")
     assert client.batches.pause("b").paused is True
@@ -99,7 +100,7 @@ def test_a_batch_is_paused_resumed_cancelled_and_retried_as_one(client: SwapClie
     assert {client.wait(id_, 30).state for id_ in more} == {JobState.CANCELLED}
 
 
-def test_an_unknown_batch_is_not_found(client: SwapClient) -> None:
+def test_an_unknown_batch_is_not_found(client: JobClient) -> None:
     batches = client.batches
     for call in (batches.get, batches.close, batches.pause, batches.resume, batches.cancel, batches.retry):
         with pytest.raises(BatchNotFound):

@@ -23,7 +23,6 @@ from swapjobs import (
     JobState,
     NotRetryable,
     QueueFull,
-    SwapClient,
     SwapRequest,
     WaitTimeout,
 )
@@ -32,12 +31,13 @@ from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from conftest_acceptance import Sandbox
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.client.interface import JobClient
+    from swapjobs.store.store import Store
 
 # -- submit
 
 
-def test_a_job_is_told_with_all_its_fields(client: SwapClient) -> None:
+def test_a_job_is_told_with_all_its_fields(client: JobClient) -> None:
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
     request = make_request(
         tool="v2/roop",
@@ -57,7 +57,7 @@ def test_a_job_is_told_with_all_its_fields(client: SwapClient) -> None:
     assert (job.webhook.url, job.attempts, job.error) == ("https://hooks.example/in?a=1", 0, None)
 
 
-def test_the_same_id_is_the_same_job_and_other_content_is_refused(client: SwapClient) -> None:
+def test_the_same_id_is_the_same_job_and_other_content_is_refused(client: JobClient) -> None:
     request = make_request()
     job = client.submit(request)
     assert client.submit(request) == job
@@ -65,13 +65,13 @@ def test_the_same_id_is_the_same_job_and_other_content_is_refused(client: SwapCl
         client.submit(request.model_copy(update={"target_url": "https://pictures.example/other.jpg"}))
 
 
-def test_a_job_without_an_id_gets_one(client: SwapClient) -> None:
+def test_a_job_without_an_id_gets_one(client: JobClient) -> None:
     first, second = (client.submit(make_request(business_task_id=None)) for _ in range(2))
     assert first.id != second.id
     assert first.id == job_id(TENANT, first.business_task_id)
 
 
-def test_threads_share_a_client(client: SwapClient) -> None:
+def test_threads_share_a_client(client: JobClient) -> None:
     requests = [make_request() for _ in range(60)]
     with ThreadPoolExecutor(12) as pool:
         jobs = list(pool.map(client.submit, requests))
@@ -81,7 +81,7 @@ def test_threads_share_a_client(client: SwapClient) -> None:
 # -- submit_many
 
 
-def test_each_request_of_many_has_its_outcome_in_order(client: SwapClient) -> None:
+def test_each_request_of_many_has_its_outcome_in_order(client: JobClient) -> None:
     known = client.submit(make_request(business_task_id="known", source_url="https://a.example/1.jpg"))
     same = {"source_url": "https://a.example/1.jpg", "target_url": known.target_url, "business_task_id": "known"}
     requests: list[SwapRequest | dict[str, Any]] = [
@@ -103,7 +103,7 @@ def test_each_request_of_many_has_its_outcome_in_order(client: SwapClient) -> No
     assert all(client.get(str(each.id)) for each in told if each.outcome == "created")
 
 
-def test_the_first_of_two_with_one_id_is_the_job(client: SwapClient) -> None:
+def test_the_first_of_two_with_one_id_is_the_job(client: JobClient) -> None:
     """Also where requests are under way side by side."""
     rows = [one(business_task_id=f"pair-{n // 2}", target_url=f"https://a.example/{n}.jpg") for n in range(80)]
     told = list(client.submit_many(rows))
@@ -111,7 +111,7 @@ def test_the_first_of_two_with_one_id_is_the_job(client: SwapClient) -> None:
     assert [client.get(str(each.id)).target_url for each in told[::2]] == [row["target_url"] for row in rows[::2]]
 
 
-def test_many_are_bulk_unless_they_say_otherwise(client: SwapClient) -> None:
+def test_many_are_bulk_unless_they_say_otherwise(client: JobClient) -> None:
     requests: list[SwapRequest | dict[str, Any]] = [
         one(),
         make_request(),
@@ -122,7 +122,7 @@ def test_many_are_bulk_unless_they_say_otherwise(client: SwapClient) -> None:
     assert priorities == ["bulk", "bulk", "interactive", "interactive"]
 
 
-def test_many_are_taken_lazily_and_all_of_them(client: SwapClient) -> None:
+def test_many_are_taken_lazily_and_all_of_them(client: JobClient) -> None:
     taken = itertools.count()
     answers = client.submit_many(one(metadata={"n": next(taken)}) for _ in range(1050))
     assert next(answers).outcome == "created"
@@ -131,7 +131,7 @@ def test_many_are_taken_lazily_and_all_of_them(client: SwapClient) -> None:
     assert Counter(each.outcome for each in answers) == {"created": 1049}
 
 
-def test_many_may_be_left_in_the_middle(client: SwapClient) -> None:
+def test_many_may_be_left_in_the_middle(client: JobClient) -> None:
     answers = client.submit_many(one() for _ in range(500))
     first = next(answers)
     answers.close()  # type: ignore[attr-defined]  # a generator
@@ -142,7 +142,7 @@ def test_many_may_be_left_in_the_middle(client: SwapClient) -> None:
 
 
 @pytest.mark.parametrize("id_", ["unknown", "", ".", "..", "a/b", "a b", "é", "x" * 500, "%2e%2e", "a?b=c", "\x00"])
-def test_what_is_no_jobs_id_is_not_found(client: SwapClient, id_: str) -> None:
+def test_what_is_no_jobs_id_is_not_found(client: JobClient, id_: str) -> None:
     with pytest.raises(JobNotFound) as caught:
         client.get(id_)
     assert type(caught.value) is JobNotFound
@@ -150,7 +150,7 @@ def test_what_is_no_jobs_id_is_not_found(client: SwapClient, id_: str) -> None:
         client.cancel(id_)
 
 
-def test_a_job_whose_record_has_expired_is_gone(client: SwapClient, store: JobStore) -> None:
+def test_a_job_whose_record_has_expired_is_gone(client: JobClient, store: Store) -> None:
     job = client.submit(make_request())
     fail(store, job.id)
     store.redis.delete(keys.job(job.id), keys.history(job.id))
@@ -160,7 +160,7 @@ def test_a_job_whose_record_has_expired_is_gone(client: SwapClient, store: JobSt
 
 
 @pytest.mark.usefixtures("worker")
-def test_wait_returns_the_finished_job(client: SwapClient, vendor: Sandbox) -> None:
+def test_wait_returns_the_finished_job(client: JobClient, vendor: Sandbox) -> None:
     vendor.faults("latency:ms=400")
     job = client.submit(make_request())
     done = client.wait(job.id, 30)
@@ -170,7 +170,7 @@ def test_wait_returns_the_finished_job(client: SwapClient, vendor: Sandbox) -> N
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_failure_is_data_and_no_exception(client: SwapClient, vendor: Sandbox) -> None:
+def test_a_failure_is_data_and_no_exception(client: JobClient, vendor: Sandbox) -> None:
     vendor.faults("status_2:msg=TARGET_NO_FACE: no face found")
     done = client.wait(client.submit(make_request()).id, 30)
     assert done.error is not None
@@ -178,14 +178,14 @@ def test_a_failure_is_data_and_no_exception(client: SwapClient, vendor: Sandbox)
 
 
 @pytest.mark.parametrize("timeout_s", [-1, 0, 0.2, 1.1])
-def test_wait_gives_up_and_the_job_goes_on(client: SwapClient, timeout_s: float) -> None:
+def test_wait_gives_up_and_the_job_goes_on(client: JobClient, timeout_s: float) -> None:
     job = client.submit(make_request())
     with pytest.raises(WaitTimeout, match=f"job {job.id} is queued after {timeout_s:g} s"):
         client.wait(job.id, timeout_s)
     assert client.get(job.id).state is JobState.QUEUED
 
 
-def test_wait_knows_no_unknown_job(client: SwapClient) -> None:
+def test_wait_knows_no_unknown_job(client: JobClient) -> None:
     with pytest.raises(JobNotFound):
         client.wait("unknown", 5)
 
@@ -193,14 +193,14 @@ def test_wait_knows_no_unknown_job(client: SwapClient) -> None:
 # -- cancel, retry
 
 
-def test_cancel_is_final_and_may_be_said_twice(client: SwapClient) -> None:
+def test_cancel_is_final_and_may_be_said_twice(client: JobClient) -> None:
     job = client.submit(make_request())
     cancelled = client.cancel(job.id)
     assert cancelled.state is JobState.CANCELLED
     assert client.cancel(job.id) == cancelled == client.get(job.id)
 
 
-def test_only_what_ended_without_a_picture_can_be_retried(client: SwapClient, store: JobStore) -> None:
+def test_only_what_ended_without_a_picture_can_be_retried(client: JobClient, store: Store) -> None:
     job = client.submit(make_request())
     with pytest.raises(NotRetryable, match="queued"):
         client.retry(job.id)
@@ -212,7 +212,7 @@ def test_only_what_ended_without_a_picture_can_be_retried(client: SwapClient, st
         client.retry("unknown")
 
 
-def test_chosen_failures_are_retried_lazily(client: SwapClient, store: JobStore) -> None:
+def test_chosen_failures_are_retried_lazily(client: JobClient, store: Store) -> None:
     ids = [client.submit(make_request(batch_id="b" if n < 6 else "other")).id for n in range(8)]
     for id_ in ids:
         fail(store, id_, "swap_failed" if id_ == ids[0] else "no_face")
@@ -225,7 +225,7 @@ def test_chosen_failures_are_retried_lazily(client: SwapClient, store: JobStore)
 
 
 @pytest.mark.parametrize("wrong", [{}, {"error_code": "nonsense"}, {"batch_id": "b", "states": ["queued"]}])
-def test_a_choice_that_cannot_be_meant_is_refused_at_once(client: SwapClient, wrong: dict[str, Any]) -> None:
+def test_a_choice_that_cannot_be_meant_is_refused_at_once(client: JobClient, wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest):
         client.retry_many(**wrong)
 
@@ -233,7 +233,7 @@ def test_a_choice_that_cannot_be_meant_is_refused_at_once(client: SwapClient, wr
 # -- when Redis cannot
 
 
-def test_a_full_redis_is_told(client: SwapClient, store: JobStore) -> None:
+def test_a_full_redis_is_told(client: JobClient, store: Store) -> None:
     store.redis.config_set("maxmemory", 1)
     try:
         with pytest.raises(QueueFull):

@@ -9,16 +9,17 @@ import pytest
 
 from support.builders import make_request, wait_until
 from support.web_server import always, answer, serving
-from swapjobs import InvalidRequest, JobState, SwapClient
+from swapjobs import InvalidRequest, JobState
 from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from conftest_acceptance import Program
+    from swapjobs.client.interface import JobClient
 
 
-def test_an_endpoint_is_added_changed_rotated_and_removed(client: SwapClient) -> None:
+def test_an_endpoint_is_added_changed_rotated_and_removed(client: JobClient) -> None:
     webhooks = client.webhooks
     added = webhooks.add("https://hooks.example/all", events=["swap.failed"])
     assert added.secret.startswith("whsec_")
@@ -40,12 +41,12 @@ def test_an_endpoint_is_added_changed_rotated_and_removed(client: SwapClient) ->
         webhooks.delivery("unknown")
 
 
-def test_a_wrong_endpoint_is_told(client: SwapClient) -> None:
+def test_a_wrong_endpoint_is_told(client: JobClient) -> None:
     with pytest.raises(InvalidRequest):
         client.webhooks.add("nonsense")
 
 
-def test_deliveries_are_told_and_replayed(client: SwapClient, program: Callable[..., Program]) -> None:
+def test_deliveries_are_told_and_replayed(client: JobClient, program: Callable[..., Program]) -> None:
     program("swapjobs", "worker").wait_for("ready.", count=2)
     began = datetime.now(UTC) - timedelta(seconds=5)
     with serving(always(answer("", "204 No Content"))) as receiver:

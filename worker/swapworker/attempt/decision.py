@@ -13,30 +13,30 @@ if TYPE_CHECKING:
 
     from swapjobs.contract.errors import ErrorCode
     from swapjobs.settings import WorkerSettings
-    from swapjobs.store.claims import Step
-    from swapjobs.store.jobs import WakeKind
-    from swapworker.vendor_client.outcome import Says
+    from swapjobs.store.attempts import ScheduleKind
+    from swapjobs.store.claims import Call
+    from swapworker.vendor_client.outcome import VendorSignal
 
-ANSWERED: Final = {"questions": 0, "misses": 0, "missed_since": 0}
+ANSWERED: Final = {"unknown_answers": 0, "failed_lookups": 0, "failed_lookups_since": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to write: the event, changed fields, a history line, when to look again, how long the fleet pauses.
+    """What to write: the event, changed fields, a history entry, when to look again, how long the fleet pauses.
 
-    `says` is what the breaker is told. If that closes the line, nothing of this holds but `step_if_spared`.
+    `signal` is what the breaker learns. If that opens it, nothing of this holds but `next_call_if_uncharged`.
     """
 
     event: Event
     patch: Mapping[str, str | int] = field(default_factory=dict)
     entry: str = ""
-    wake: WakeKind = ""
+    schedule: ScheduleKind = ""
     delay_s: float = 0.0
     pause_s: float = 0.0
     code: ErrorCode | None = None
     message: str = ""
-    says: Says = ""
-    step_if_spared: Step = "query"
+    signal: VendorSignal = ""
+    next_call_if_uncharged: Call = "query"
 
 
 def backoff(failures: int, settings: WorkerSettings, random: Callable[[], float]) -> float:
@@ -45,14 +45,16 @@ def backoff(failures: int, settings: WorkerSettings, random: Callable[[], float]
     return ceiling * random()
 
 
-def fail(code: ErrorCode, message: str, *, retryable: bool, step: Step = "send", raw: str | None = None) -> Decision:
-    """Decide that it failed for good; `step` is what a retry by the user begins with.
+def fail(
+    code: ErrorCode, message: str, *, retryable: bool, next_call: Call = "swap", raw: str | None = None
+) -> Decision:
+    """Decide that it failed for good; `next_call` is what a retry by the user begins with.
 
     With `raw`, what the vendor sent for a picture that it made, a retry asks for that again, under the same id.
     """
-    patch: dict[str, str | int] = {"step": step, "code": code}
+    patch: dict[str, str | int] = {"next_call": next_call, "code": code}
     if raw is not None:
-        patch |= {"step": "query", "unusable": 1}
+        patch |= {"next_call": "query", "unusable": 1}
     entry = record.entry("error", code=code, message=message, retryable=retryable, raw=raw)
     return Decision(Event.FAIL, patch=patch, entry=entry, code=code, message=message)
 
@@ -64,9 +66,9 @@ def exhausted(
     message = f"{attempts} attempts failed; the last: {last}"
     return Decision(
         Event.WAIT,
-        patch={"attempts": attempts, "reason": Reason.RETRY, "step": "send", "code": code, **patch},
+        patch={"attempts": attempts, "reason": Reason.RETRY, "next_call": "swap", "code": code, **patch},
         entry=record.entry("error", code=code, message=message, retryable=True),
-        wake="verdict",
+        schedule="final_failure",
         delay_s=settings.breaker_window_s,
         code=code,
         message=message,

@@ -1,6 +1,6 @@
 """One attempt at a job, as named steps: claim, wait for the slot, ask the vendor, decide, write.
 
-Celery is not in here; `tasks.py` turns a hint into a call of `Attempts.run` and the answer into what Celery expects.
+Celery is not in here; `tasks.py` turns a message into a call of `Attempts.run` and the answer into what Celery expects.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Final
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
 from swapjobs.store.claims import NotClaimed
+from swapjobs.store.redis_client import REDIS_AWAY
 from swapworker.attempt.decision import Decision
 from swapworker.attempt.retry_policy import decide
-from swapworker.process.redis_retry import REDIS_AWAY, written
-from swapworker.vendor_client.outcome import Outcome, Unseen
+from swapworker.process.redis_retry import until_stored
+from swapworker.vendor_client.outcome import Outcome, OutcomeUnknown
 from swapworker.vendor_client.request import body_of, vendor_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swapjobs.settings import WorkerSettings
+    from swapjobs.store.attempts import AttemptStore
     from swapjobs.store.claims import Claim
-    from swapjobs.store.jobs import JobStore
-    from swapworker.attempt.lease_keeper import Leases
-    from swapworker.process.slot_usage import Meter
+    from swapworker.attempt.lease_keeper import LeaseKeeper
+    from swapworker.process.slot_usage import SlotUsage
     from swapworker.vendor_client.client import VendorClient
 
 logger = logging.getLogger(__name__)
@@ -42,11 +43,11 @@ _CLAIM_UNDER_WAY_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What an attempt came to, for Celery and the log: `written` is the store's answer to the write."""
+    """What an attempt came to, for Celery and the log: `answer` is the store's answer to the write."""
 
     job_id: str
     decision: Decision
-    written: str
+    answer: str
 
 
 class Attempts:
@@ -54,27 +55,27 @@ class Attempts:
 
     def __init__(
         self,
-        store: JobStore,
+        store: AttemptStore,
         vendor: VendorClient,
-        leases: Leases,
+        leases: LeaseKeeper,
         settings: WorkerSettings,
         *,
-        meter: Meter,
+        slot_usage: SlotUsage,
         random: Callable[[], float],
     ) -> None:
         self._store = store
         self._vendor = vendor
         self._leases = leases
         self._settings = settings
-        self._meter = meter
+        self._slot_usage = slot_usage
         self._random = random
         self._stopping = threading.Event()
         self._leaving = False
 
     def run(self, job_id: str) -> Report | NotClaimed:
-        """Make one attempt at the job that a hint names."""
+        """Make one attempt at the job that a message names."""
         if self._leaving:
-            self._store.put_back(job_id)
+            self._store.return_message(job_id)
             return NotClaimed("stopping")
         began = time.monotonic()
         claim = self._store.claim(job_id, self._settings.lease_s)
@@ -85,7 +86,7 @@ class Attempts:
             if obstacle:
                 # Nothing was sent: the next claim does what this one was to do.
                 reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
-                decision = Decision(Event.WAIT, patch={"step": claim.step, "reason": reason}, message=obstacle)
+                decision = Decision(Event.WAIT, patch={"next_call": claim.call, "reason": reason}, message=obstacle)
             else:
                 decision = decide(self._ask_vendor(claim), claim, self._settings, self._random)
             return self._write(claim, decision)
@@ -105,7 +106,7 @@ class Attempts:
             for claim in self._leases.held():
                 if (claim.job.id, claim.fence) not in handed_back:
                     handed_back.add((claim.job.id, claim.fence))
-                    self._store.apply(claim, Event.WAIT, patch={"step": "query", "reason": Reason.RETRY})
+                    self._store.record_outcome(claim, Event.WAIT, patch={"next_call": "query", "reason": Reason.RETRY})
             time.sleep(pause_s)
         return len(handed_back)
 
@@ -132,17 +133,17 @@ class Attempts:
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
         try:
-            with self._meter.call():
+            with self._slot_usage.call():
                 return self._request(claim)
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
-            what = f"{type(error).__name__} in {_place(error)}"
+            what = f"{type(error).__name__} in {_where(error)}"
             logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
-            return Unseen(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
+            return OutcomeUnknown(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
 
     def _request(self, claim: Claim) -> Outcome:
         tool = claim.job.request.get("tool", "roop")
         vendor_id = vendor_id_of(claim, self._settings)
-        if claim.step == "query":
+        if claim.call == "query":
             return self._vendor.query(tool, vendor_id)
         return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
 
@@ -151,23 +152,23 @@ class Attempts:
 
         Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
         """
-        answer = written(
-            lambda: self._store.apply(
+        answer = until_stored(
+            lambda: self._store.record_outcome(
                 claim,
                 decision.event,
                 patch=decision.patch,
                 entry=decision.entry,
-                wake=decision.wake,
+                schedule=decision.schedule,
                 delay_s=decision.delay_s,
                 pause_s=decision.pause_s,
-                says=decision.says,
+                signal=decision.signal,
                 made_at_ms=claim.now_ms + int(claim.wait_s * 1000),
-                step_if_spared=decision.step_if_spared,
+                next_call_if_uncharged=decision.next_call_if_uncharged,
             )
         )
         return Report(claim.job.id, decision, answer)
 
 
-def _place(error: BaseException) -> str:
+def _where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "?"

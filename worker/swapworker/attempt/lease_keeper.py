@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from swapjobs.store.claims import Claim
-    from swapjobs.store.jobs import JobStore
-    from swapworker.process.watchdog import Progress
+    from swapjobs.store.store import Store
+    from swapworker.process.watchdog import Watchdog
 
 # Beyond the call itself: writing down what it came to.
 _MARGIN_S: Final = 10.0
@@ -21,7 +21,7 @@ _TRY_AGAIN_S: Final = 1.0
 _STUCK_S: Final = 3.0
 
 
-class Leases:
+class LeaseKeeper:
     """The running attempts of one worker process, and the thread that renews their leases.
 
     Each is renewed only until its own deadline, so a slot that hangs loses its job instead of keeping it for ever.
@@ -29,11 +29,11 @@ class Leases:
     """
 
     def __init__(
-        self, store: JobStore, lease_s: float, progress: Progress, *, now: Callable[[], float] = time.monotonic
+        self, store: Store, lease_s: float, watchdog: Watchdog, *, now: Callable[[], float] = time.monotonic
     ) -> None:
         self._store = store
         self._lease_s = lease_s
-        self._progress = progress
+        self._watchdog = watchdog
         self._now = now
         self._held: dict[tuple[str, int], tuple[Claim, float]] = {}
         self._lock = threading.Lock()
@@ -74,9 +74,9 @@ class Leases:
         overdue = {(id_, fence) for id_, fence, left in held if left <= 0}
         try:
             if len(overdue) < len(held):
-                self._store.renew([lease for lease in held if lease[2] > 0])
+                self._store.attempts.renew_leases([lease for lease in held if lease[2] > 0])
             elif overdue:
-                self._store.redis.ping()
+                self._store.ping()
         except Exception:
             self._overdue.clear()
             raise
@@ -90,8 +90,8 @@ class Leases:
             try:
                 self.renew()
             except Exception as error:  # noqa: BLE001 - the thread must not die: every lease hangs on it
-                self._progress.failed("lease keeper", error)
+                self._watchdog.report_failure("lease keeper", error)
                 pause_s = min(_TRY_AGAIN_S, self._lease_s / 4)
             else:
-                self._progress.made("lease keeper")
+                self._watchdog.heartbeat("lease keeper")
                 pause_s = self._lease_s / 4

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Final
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
 from swapworker.attempt.decision import ANSWERED, Decision, backoff, exhausted, fail
-from swapworker.vendor_client.outcome import Unseen
+from swapworker.vendor_client.outcome import OutcomeUnknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.claims import Claim
-    from swapworker.vendor_client.outcome import AccountRefused, TryAgain
+    from swapworker.vendor_client.outcome import AccountRefused, NotStarted
 
-_QUESTIONS_BEFORE_UNKNOWN: Final = 2
+_ANSWERS_BEFORE_UNKNOWN: Final = 2
 # Besides the time that has passed: the clock may have jumped.
-_MISSES_BEFORE_GIVING_UP: Final = 5
+_FAILED_LOOKUPS_BEFORE_GIVING_UP: Final = 5
 _VENDOR_ZONE: Final = timezone(timedelta(hours=8))
 
 
@@ -30,12 +30,12 @@ def poll_again(claim: Claim, settings: WorkerSettings, random: Callable[[], floa
     pauses_s = sum(_poll_pause_s(number, settings) for number in range(polls))
     if min(_age_s(claim), pauses_s * 1.25) >= settings.poll_give_up_s:
         message = f"the vendor has worked on it for {_age_s(claim):.0f} s without an end"
-        return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, step="query")
+        return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, next_call="query")
     pause_s = _poll_pause_s(polls, settings)
     return Decision(
         Event.WAIT,
-        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "step": "query", **ANSWERED},
-        wake="poll",
+        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "next_call": "query", **ANSWERED},
+        schedule="poll",
         delay_s=pause_s * (0.75 + random() / 2),
     )
 
@@ -46,7 +46,7 @@ def _poll_pause_s(polls: int, settings: WorkerSettings) -> float:
 
 
 def ask_later(
-    outcome: TryAgain | Unseen | AccountRefused,
+    outcome: NotStarted | OutcomeUnknown | AccountRefused,
     claim: Claim,
     settings: WorkerSettings,
     random: Callable[[], float],
@@ -55,24 +55,29 @@ def ask_later(
 
     Then it is sent again only where nothing ever came back that may have been its outcome.
     """
-    misses = claim.job.number("misses") + 1
-    missed_since = min(claim.job.number("missed_since") or claim.now_ms, claim.now_ms)
-    answered = claim.job.number("answered") or (isinstance(outcome, Unseen) and outcome.answered)
+    failed_lookups = claim.job.number("failed_lookups") + 1
+    failed_since = min(claim.job.number("failed_lookups_since") or claim.now_ms, claim.now_ms)
+    answered = claim.job.number("answered") or (isinstance(outcome, OutcomeUnknown) and outcome.answered)
     code, message = outcome.code, f"the task query brought no answer: {outcome.message}"
-    if misses >= _MISSES_BEFORE_GIVING_UP and claim.now_ms - missed_since >= settings.lookup_give_up_s * 1000:
+    if (
+        failed_lookups >= _FAILED_LOOKUPS_BEFORE_GIVING_UP
+        and claim.now_ms - failed_since >= settings.lookup_give_up_s * 1000
+    ):
         if answered:
             what = f"the vendor answers, but not so that it can be read, and may have done it: {outcome.message}"
-            return fail(ErrorCode.BAD_RESPONSE, what, retryable=True, step="query")
+            return fail(ErrorCode.BAD_RESPONSE, what, retryable=True, next_call="query")
         if claim.job.number("polls"):
             # The vendor has it: sending it again would certainly be paid twice.
-            return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, step="query")
+            return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, next_call="query")
         return _send_again(claim, settings, message, maybe_paid=True)
-    patch: dict[str, str | int] = {"reason": Reason.RETRY, "step": "query"}
+    patch: dict[str, str | int] = {"reason": Reason.RETRY, "next_call": "query"}
     return Decision(
         Event.WAIT,
-        patch=patch | {"misses": misses, "missed_since": missed_since} | ({"answered": 1} if answered else {}),
-        wake="retry",
-        delay_s=max(backoff(misses, settings, random), settings.retry_base_s / 2),
+        patch=patch
+        | {"failed_lookups": failed_lookups, "failed_lookups_since": failed_since}
+        | ({"answered": 1} if answered else {}),
+        schedule="retry",
+        delay_s=max(backoff(failed_lookups, settings, random), settings.retry_base_s / 2),
         code=code,
         message=message,
     )
@@ -86,18 +91,18 @@ def send_again_or_ask_twice(claim: Claim, settings: WorkerSettings) -> Decision:
     since it tells of the current month's tasks only.
     """
     too_early_s = settings.call_timeout_s - _age_s(claim)
-    questions = claim.job.number("questions") + (1 if too_early_s <= 0 else 0)
-    if questions < _QUESTIONS_BEFORE_UNKNOWN:
+    unknown_answers = claim.job.number("unknown_answers") + (1 if too_early_s <= 0 else 0)
+    if unknown_answers < _ANSWERS_BEFORE_UNKNOWN:
         return Decision(
             Event.WAIT,
             patch={
                 "reason": Reason.RETRY,
-                "step": "query",
+                "next_call": "query",
                 **ANSWERED,
-                "questions": questions,
+                "unknown_answers": unknown_answers,
                 **({"sent_at": claim.now_ms} if claim.job.number("sent_at") > claim.now_ms else {}),
             },
-            wake="retry",
+            schedule="retry",
             delay_s=max(too_early_s, settings.poll_base_s),
             message="not known to the vendor yet",
         )
@@ -108,12 +113,12 @@ def send_again_or_ask_twice(claim: Claim, settings: WorkerSettings) -> Decision:
 def _send_again(claim: Claim, settings: WorkerSettings, message: str, *, maybe_paid: bool) -> Decision:
     attempts = claim.job.number("attempts") + (1 if maybe_paid else 0)
     if attempts >= settings.max_attempts:
-        unsure: dict[str, str | int] = {"step": "query"} if maybe_paid else {}
+        unsure: dict[str, str | int] = {"next_call": "query"} if maybe_paid else {}
         return exhausted(ErrorCode.ATTEMPTS_EXHAUSTED, attempts, message, settings, unsure)
     patch: dict[str, str | int] = {
         "attempts": attempts,
         "reason": Reason.RETRY,
-        "step": "send",
+        "next_call": "swap",
         "polls": 0,
         "answered": 0,
         **ANSWERED,

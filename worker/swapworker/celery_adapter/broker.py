@@ -9,10 +9,9 @@ from urllib.parse import quote
 import kombu
 from celery.app.amqp import AMQP
 from kombu.transport import redis as transport
-from redis.exceptions import OutOfMemoryError
 
 from swapjobs.settings.redis_url import sentinel_place
-from swapjobs.store.redis_client import sentinel_options
+from swapjobs.store.redis_client import OutOfMemoryError, sentinel_options
 
 
 def broker_url(redis_url: str) -> str:
@@ -33,7 +32,7 @@ def broker_options(redis_url: str) -> dict[str, Any]:
     return {"master_name": place.service, "sentinel_kwargs": sentinel_options(place)} if place else {}
 
 
-class _Calm:
+class _TolerantChannel:
     """A channel that takes a lost and a full Redis calmly."""
 
     # Else kombu would, whenever the connection is lost, put the hints of running jobs on the runway again, or where it
@@ -50,11 +49,11 @@ class _Calm:
             super().maybe_refresh_binding_expiry()  # type: ignore[misc]  # the same
 
 
-class _Channel(_Calm, transport.Channel):  # type: ignore[misc]  # kombu is untyped
+class _Channel(_TolerantChannel, transport.Channel):  # type: ignore[misc]  # kombu is untyped
     pass
 
 
-class _SentinelChannel(_Calm, transport.SentinelChannel):  # type: ignore[misc]  # kombu is untyped
+class _SentinelChannel(_TolerantChannel, transport.SentinelChannel):  # type: ignore[misc]  # kombu is untyped
     pass
 
 

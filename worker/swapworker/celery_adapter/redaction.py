@@ -25,7 +25,7 @@ class QuietRequest(Request):  # type: ignore[misc]  # celery is untyped
         return f"<{type(self).__name__}: {self.humaninfo()}>"
 
 
-class QuietTask(Task):  # type: ignore[misc]  # celery is untyped
+class RedactedTask(Task):  # type: ignore[misc]  # celery is untyped
     """A task whose requests are quiet."""
 
     Request = QuietRequest
@@ -62,7 +62,7 @@ class OneLine(logging.Filter):
         return True
 
 
-def be_quiet() -> None:
+def install_log_filters() -> None:
     """Install the filters where Celery logs unknown tasks and messages, and where it gives advice."""
     logging.getLogger("celery.worker.consumer.consumer").addFilter(NoBodies())
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OneLine())

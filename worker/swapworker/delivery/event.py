@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
-from swapjobs.client.batches import batch_of
 from swapjobs.contract.vendor_api import vendor_envelope
-from swapjobs.contract.views import WebhookEvent
+from swapjobs.contract.webhook import WebhookEvent
 from swapjobs.contract.webhook_signing import Signer, endpoint_signers
 from swapjobs.store import record
+from swapjobs.store.batches import batch_of
 
 if TYPE_CHECKING:
     from pydantic import SecretStr

@@ -11,14 +11,14 @@ from swapjobs.store import record
 from swapworker.delivery.event import body_of, message_id, signers_of
 from swapworker.delivery.schedule import next_delay
 from swapworker.delivery.sender import Delivery
-from swapworker.process.redis_retry import written
+from swapworker.process.redis_retry import until_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.claims import DeliveryClaim
-    from swapjobs.store.jobs import JobStore
+    from swapjobs.store.deliveries import DeliveryStore
     from swapworker.delivery.sender import Style, WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Deliveries:
 
     def __init__(
         self,
-        store: JobStore,
+        store: DeliveryStore,
         sender: WebhookSender,
         settings: WorkerSettings,
         *,
@@ -57,8 +57,8 @@ class Deliveries:
         self._held: dict[tuple[str, int], DeliveryClaim] = {}
 
     def run(self, delivery_id: str) -> Tried | None:
-        """Make one try of the delivery that a hint names; None where there was nothing to do."""
-        claim = self._store.claim_delivery(delivery_id, self._settings.webhook_timeout_s + _MARGIN_S)
+        """Make one try of the delivery that a message names; None where there was nothing to do."""
+        claim = self._store.claim(delivery_id, self._settings.webhook_timeout_s + _MARGIN_S)
         if claim is None:
             return None
         key = (claim.id, claim.fence)
@@ -72,7 +72,7 @@ class Deliveries:
         """Let the deliveries under way be tried again at once, for the process ends; return how many."""
         held = list(self._held.values())
         for claim in held:
-            self._store.hand_back_delivery(claim)
+            self._store.hand_back(claim)
         return len(held)
 
     def _deliver(self, claim: DeliveryClaim) -> Tried:
@@ -80,7 +80,7 @@ class Deliveries:
         if record.is_own_delivery(claim.id):
             style = claim.delivery.request.get("callback_style", "standard")
         delivery = self._send(claim, style)
-        tries = claim.delivery.number("hook_tries") + 1
+        tries = claim.delivery.number("delivery_tries") + 1
         again_s = None
         if not (delivery.ok or delivery.gone):
             again_s = next_delay(tries, self._random, delivery.retry_after_s, style=style)
@@ -95,8 +95,8 @@ class Deliveries:
             duration_ms=delivery.duration_ms,
             reason=delivery.reason,
         )
-        answer = written(
-            lambda: self._store.settle_delivery(
+        answer = until_stored(
+            lambda: self._store.settle(
                 claim,
                 state,
                 status=delivery.status,

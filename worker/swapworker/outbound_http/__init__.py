@@ -22,13 +22,13 @@ from swapworker.outbound_http.errors import (
     ResponseTooLarge,
     TimedOut,
 )
-from swapworker.outbound_http.pool import Connections
+from swapworker.outbound_http.pool import ConnectionPool
 
 __all__ = [
     "AddressRefused",
     "BadReply",
     "Connection",
-    "Connections",
+    "ConnectionPool",
     "Deadline",
     "Guard",
     "Headers",

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import httpcore
 
-from swapworker.outbound_http.deadline_stream import Wire
+from swapworker.outbound_http.deadline_stream import DeadlineStream
 from swapworker.outbound_http.dial import Deadline, Guard, Origin, Resolver, default_tls, system_resolver
 from swapworker.outbound_http.errors import BadReply, NetError, ResponseTooLarge, explain
 
@@ -62,7 +62,7 @@ class Connection:
         resolver: Resolver = system_resolver,
     ) -> None:
         self._origin = origin
-        self._wire = Wire(origin, guard, resolver)
+        self._wire = DeadlineStream(origin, guard, resolver)
         self._tls = (tls or default_tls()) if origin.scheme == "https" else None
         self._idle_limit_s = idle_limit_s
         self._http = self._fresh()

@@ -23,7 +23,7 @@ _HEAD_BYTES: Final = 32_768  # of a reply's head, with all informational ones be
 _CHUNKING: Final = 8  # bytes on the wire per byte of a body: somebody may send it in chunks of one byte
 
 
-class Wire(httpcore.NetworkBackend):
+class DeadlineStream(httpcore.NetworkBackend):
     """The network of one connection, and what happened on it in the present exchange.
 
     `sent`: a byte of the request was (or, under TLS, may have been) taken. `ended`: the peer has closed.
@@ -92,7 +92,7 @@ class Wire(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    def __init__(self, wire: Wire, sock: socket.socket) -> None:
+    def __init__(self, wire: DeadlineStream, sock: socket.socket) -> None:
         self._wire = wire
         self._socket = sock
 

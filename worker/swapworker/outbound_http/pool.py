@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl
 
 
-class Connections:
+class ConnectionPool:
     """A free list of connections to `origin`; the one used last is taken first. Thread-safe.
 
     Why not httpx's pool: it costs O(n^2) in its idle connections (CPU per POST: 0.5 ms with one, 5.6 ms with 100).

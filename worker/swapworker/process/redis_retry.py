@@ -1,4 +1,4 @@
-"""While Redis is away: what a worker has in hand is kept, and written when Redis is back."""
+"""While Redis is away: what a worker has in hand is kept, and until_stored when Redis is back."""
 
 from __future__ import annotations
 
@@ -6,28 +6,21 @@ import random
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import redis
+from swapjobs.store.redis_client import REDIS_AWAY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
-# Down, starting, a replica now, or full.
-REDIS_AWAY: Final = (
-    redis.ConnectionError,
-    redis.TimeoutError,
-    redis.exceptions.ReadOnlyError,
-    redis.exceptions.OutOfMemoryError,
-)
 _PAUSE_S: Final = 0.2
 
 
-def written(write: Callable[[], T]) -> T:
+def until_stored(write: Callable[[], T]) -> T:
     """Return the answer to a write; while Redis is away it is tried again, so it must do no harm twice.
 
     It occupies its slot meanwhile, so that no more is in hand than there are slots; and when Redis does not come back,
-    `progress.py` ends the process.
+    the watchdog ends the process.
     """
     while True:
         try:

@@ -13,13 +13,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-import redis
-from celery.worker import state
-
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from swapworker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +22,21 @@ _LAST_FETCH_S: Final = 3.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 
 
-class Stopping:
-    """One worker process's way out."""
+class Shutdown:
+    """One worker process's way out.
 
-    def __init__(self, runtime: Callable[[], Runtime]) -> None:
-        self._runtime = runtime
+    Args:
+        on_begin: Called once, when the grace begins: nothing new is to start.
+        hand_back: Gives back what this process still has in hand, and returns how much.
+        grace_s: Seconds that what runs may still take; asked when the grace begins.
+    """
+
+    def __init__(
+        self, on_begin: Callable[[], None], hand_back: Callable[[], int], grace_s: Callable[[], float]
+    ) -> None:
+        self._on_begin = on_begin
+        self._hand_back = hand_back
+        self._grace_s = grace_s
         self._begun = False
         self._hurry = threading.Event()
         self.fetching_ended = threading.Event()
@@ -41,12 +46,11 @@ class Stopping:
         if self._begun:
             return
         self._begun = True
-        self._runtime().attempts.stop()
-        state.should_stop = 0  # the exit status; after SIGTERM or SIGINT Celery sets it too
+        self._on_begin()
         for number in _SIGNALS:
             if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, self.end)
-        threading.Thread(target=self._wait, name="stopping", daemon=True).start()
+                signal.signal(number, self.force)
+        threading.Thread(target=self._wait, name="shutdown", daemon=True).start()
 
     def signalled(self, *_: Any) -> None:
         """Begin, or at the second signal end, the grace; a signal handler."""
@@ -56,27 +60,18 @@ class Stopping:
             os.write(1, b"worker: Warm shutdown (MainProcess)\n")  # not print: it may be under way in this thread
         return self.begin()
 
-    def end(self, *_: Any) -> None:
+    def force(self, *_: Any) -> None:
         """End the grace; a signal handler."""
         self.begin()
         self._hurry.set()
 
     def _wait(self) -> None:
         # Where everything ends in time the process does too, and this daemon thread with it.
-        self._hurry.wait(self._runtime().settings.stop_grace_s)
+        self._hurry.wait(self._grace_s())
         # What is handed back sooner could come to this very worker again.
         self.fetching_ended.wait(_LAST_FETCH_S)
         try:
-            handed_back = hand_back(self._runtime())
+            handed_back = self._hand_back()
             logger.warning("stopped with calls under way: %d jobs handed back", handed_back)
         finally:
             os._exit(0)
-
-
-def hand_back(runtime: Runtime) -> int:
-    """Give back what this process still has in hand; return how much. Without Redis their leases have to run out."""
-    try:
-        return runtime.attempts.hand_back() + runtime.deliveries.hand_back()
-    except redis.RedisError as error:
-        logger.warning("nothing could be handed back: %s", type(error).__name__)
-        return 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _FADE: Final = 0.8
 
 
-class Meter:
+class SlotUsage:
     """Calls under way and ended, with less weight the longer ago. Thread-safe; time is an argument."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import threading
-from typing import TYPE_CHECKING, Any, Final
-
-from celery import bootsteps
-from celery.concurrency import solo
-
-from swapworker.process.shutdown import hand_back
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swapworker.runtime import Runtime
-
 logger = logging.getLogger(__name__)
 
-_LOOK_EVERY_S: Final = 1.0
 # Between two looks: then this process itself did not run.
 _FROZEN_S: Final = 5.0
 
 
-class Progress:
+class Watchdog:
     """What has happened lately. Time is an argument."""
 
     def __init__(self, stall_exit_s: float, now: Callable[[], float]) -> None:
@@ -39,7 +28,7 @@ class Progress:
         """Expect this part of the worker to do its work again and again from now on."""
         self._last[what] = self._now()
 
-    def made(self, what: str) -> None:
+    def heartbeat(self, what: str) -> None:
         """Note that this part has just done its work: the `consumer`, the `dispatcher`, the `lease keeper`."""
         now = self._now()
         if what in self._last:
@@ -48,7 +37,7 @@ class Progress:
         if since is not None:
             logger.warning("the %s works again, after %.1f s", what, now - since)
 
-    def failed(self, what: str, error: Exception) -> None:
+    def report_failure(self, what: str, error: Exception) -> None:
         """Note that this part could not do its work; told once, however often it tries again."""
         if what not in self._failing:
             self._failing[what] = self._now()
@@ -65,37 +54,3 @@ class Progress:
             if (gap_s := now - self._last[what]) > self._stall_exit_s:
                 return f"no progress for {gap_s:.0f} s: the {what} could not reach Redis (SWAPJOBS_STALL_EXIT_S)"
         return None
-
-
-class ProgressStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped
-    """Looks every second and draws the consequence."""
-
-    def __init__(self, worker: Any, **options: Any) -> None:
-        self._stopping = threading.Event()
-        super().__init__(worker, **options)
-
-    def start(self, worker: Any) -> None:
-        """Start to look."""
-        runtime: Runtime = worker.app.runtime()
-        if not issubclass(worker.pool_cls, solo.TaskPool):  # there every call holds the consumer up
-            runtime.progress.watch("consumer")
-        arguments = (runtime, worker.concurrency)
-        threading.Thread(target=self._watch, args=arguments, name="progress", daemon=True).start()
-
-    def stop(self, _worker: Any) -> None:
-        """Look no more: who stops makes no progress."""
-        self._stopping.set()
-
-    terminate = stop
-
-    def _watch(self, runtime: Runtime, slots: int) -> None:
-        while not self._stopping.wait(_LOOK_EVERY_S):
-            why = runtime.progress.stalled()
-            if why:
-                logger.critical("%s; the worker ends, to be started again", why)
-                os._exit(1)
-            if 2 * runtime.leases.stuck > slots:
-                logger.critical("most slots hang past their deadline: the worker starts itself anew")
-                hand_back(runtime)
-                # In place, so that it works without a supervisor too: threads that hang end with the old program.
-                os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line

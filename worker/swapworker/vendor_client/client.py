@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.errors import SettingsError
-from swapworker.outbound_http import Connections, NetError, Reply, split_url
+from swapworker.outbound_http import ConnectionPool, NetError, Reply, split_url
 from swapworker.vendor_client import read_reply, wire
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class VendorClient:
             origin, base = split_url(settings.api_url)
         except ValueError as error:
             raise SettingsError(f"SWAPJOBS_API_URL: {error}") from None
-        self._connections = Connections(origin)
+        self._connections = ConnectionPool(origin)
         self._base = base.rstrip(b"/") + _TOOLS_PATH
         self._site = "/".join(settings.api_url.split("/")[:3])
         self._settings = settings

@@ -10,7 +10,7 @@ from typing import Literal
 
 from swapjobs.contract.errors import ErrorCode
 
-Says = Literal["answer", "too_fast", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
+VendorSignal = Literal["answer", "too_fast", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Pending:
 
 
 @dataclass(frozen=True, slots=True)
-class TryAgain:
+class NotStarted:
     """The request was refused or never reached the vendor: nothing was started, the same may be sent again.
 
     `vendor_wide`: no request could have fared better, so it is no fault of this job's.
@@ -54,7 +54,7 @@ class TryAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class Unseen:
+class OutcomeUnknown:
     """The request may have been carried out, but its outcome was not seen: look it up before sending again.
 
     `answered`: something came back that may be the outcome, but can't be read. Then it is never sent again.
@@ -67,7 +67,7 @@ class Unseen:
 
 
 @dataclass(frozen=True, slots=True)
-class NotKnown:
+class TaskUnknown:
     """The answer to a query: the vendor does not know this task."""
 
 
@@ -88,23 +88,23 @@ class AccountRefused:
     message: str
 
 
-Outcome = Succeeded | Failed | Pending | TryAgain | Unseen | NotKnown | Throttled | AccountRefused
+Outcome = Succeeded | Failed | Pending | NotStarted | OutcomeUnknown | TaskUnknown | Throttled | AccountRefused
 
 
-def says_of_vendor(outcome: Outcome) -> Says:  # noqa: PLR0911 - one case for each outcome
+def signal_of(outcome: Outcome) -> VendorSignal:  # noqa: PLR0911 - one case for each outcome
     """Return what an outcome says of the vendor's health, for the breaker (lua/breaker.lua)."""
     match outcome:
         case AccountRefused(code=ErrorCode.QUOTA_EXHAUSTED):
             return "quota_exhausted"
         case AccountRefused():
             return "credentials_rejected"
-        case Unseen(code=ErrorCode.INTERNAL):
+        case OutcomeUnknown(code=ErrorCode.INTERNAL):
             return ""  # our own fault
-        case TryAgain() | Unseen():
+        case NotStarted() | OutcomeUnknown():
             return "outage" if outcome.vendor_wide else "failure"
         case Throttled(vendor_wide=True):
             return "outage"
-        case NotKnown():
+        case TaskUnknown():
             return ""  # where calls fail, look-ups of them are answered so, and would hide it
         case Throttled():
             return "too_fast"

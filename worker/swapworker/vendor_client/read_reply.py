@@ -35,13 +35,13 @@ from swapworker.vendor_client.message_texts import presentable, reason_of, speak
 from swapworker.vendor_client.outcome import (
     AccountRefused,
     Failed,
-    NotKnown,
+    NotStarted,
     Outcome,
+    OutcomeUnknown,
     Pending,
     Succeeded,
+    TaskUnknown,
     Throttled,
-    TryAgain,
-    Unseen,
 )
 from swapworker.vendor_client.picture_url import as_it_came, picture_url
 from swapworker.vendor_client.wire import FAILED, OK, Envelope, TaskData, masked, parse_envelope
@@ -91,7 +91,7 @@ def read_query(reply: Reply, reading: Reading, unknown_codes: Collection[str]) -
     if end is not None:
         return end
     if number == OK and envelope is not None and envelope.says_no_data:
-        return NotKnown()
+        return TaskUnknown()
     if number == OK:
         return _read_task(reply, envelope)
     account = _read_account(reply, number, envelope, reading.now)
@@ -99,28 +99,28 @@ def read_query(reply: Reply, reading: Reading, unknown_codes: Collection[str]) -
         return account
     has_task = _has_task(envelope)
     if envelope is not None and envelope.code in unknown_codes and reply.status < _SERVER_ERROR and not has_task:
-        return NotKnown()
+        return TaskUnknown()
     what = _message(number, envelope)
-    return Unseen(ErrorCode.VENDOR_ERROR, what, vendor_wide=number in _VENDOR_WIDE, answered=has_task)
+    return OutcomeUnknown(ErrorCode.VENDOR_ERROR, what, vendor_wide=number in _VENDOR_WIDE, answered=has_task)
 
 
 def read_swap_error(error: NetError) -> Outcome:
     """Return what it means that a swap call got no reply."""
     if isinstance(error, NotSent):
-        return TryAgain(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=True)
+        return NotStarted(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=True)
     return read_query_error(error)
 
 
 def read_query_error(error: NetError) -> Outcome:
     """Return what it means that a query got no reply: never anything about the task."""
     if isinstance(error, TimedOut):
-        return Unseen(ErrorCode.VENDOR_TIMEOUT, str(error))
+        return OutcomeUnknown(ErrorCode.VENDOR_TIMEOUT, str(error))
     if isinstance(error, ResponseTooLarge):
         # perhaps the picture itself, where its URL was expected
-        return Unseen(ErrorCode.BAD_RESPONSE, str(error), answered=_is_success(error.status))
+        return OutcomeUnknown(ErrorCode.BAD_RESPONSE, str(error), answered=_is_success(error.status))
     if isinstance(error, BadReply):
-        return Unseen(ErrorCode.BAD_RESPONSE, str(error))
-    return Unseen(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=isinstance(error, NotSent))
+        return OutcomeUnknown(ErrorCode.BAD_RESPONSE, str(error))
+    return OutcomeUnknown(ErrorCode.VENDOR_UNREACHABLE, str(error), vendor_wide=isinstance(error, NotSent))
 
 
 def _number(reply: Reply, envelope: Envelope | None) -> str:
@@ -168,11 +168,13 @@ def _read_picture(task: TaskData, envelope: Envelope, reading: Reading) -> Outco
 
 def _read_task(reply: Reply, envelope: Envelope | None) -> Outcome:
     if envelope is None:
-        return Unseen(ErrorCode.BAD_RESPONSE, "the vendor's reply is not its JSON", answered=bool(reply.body.strip()))
+        return OutcomeUnknown(
+            ErrorCode.BAD_RESPONSE, "the vendor's reply is not its JSON", answered=bool(reply.body.strip())
+        )
     task = envelope.task
     if task is None:
         what = "the vendor's reply does not tell of a task"
-        return Unseen(ErrorCode.BAD_RESPONSE, what, answered=not envelope.is_empty)
+        return OutcomeUnknown(ErrorCode.BAD_RESPONSE, what, answered=not envelope.is_empty)
     return Pending(task.task_id)
 
 
@@ -210,16 +212,18 @@ def _read_refusal(number: str, envelope: Envelope | None) -> Outcome:
     message = _message(number, envelope)
     kind = _kind(number)
     if kind == "3":
-        return TryAgain(ErrorCode.BAD_RESPONSE, f"{message}: a redirect; is SWAPJOBS_API_URL right?", vendor_wide=True)
+        return NotStarted(
+            ErrorCode.BAD_RESPONSE, f"{message}: a redirect; is SWAPJOBS_API_URL right?", vendor_wide=True
+        )
     if number in _MISROUTED and not (envelope is not None and envelope.is_vendors):
         what = f"{message}, not from the vendor's program; is SWAPJOBS_API_URL right?"
-        return TryAgain(ErrorCode.BAD_RESPONSE, what, vendor_wide=True)
+        return NotStarted(ErrorCode.BAD_RESPONSE, what, vendor_wide=True)
     if kind == "4" and number != "408":
         return Failed(ErrorCode.REJECTED_BY_VENDOR, message)
     has_task = _has_task(envelope)
     if number == "408" or has_task or (kind == "5" and number != "503"):  # whatever it says: perhaps there is a task
-        return Unseen(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE, answered=has_task)
-    return TryAgain(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE)
+        return OutcomeUnknown(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE, answered=has_task)
+    return NotStarted(ErrorCode.VENDOR_ERROR, message, vendor_wide=number in _VENDOR_WIDE)
 
 
 def _message(number: str, envelope: Envelope | None) -> str:

@@ -12,7 +12,7 @@ from swapjobs.cli.output import err
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swapjobs.ingest.row_reader import Place
+    from swapjobs.ingest.row_reader import Position
 
 _COUNT_S: Final = 2.0
 
@@ -23,7 +23,7 @@ class Display:
     `size` is the input's in bytes, if it is known; `depth` counts the jobs in line.
     """
 
-    def __init__(self, size: int | None, start: Place, depth: Callable[[], int], *, shown: bool) -> None:
+    def __init__(self, size: int | None, start: Position, depth: Callable[[], int], *, shown: bool) -> None:
         self._shown = shown and err.is_terminal
         self._depth = depth
         self._counted = 0.0
@@ -36,7 +36,7 @@ class Display:
             "submitting", total=size, completed=start.offset, lines=0, rate="-", depth="-"
         )
 
-    def at(self, place: Place, lines: int) -> None:
+    def at(self, place: Position, lines: int) -> None:
         """Show how far it is: `lines` that were dealt with, up to `place`."""
         if not self._shown:
             return

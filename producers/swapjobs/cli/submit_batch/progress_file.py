@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.ingest.row_reader import Place
+from swapjobs.ingest.row_reader import Position
 from swapjobs.ingest.submitter import Outcome
 
 if TYPE_CHECKING:
@@ -49,9 +49,9 @@ class State(BaseModel):
     counts: dict[Outcome, NonNegativeInt] = Field(default_factory=dict)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> Position:
         """Everything before it was submitted, and what became of it was told."""
-        return Place(self.offset, self.line)
+        return Position(self.offset, self.line)
 
 
 def new_run() -> str:
@@ -105,7 +105,7 @@ class ProgressFile:
             )
         return state
 
-    def save(self, place: Place, last_id: str | None, counts: Mapping[Outcome, int]) -> None:
+    def save(self, place: Position, last_id: str | None, counts: Mapping[Outcome, int]) -> None:
         """Write down how far it is."""
         told = {"offset": place.offset, "line": place.line, "last_id": last_id, "counts": dict(counts)}
         self._write(self.state.model_copy(update=told))

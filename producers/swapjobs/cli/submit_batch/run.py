@@ -13,7 +13,16 @@ from swapjobs.cli.submit_batch.progress_file import ProgressFile, new_run
 from swapjobs.cli.submit_batch.source import size_of
 from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError
 from swapjobs.ingest.row_reader import START, Row, read_rows
-from swapjobs.ingest.submitter import Outcome, Room, Told, bound, depth_of, names_itself, prefix_of, submit_block
+from swapjobs.ingest.submitter import (
+    Backpressure,
+    Outcome,
+    RowResult,
+    check_fixed_fields,
+    names_itself,
+    prefix_of,
+    queue_depth,
+    submit_block,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,8 +133,8 @@ class Run:
         self._depth()  # a Redis that cannot be reached is told before anything was submitted
         try:
             with Display(size_of(stream), self._place, self._depth, shown=not as_json) as display:
-                room = Room(max_queued, self._depth, display.held)
-                while block := [bound(row, self._batch) for row in islice(rows, room())]:
+                room = Backpressure(max_queued, self._depth, display.held)
+                while block := [check_fixed_fields(row, self._batch) for row in islice(rows, room())]:
                     told = self._submit(block)
                     room.take(sum(each.outcome == "created" for each in told))
                     for each in told:
@@ -155,7 +164,7 @@ class Run:
         )
         self._place, self._last_id, self.counts = state.place, last_id, Counter(state.counts)
 
-    def _submit(self, block: Sequence[Row]) -> list[Told]:
+    def _submit(self, block: Sequence[Row]) -> list[RowResult]:
         self.began = True
         told = self._patience(lambda: submit_block(self._client, block, self._fixed, self._prefix))
         if not self._batch:  # nobody else can have made a job of such an id: a first try did, whose answer was lost
@@ -172,7 +181,7 @@ class Run:
             )
         return told
 
-    def _count(self, block: Sequence[Row], told: Sequence[Told]) -> None:
+    def _count(self, block: Sequence[Row], told: Sequence[RowResult]) -> None:
         """Keep what was told, and only then write down that it was."""
         self.counts.update(each.outcome for each in told)
         accepted = [each.id for each in told if each.outcome in {"created", "existing"}]
@@ -183,10 +192,10 @@ class Run:
             self._progress.save(self._place, self._last_id, self.counts)
 
     def _depth(self) -> int:
-        return self._patience(lambda: depth_of(self._client))
+        return self._patience(lambda: queue_depth(self._client))
 
 
-def _print(told: Told, *, as_json: bool) -> None:
+def _print(told: RowResult, *, as_json: bool) -> None:
     if as_json:
         print_json(told._asdict())
     if told.error:

@@ -1,4 +1,4 @@
-"""GatewayClient: a SwapClient whose queue is behind the HTTP gateway; the same methods, the same exceptions."""
+"""GatewayClient: the client of a queue behind the HTTP gateway; the same methods, the same exceptions."""
 
 from __future__ import annotations
 
@@ -14,44 +14,39 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 from swapjobs.client.bulk import as_bulk
 from swapjobs.client.http.answers import place, read, retry_after_s
 from swapjobs.client.http.groups import GatewayBatches, GatewayWebhooks, own, text_of
-from swapjobs.client.http.transport import GatewayHttp, Way
-from swapjobs.client.swap_client import SwapClient
+from swapjobs.client.http.transport import GatewayHttp, GatewayOptions
+from swapjobs.client.interface import JobClient
 from swapjobs.contract.errors import (
     BatchClosed,
     IdempotencyConflict,
     InvalidRequest,
     JobNotFound,
-    NotOffered,
     NotRetryable,
     TooManyRequests,
     WaitTimeout,
 )
+from swapjobs.contract.filters import JobQuery, RetryFilter
 from swapjobs.contract.job import Job, Submission, SwapRequest
 from swapjobs.contract.lifecycle import FINAL
-from swapjobs.contract.views import JobPage
-from swapjobs.store import retry_search
-from swapjobs.store.job_index import Query
+from swapjobs.contract.page import JobPage
 
 if TYPE_CHECKING:
-    import builtins
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
+    from swapjobs.client.interface import BatchVerbs, WebhookVerbs
+    from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
-    from swapjobs.store.dispatch_status import Line
-    from swapjobs.store.job_index import Wanted
-    from swapjobs.store.tenants import TenantLimits
 
 JOBS: Final = "/v1/jobs"
 _LONGEST_WAIT_S: Final = 60  # that a gateway answers to
 _PAUSE_S: Final = 1.0
-_FOR_OPERATORS: Final = "{} is for operators: the gateway has no door for it; use a SwapClient() that reaches Redis"
 _BLOCK: Final = 100
 T = TypeVar("T")
 _AT_ONCE: Final = 8  # requests of one submit_many
 
 
-class GatewayClient(SwapClient):
+class GatewayClient(JobClient):
     """What `SwapClient.from_gateway` returns; thread-safe, one per process is enough.
 
     The key says whose jobs they are: a `tenant` that is given must be the key's own, and "default" means that too.
@@ -62,13 +57,14 @@ class GatewayClient(SwapClient):
         QueueUnavailable: the gateway cannot be reached, or it cannot reach Redis.
         TooManyRequests: it takes no more now; `retry_after_s` says when. `submit_many` and `wait` wait for that.
         AccessDenied: it does not know the key.
-        NotOffered: `line`, `pause`, `resume`, `tenants` and `set_tenant` are an operator's, and need Redis.
     """
 
-    def __init__(self, url: str, key: str, **way: Any) -> None:
-        self._http = GatewayHttp(url, key, Way(**way))
-        self.batches: Any = GatewayBatches(self._http)  # the methods of Batches and Webhooks; no classes of theirs,
-        self.webhooks: Any = GatewayWebhooks(self._http)  # which would have a store
+    def __init__(
+        self, url: str, key: str, *, patience_s: float = 10.0, allow_http: bool = False, trust_env: bool = False
+    ) -> None:
+        self._http = GatewayHttp(url, key, GatewayOptions(patience_s, allow_http, trust_env))
+        self.batches: BatchVerbs = GatewayBatches(self._http)
+        self.webhooks: WebhookVerbs = GatewayWebhooks(self._http)
 
     def __repr__(self) -> str:
         return f"GatewayClient({self._http.url!r})"
@@ -87,18 +83,18 @@ class GatewayClient(SwapClient):
         with ThreadPoolExecutor(_AT_ONCE, "swapjobs-submit") as pool:
             while block := list(islice(source, _BLOCK)):
                 under_way: dict[str, Future[Submission]] = {}
-                told: list[Future[Submission]] = []
+                outcomes: list[Future[Submission]] = []
                 for item in map(as_bulk, block):
                     id_ = (isinstance(item, SwapRequest) and item.business_task_id) or ""
-                    told.append(pool.submit(self._outcome, item, under_way.get(id_)))
+                    outcomes.append(pool.submit(self._outcome, item, under_way.get(id_)))
                     if id_:
-                        under_way[id_] = told[-1]
+                        under_way[id_] = outcomes[-1]
                 try:
-                    for each in told:
-                        yield each.result()
+                    for outcome in outcomes:
+                        yield outcome.result()
                 finally:
-                    for each in told:
-                        each.cancel()
+                    for outcome in outcomes:
+                        outcome.cancel()
 
     def _outcome(self, item: SwapRequest | Submission, first: Future[Submission] | None) -> Submission:
         """Submit one; after `first`, which has the same id."""
@@ -149,9 +145,9 @@ class GatewayClient(SwapClient):
             if time.monotonic() - began < wait_s / 2:  # it has too many that wait, or is about to end
                 time.sleep(min(retry_after_s(answer) or _PAUSE_S, left))
 
-    def list(self, **query: Unpack[Wanted]) -> JobPage:
+    def list(self, **query: Unpack[JobFilters]) -> JobPage:
         """Return a page of jobs, newest first, as `SwapClient.list`."""
-        Query(**query).check()
+        JobQuery(**query).check()
         params: dict[str, Any] = {**query, "tenant": own(query.get("tenant", "default"))}
         for name in ("created_after", "created_before"):
             params[name] = text_of(params.get(name))
@@ -162,7 +158,7 @@ class GatewayClient(SwapClient):
         return self._http.post(f"{place(JOBS, job_id)}/cancel", Job)
 
     def retry(self, job_id: str, **urls: str) -> Job:
-        """Put a finished job back in line, as `SwapClient.retry`."""
+        """Queue a finished job again, as `SwapClient.retry`."""
         return self._http.post(f"{place(JOBS, job_id)}/retry", Job, urls or None, repeatable=False)
 
     def retry_many(
@@ -177,10 +173,10 @@ class GatewayClient(SwapClient):
 
         As `SwapClient.retry_many`, one request for each job; `batches.retry` does a whole batch in one.
         """
-        chosen = retry_search.choose(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
+        chosen = RetryFilter.parse(batch_id=batch_id, error_code=error_code, tenant=tenant, states=states)
         return self._retry_pages(chosen)
 
-    def _retry_pages(self, chosen: retry_search.Chosen) -> Iterator[str]:
+    def _retry_pages(self, chosen: RetryFilter) -> Iterator[str]:
         """Go through pages from the newest to the oldest created: so no job comes twice."""
         for state in sorted(chosen.states):
             cursor: str | None = None
@@ -199,26 +195,6 @@ class GatewayClient(SwapClient):
                 if cursor is None:
                     break
 
-    def line(self) -> Line:
-        """Not offered."""
-        raise NotOffered(_FOR_OPERATORS.format("line"))
-
-    def pause(self) -> Line:
-        """Not offered."""
-        raise NotOffered(_FOR_OPERATORS.format("pause"))
-
-    def resume(self) -> Line:
-        """Not offered."""
-        raise NotOffered(_FOR_OPERATORS.format("resume"))
-
-    def tenants(self) -> builtins.list[TenantLimits]:
-        """Not offered."""
-        raise NotOffered(_FOR_OPERATORS.format("tenants"))
-
-    def set_tenant(self, tenant: str, **limits: Any) -> TenantLimits:  # noqa: ARG002 - the signature is SwapClient's
-        """Not offered."""
-        raise NotOffered(_FOR_OPERATORS.format("set_tenant"))
-
     def close(self) -> None:
         """Close the connections to the gateway."""
         self._http.close()
@@ -226,5 +202,5 @@ class GatewayClient(SwapClient):
 
 def body_of(request: SwapRequest) -> dict[str, Any]:
     """Return a request as JSON, with an id, so that it can be made twice and is one job."""
-    told = request.model_dump(mode="json", exclude_defaults=True)
-    return {"business_task_id": secrets.token_hex(12), **told}
+    body = request.model_dump(mode="json", exclude_defaults=True)
+    return {"business_task_id": secrets.token_hex(12), **body}

@@ -6,8 +6,10 @@ import secrets
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.client.http.answers import Reply, place, read
+from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import BatchNotFound, DeliveryNotFound, EndpointNotFound
-from swapjobs.contract.views import Batch, Delivery, DeliveryPage, Endpoint, EndpointSecret
+from swapjobs.contract.page import DeliveryPage
+from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret
 
 if TYPE_CHECKING:
     import builtins
@@ -70,25 +72,25 @@ class GatewayBatches:
 
     def close(self, batch_id: str, *, tenant: str = "default") -> Batch:
         """Let the batch take no more jobs."""
-        return self._steer(batch_id, tenant, "close")
+        return self._operate(batch_id, tenant, "close")
 
     def pause(self, batch_id: str, *, tenant: str = "default") -> Batch:
         """Start none of its jobs until `resume`."""
-        return self._steer(batch_id, tenant, "pause")
+        return self._operate(batch_id, tenant, "pause")
 
     def resume(self, batch_id: str, *, tenant: str = "default") -> Batch:
         """Let its jobs start again."""
-        return self._steer(batch_id, tenant, "resume")
+        return self._operate(batch_id, tenant, "resume")
 
     def cancel(self, batch_id: str, *, tenant: str = "default") -> Batch:
         """Cancel all its jobs that are not final."""
-        return self._steer(batch_id, tenant, "cancel")
+        return self._operate(batch_id, tenant, "cancel")
 
     def retry(self, batch_id: str, *, tenant: str = "default", error_code: str | None = None) -> Batch:
-        """Put its failed jobs back in line, all or those with one error code; asked once."""
-        return self._steer(batch_id, tenant, "retry", error_code=error_code)
+        """Put its failed jobs back in the queue, all or those with one error code; asked once."""
+        return self._operate(batch_id, tenant, "retry", error_code=error_code)
 
-    def _steer(self, batch_id: str, tenant: str, action: str, **params: Any) -> Batch:
+    def _operate(self, batch_id: str, tenant: str, action: str, **params: Any) -> Batch:
         path = f"{place(BATCHES, batch_id, BatchNotFound)}/{action}"
         return self._http.post(path, Batch, repeatable=action != "retry", tenant=own(tenant), **params)
 
@@ -143,14 +145,21 @@ class GatewayWebhooks:
         self,
         *,
         tenant: str = "default",
+        state: str | None = None,
+        endpoint_id: str | None = None,
+        event: str | None = None,
+        subject: str | None = None,
         after: datetime | None = None,
         before: datetime | None = None,
+        cursor: str | None = None,
         limit: int = 50,
-        **filters: str | None,
     ) -> DeliveryPage:
-        """Return deliveries, newest first; `filters`: `state`, `endpoint_id`, `event`, `subject`, and `cursor`."""
+        """Return deliveries, newest first."""
+        filters = {"state": state, "endpoint_id": endpoint_id, "event": event, "subject": subject}
         times = {"after": text_of(after), "before": text_of(before)}
-        return self._http.get(DELIVERIES, DeliveryPage, tenant=own(tenant), limit=limit, **times, **filters)
+        return self._http.get(
+            DELIVERIES, DeliveryPage, tenant=own(tenant), cursor=cursor, limit=limit, **times, **filters
+        )
 
     def delivery(self, id: str, *, tenant: str = "default") -> Delivery:  # noqa: A002 - as above
         """Return one delivery."""
@@ -167,11 +176,11 @@ class GatewayWebhooks:
         """Begin anew the deliveries since `when` that are `state`, some with each request; yield their ids."""
         body = {"since": text_of(when), "state": state, "endpoint_id": endpoint_id}
         while True:
-            told = self._http.post("/v1/webhooks/replay-since", _Replayed, body, repeatable=False, tenant=own(tenant))
-            yield from told.ids
-            if told.next_cursor is None:
+            page = self._http.post("/v1/webhooks/replay-since", _Replayed, body, repeatable=False, tenant=own(tenant))
+            yield from page.ids
+            if page.next_cursor is None:
                 return
-            body["cursor"] = told.next_cursor
+            body["cursor"] = page.next_cursor
 
     def test(self, endpoint_id: str, *, tenant: str = "default") -> Delivery:
         """Send a signed event `test` to an endpoint."""

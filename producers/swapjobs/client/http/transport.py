@@ -33,8 +33,8 @@ _IN_BETWEEN: Final = frozenset({502, 503, 504})  # of a load balancer, while the
 
 
 @dataclass(frozen=True)
-class Way:
-    """How requests go to the gateway.
+class GatewayOptions:
+    """How requests go to the gateoptions.
 
     Attributes:
         patience_s: For so long a call that gets no answer is made again, if to make it twice does no harm.
@@ -54,11 +54,11 @@ class GatewayHttp:
     On the parent's it would read the answers to others' requests. The key is in no `repr`, log or error text.
     """
 
-    def __init__(self, url: str, key: str | SecretStr, way: Way) -> None:
-        self.url = _checked_url(url, allow_http=way.allow_http)
-        self.patience_s = way.patience_s
+    def __init__(self, url: str, key: str | SecretStr, options: GatewayOptions) -> None:
+        self.url = _checked_url(url, allow_http=options.allow_http)
+        self.patience_s = options.patience_s
         self._key = _Key(key if isinstance(key, SecretStr) else SecretStr(key))
-        self._trust_env = way.trust_env
+        self._trust_env = options.trust_env
         self._pid, self._client = os.getpid(), self._connect()
         self._of_parents: list[httpx.Client] = []  # kept as they are: to close them is not for a child
 

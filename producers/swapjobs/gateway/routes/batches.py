@@ -8,9 +8,9 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from pydantic import BaseModel
 
+from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Name
-from swapjobs.contract.views import Batch
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
 from swapjobs.gateway.dependencies import Gateway

@@ -12,9 +12,9 @@ from starlette.concurrency import run_in_threadpool
 from swapjobs.contract.errors import ErrorCode, JobGone, JobNotFound
 from swapjobs.contract.job import Job, Name
 from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools import Url
-from swapjobs.contract.views import JobPage
 from swapjobs.gateway.auth import Caller, Who
 from swapjobs.gateway.dependencies import Gateway, Parts
 from swapjobs.gateway.event_stream import WatchedStream, changes, version_of

@@ -1,4 +1,4 @@
-"""Routes for those who run the gateway: does it live, can it serve, how does the line stand."""
+"""Routes for those who run the gateway: does it live, can it serve, how does dispatch stand."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from swapjobs.contract.dispatch_status import LearnedRate
 from swapjobs.contract.errors import QueueUnavailable
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import Gateway
 from swapjobs.monitoring.prometheus import exposition
-from swapjobs.store import redis_health
-from swapjobs.store.dispatch_status import LearnedRate
 from swapjobs.store.redis_client import queue_errors
 
 router = APIRouter(tags=["operation"])
@@ -32,7 +31,7 @@ def readyz(gateway: Gateway) -> dict[str, str]:
     if gateway.waiting.stopped:
         raise QueueUnavailable("the gateway is ending")
     with queue_errors():
-        problems = [problem for problem in redis_health.server_problems(gateway.store.redis) if problem.fatal]
+        problems = [problem for problem in gateway.store.server_problems() if problem.fatal]
     for problem in problems:
         raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
     gateway.pressure.check()
@@ -44,12 +43,12 @@ def readyz(gateway: Gateway) -> dict[str, str]:
 def rate(_: Caller, gateway: Gateway) -> LearnedRate:
     """Tell the rate of calls to the vendor: the fleet's limit, what is used of it now, why, and since when."""
     with queue_errors():
-        return LearnedRate.model_validate(gateway.store.line())
+        return LearnedRate.model_validate(gateway.store.dispatch.status())
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(_: Caller, gateway: Gateway) -> PlainTextResponse:
-    """Tell Prometheus how the line to the vendor stands: numbers of the whole fleet, with no tenant, job or URL."""
+    """Tell Prometheus how dispatch stands: numbers of the whole fleet, with no tenant, job or URL."""
     with queue_errors():
-        text = exposition(gateway.store.look())
+        text = exposition(gateway.store.dispatch.inspect())
     return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)

@@ -108,7 +108,7 @@ def _accept(gateway: Parts, request: SwapRequest) -> Job:
     """
     try:
         with queue_errors():
-            known = gateway.store.get(job_id(request.tenant, str(request.business_task_id)))
+            known = gateway.store.jobs.get(job_id(request.tenant, str(request.business_task_id)))
     except JobGone:
         raise
     except JobNotFound:

@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.job import explain
+from swapjobs.contract.page import DeliveryPage
 from swapjobs.contract.timestamps import Time
-from swapjobs.contract.views import Delivery, DeliveryPage, Endpoint, EndpointSecret, EventType
+from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret, EventType
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import Gateway
 from swapjobs.gateway.json_body import JsonObject

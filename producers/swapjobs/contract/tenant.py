@@ -1,0 +1,55 @@
+"""Limits of single tenants: an own rate, calls in flight, a weight among the others, a pause."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from swapjobs.contract.errors import InvalidRequest
+from swapjobs.contract.job import Name
+from swapjobs.contract.rate import RateSetting
+
+
+class TenantLimits(BaseModel):
+    """What holds for one tenant besides what holds for all.
+
+    The limits count vendor calls, look-ups and polls too. What a tenant could not use of its rate it may catch up for
+    two seconds or two calls: in any window of T seconds it gets at most rate x T + max(2, rate x 2 s) calls.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: Name
+    rate: RateSetting | None = Field(None, description="vendor calls, like 5/s or 300/m; none: no limit of its own")
+    max_in_flight: int = Field(0, ge=0, description="vendor calls in flight; 0: no limit of its own")
+    weight: float = Field(1, ge=0.01, le=100, description="2: two turns where others have one")
+    paused: bool = Field(False, description="its jobs are accepted and wait")
+
+    @classmethod
+    def parse(cls, **fields: Any) -> TenantLimits:
+        """Return the limits, checked.
+
+        Raises:
+            InvalidRequest: one of them is wrong; the text says which, and what would be right.
+        """
+        try:
+            return cls(**fields)
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            field = str(problem["loc"][0])
+            message = problem["msg"].removeprefix("Value error, ")
+            raise InvalidRequest(f"{field}: {message}", field=field) from None
+
+    def fields(self) -> list[str | float]:
+        """Return what fleet/set_tenant.lua takes: field, value pairs, or nothing where all is as for others."""
+        if self == TenantLimits(tenant=self.tenant):
+            return []
+        values: dict[str, str | float] = {
+            "interval": self.rate.interval_s * 1000 if self.rate else 0,
+            "rate": self.rate or "",
+            "max_in_flight": self.max_in_flight,
+            "weight": self.weight,
+            "paused": int(self.paused),
+        }
+        return [item for pair in values.items() for item in pair]

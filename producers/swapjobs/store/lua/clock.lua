@@ -1,5 +1,0 @@
--- Part: Redis' own clock, in milliseconds with a fraction. Every time in the records comes from here.
-local function clock()
-  local time = redis.call('TIME')
-  return time[1] * 1000 + time[2] / 1000
-end

@@ -1,0 +1,16 @@
+-- Asked after waiting for a slot, before sending: is the claim still ours, and was the line not closed meanwhile?
+-- ARGV: id, fence
+-- Returns ok, lost (claimed by another, or final), held, paused or outage.
+local contract = require('contract')
+local gate = require('fleet.gate')
+local keys, STATE = contract.keys, contract.STATE
+
+local function call(args)
+  local job = redis.call('HMGET', keys.job .. args[1], 'state', 'claims')
+  if job[1] ~= STATE.running or job[2] ~= args[2] then return 'lost' end
+  local obstacle = gate.closed_by()
+  if obstacle == 'outage' and redis.call('SISMEMBER', keys.probes, args[1]) == 1 then return 'ok' end
+  return obstacle or 'ok'
+end
+
+return {flags = {'no-writes'}, call = call}

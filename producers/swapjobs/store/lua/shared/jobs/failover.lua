@@ -1,0 +1,39 @@
+-- What a restarted Redis may have forgotten.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local jobs = require('jobs.job')
+local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
+
+-- The claims of an epoch (a server process, see meet.lua) are numbered from a height of their own.
+local CLAIMS_PER_EPOCH = 1000000
+
+-- Whether this job may have been sent in the time that a restarted Redis has forgotten: not if its turn came later.
+local function claim_may_be_lost(id, job)
+  if fleet.unverified <= 0 or (job.next_call or 'swap') ~= 'swap' or job.claims >= fleet.epoch * CLAIMS_PER_EPOCH then return false end
+  local times = redis.call('HMGET', keys.job .. id, 'created_at', 'next_attempt_at')
+  return tonumber(times[1]) < fleet.epoch_at and (tonumber(times[2] or nil) or 0) <= fleet.known_until
+end
+
+-- If it was, then at the latest when the new server was met.
+local function assumed_sent_at()
+  fleet.unverified = fleet.unverified - 1
+  return fleet.epoch_at
+end
+
+-- A restarted Redis may have forgotten a claim: its fence is above the record's. The attempt is taken as what it is.
+local function restore_claim(id, job, fence)
+  if not (MOVES.start[job.state] or MOVES.rescue[job.state]) then return end
+  jobs.detach(id, job)
+  jobs.count_in_flight(job, 1)
+  redis.call('ZADD', keys.schedule, clock.now_ms, 'lease:' .. id)  -- the caller renews it, or ends it
+  jobs.set_state(id, job, TARGET.start, 'claims', string.format('%.0f', fence), 'next_call', 'query',
+        'sent_at', clock.now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
+  job.claims = fence
+end
+
+return {
+  CLAIMS_PER_EPOCH = CLAIMS_PER_EPOCH,
+  claim_may_be_lost = claim_may_be_lost,
+  assumed_sent_at = assumed_sent_at,
+  restore_claim = restore_claim,
+}

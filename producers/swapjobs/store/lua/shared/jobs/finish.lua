@@ -1,0 +1,32 @@
+-- A job's end. Finishing and scheduling the webhook are one step.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local jobs = require('jobs.job')
+local refill = require('queue.refill')
+local history = require('records.history')
+local notifications = require('webhooks.notifications')
+local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
+
+local TOMBSTONE_MS = 40 * 86400 * 1000
+
+-- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells when
+-- it is over, or its lease ends.
+local function finish(id, job, state, line)
+  local stopped = state == STATE.cancelled or state == STATE.expired
+  if not (stopped and job.state == STATE.running) then jobs.detach(id, job) end
+  local waited = job.state == STATE.waiting
+  jobs.set_state(id, job, state, 'finished_at', clock.now_ms)
+  if waited then redis.call('HDEL', keys.job .. id, 'next_attempt_at', 'reason') end
+  -- where another end came first, `step` tells a retry whether the outcome of the last call is known
+  if state == STATE.succeeded then redis.call('HDEL', keys.job .. id, 'next_call', 'sent_at') end
+  if job.expires_at then redis.call('ZREM', keys.schedule, 'expiry:' .. id) end
+  redis.call('SET', keys.tombstone .. id, table.concat({job.fingerprint, job.tenant, job.generation or 1}, ' '), 'PX', fleet.result_ttl_ms + TOMBSTONE_MS)
+  if notifications.notify_job_finished(id, job, state) then
+    history.append(id, line or '')
+    refill.webhooks()
+  else
+    history.expire(id, line)
+  end
+end
+
+return finish

@@ -1,0 +1,68 @@
+-- A job's record and the one place where it stands: its line, the runway, its lease, a time in the wake-up set, or set aside.
+local contract = require('contract')
+local batch_counts = require('batches.counts')
+local fair = require('queue.fair')
+local ready = require('queue.ready')
+local tenant_limits = require('queue.tenant_limits')
+local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
+
+local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'next_call',
+                      'delivery_host', 'batch'}
+local function read(id)
+  local values, job = redis.call('HMGET', keys.job .. id, unpack(PLACE_FIELDS)), {}
+  if not values[1] then return nil end
+  for i, name in ipairs(PLACE_FIELDS) do job[name] = values[i] or nil end
+  job.claims = tonumber(job.claims or 0)
+  return job
+end
+
+-- The same of a whole record, as HGETALL gives it.
+local function of_fields(fields)
+  if not fields[1] then return nil end
+  local job = {}
+  for i = 1, #fields, 2 do job[fields[i]] = fields[i + 1] end
+  job.claims = tonumber(job.claims or 0)
+  return job
+end
+
+-- Every change of a job's state, with other fields that change: told to whoever waits for it, counted by its batch.
+local function set_state(id, job, state, ...)
+  redis.call('HSET', keys.job .. id, 'state', state, ...)
+  if state == job.state then return end
+  redis.call('PUBLISH', keys.changed .. id, state)
+  if job.batch then batch_counts.count_transition(id, job.tenant .. ':' .. job.batch, job.state, state) end
+  job.state = state
+end
+
+-- Of the call that a lease stands for.
+local function count_in_flight(job, change)
+  fleet.in_flight = math.max(fleet.in_flight + change, 0)
+  if job.priority == 'bulk' then fleet.bulk_in_flight = math.max(fleet.bulk_in_flight + change, 0) end
+  if fleet.in_flight == 0 then fleet.bulk_in_flight = 0 end
+  if job.tenant and tenant_limits.change(job.tenant, 'in_flight', change) and change < 0 then fair.rejoin_tenant(job.tenant) end
+end
+
+-- The call is over, or nobody knows of it any more.
+local function end_lease(id, job)
+  if redis.call('ZREM', keys.schedule, 'lease:' .. id) == 1 then count_in_flight(job, -1) end
+end
+
+-- Take the job out of the one place where it stands for its next attempt.
+local function detach(id, job)
+  if job.state == STATE.running then
+    end_lease(id, job)
+  elseif not ready.take(job.priority, job.tenant, id)
+      and redis.call('ZREM', keys.schedule, 'retry:' .. id, 'poll:' .. id, 'final_failure:' .. id) == 0 then
+    local stood = fair.remove(job.priority, job.tenant, id)
+    if not stood and job.batch then redis.call('ZREM', keys.held .. job.tenant .. ':' .. job.batch, id) end
+  end
+end
+
+return {
+  read = read,
+  of_fields = of_fields,
+  set_state = set_state,
+  count_in_flight = count_in_flight,
+  end_lease = end_lease,
+  detach = detach,
+}

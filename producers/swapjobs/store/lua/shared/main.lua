@@ -1,0 +1,20 @@
+-- What every function does around its own work: it sets the time and reads the fleet state before, and writes the state
+-- after, where the function may write.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local fleet_state = require('fleet.state')
+
+-- Returns a function as Redis calls it. The last argument is the caller's SWAPJOBS_RESULT_TTL_S, in ms.
+local function wrap(operation)
+  local writes = operation.flags[1] ~= 'no-writes'
+  return function(_, args)
+    contract.fleet.result_ttl_ms = tonumber(table.remove(args))
+    clock.set()
+    fleet_state.read()
+    local answer = operation.call(args)
+    if writes then fleet_state.write() end
+    return answer
+  end
+end
+
+return wrap

@@ -1,0 +1,71 @@
+-- Puts finished jobs back in the queue because their user asks: a new round with new attempts, the old ones kept as history.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local failover = require('jobs.failover')
+local jobs = require('jobs.job')
+local fair = require('queue.fair')
+local refill = require('queue.refill')
+local history = require('records.history')
+local notifications = require('webhooks.notifications')
+local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
+local RETRY_ENTRY = contract.RETRY_ENTRY  -- a format for time and round
+
+local SPENT = {'finished_at', 'started_at', 'attempts', 'unknown_answers', 'failed_lookups', 'failed_lookups_since', 'outages', 'outage', 'uncharged',
+               'reason', 'next_attempt_at', 'code', 'unusable'}
+
+-- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;
+-- else the vendor must not take the new call for the old one.
+local function choose_vendor_id(key, job)
+  if job.next_call ~= 'query' then
+    redis.call('HDEL', key, 'next_call', 'sent_at', 'polls')
+    redis.call('HSET', key, 'generation', (job.generation or 1) + 1)
+  elseif redis.call('HEXISTS', key, 'polls') == 1 then
+    -- the pauses begin anew, but that the vendor knew the task stays known: sending it again might be paid twice
+    redis.call('HSET', key, 'polls', math.min(tonumber(redis.call('HGET', key, 'polls')), 1))
+  end
+end
+
+local function renew_deadline(id, key, job)
+  if not job.expires_at then return end
+  if tonumber(job.expires_at) > clock.now then
+    redis.call('ZADD', keys.schedule, job.expires_at, 'expiry:' .. id)
+  else
+    redis.call('HDEL', key, 'expires_at')
+  end
+end
+
+-- Returns for each id: ok, the state from which there is no retry, gone, or full (Redis is nearly at its limit).
+local function retry(ids)
+  local answers = {}
+  for _, id in ipairs(ids) do
+    local key = keys.job .. id
+    local job = jobs.read(id)
+    if not job then
+      answers[#answers + 1] = 'gone'
+    elseif not MOVES.retry[job.state] then
+      answers[#answers + 1] = job.state
+    elseif fleet.memory_full == 1 then
+      answers[#answers + 1] = 'full'
+    else
+      local round = (redis.call('HGET', key, 'round') or 1) + 1
+      jobs.end_lease(id, job)  -- of a call from before it was stopped
+      jobs.set_state(id, job, TARGET.retry, 'round', round)
+      -- what the old round still brings is fenced off
+      redis.call('HSET', key, 'claims', string.format('%.0f', math.max(job.claims, fleet.epoch * failover.CLAIMS_PER_EPOCH) + 1))
+      redis.call('HDEL', key, unpack(SPENT))
+      choose_vendor_id(key, job)
+      redis.call('PERSIST', key)
+      redis.call('PERSIST', keys.history .. id)
+      history.append(id, string.format(RETRY_ENTRY, clock.now_ms, round))
+      renew_deadline(id, key, job)
+      notifications.supersede(id, key)
+      fair.enqueue(job.priority, job.tenant, id, false)
+      answers[#answers + 1] = 'ok'
+    end
+  end
+  refill.swaps()
+  refill.webhooks()
+  return answers
+end
+
+return retry

@@ -1,0 +1,68 @@
+-- The hosts of receivers: how many tries each may have at a time, and a breaker for each. A dead one holds a few slots
+-- for a short time, and then none but for a probe now and then.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local keys, fleet = contract.keys, contract.fleet
+
+local FIRST_TRIES, SLOW_MS, FAILURES, FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 4, 2000, 5, 1000, 300000
+local HOST_UNUSED_MS = 86400000
+local HOST = {'in_flight', 'messages', 'tries', 'streak', 'gap', 'opens_at'}
+
+-- One host may never have all slots.
+local function most_tries()
+  return math.max(math.floor(0.75 * fleet.webhook_slots), 1)
+end
+
+local function read(name)
+  local values, host = redis.call('HMGET', keys.host .. name, unpack(HOST)), {}
+  for i, field in ipairs(HOST) do host[field] = tonumber(values[i] or 0) end
+  host.tries = math.min(host.tries > 0 and host.tries or FIRST_TRIES, most_tries())
+  if host.opens_at > clock.now + host.gap then host.opens_at = 0 end  -- the clock was put back
+  return host
+end
+
+-- How many more hints of this host may be out.
+local function room(host)
+  if host.opens_at > clock.now then return 0 end
+  return (host.gap > 0 and 1 or host.tries) - host.in_flight - host.messages
+end
+
+local function change(name, field, change)
+  local key = keys.host .. name
+  if redis.call('HINCRBY', key, field, change) < 0 then redis.call('HSET', key, field, 0) end
+  redis.call('PEXPIRE', key, HOST_UNUSED_MS)
+end
+
+-- Else the end of a try, or a hint that is used, brings its line back.
+local function schedule_opening(name, host)
+  if host.opens_at > clock.now then redis.call('ZADD', keys.schedule, math.ceil(host.opens_at), 'host:' .. name) end
+end
+
+-- Take in what a try says of its host: up, down, or nothing (""), and how long it took. A host that is slow gets fewer
+-- tries at a time, like one that fails.
+local function record_result(name, says, took_ms)
+  if says == '' then return end
+  local host, pause = read(name), nil
+  if says == 'up' then
+    host.streak, host.gap = 0, 0
+  else
+    host.streak = host.streak + 1
+    if host.gap == 0 and host.streak >= FAILURES then pause = FIRST_PAUSE_MS end
+    -- not for a try that was begun before the pause
+    if host.gap > 0 and host.opens_at <= clock.now then pause = math.min(2 * host.gap, LONGEST_PAUSE_MS) end
+  end
+  local well = says == 'up' and took_ms <= SLOW_MS
+  host.tries = well and math.min(host.tries + 1, most_tries()) or math.max(math.floor(host.tries / 2), 1)
+  if pause then host.gap, host.opens_at = pause, clock.now_ms + pause end
+  redis.call('HSET', keys.host .. name, 'streak', host.streak, 'gap', host.gap, 'tries', host.tries,
+             'opens_at', string.format('%.0f', host.gap > 0 and host.opens_at or 0))
+  redis.call('PEXPIRE', keys.host .. name, HOST_UNUSED_MS)
+end
+
+return {
+  read = read,
+  room = room,
+  change = change,
+  schedule_opening = schedule_opening,
+  record_result = record_result,
+}

@@ -1,0 +1,67 @@
+-- Moves jobs from the lines to the runways, as far as the traffic state allows.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local batch_hold = require('queue.batch_hold')
+local fair = require('queue.fair')
+local rate_limiter = require('queue.rate_limiter')
+local ready = require('queue.ready')
+local tenant_limits = require('queue.tenant_limits')
+local keys, fleet = contract.keys, contract.fleet
+
+local function refill_lane(lane, room)
+  while room > 0 do
+    local ids = fair.next_fair(lane, room)
+    if #ids == 0 then break end
+    ready.publish(lane, ids)
+    room = room - #ids
+  end
+  return room
+end
+
+-- Nobody else is left to probe with: who has waited longest asks again.
+local function send_parked()
+  local id = redis.call('ZPOPMIN', keys.parked)[1]
+  if id and redis.call('ZREM', keys.schedule, 'retry:' .. id) == 1 then
+    local place = redis.call('HMGET', keys.job .. id, 'priority', 'tenant')
+    local limits = tenant_limits.read(place[2])
+    if limits and limits.paused > 0 then return fair.enqueue(place[1], place[2], id, true) end
+    ready.publish(place[1], {id})
+    tenant_limits.change(place[2], 'messages', 1)
+  end
+end
+
+-- Not at every claim but in blocks of a quarter of the runway: to look at the lines costs the same for one and for many.
+local function is_long_enough(length, out)
+  return out > 0.75 * length
+end
+
+local function swaps()
+  batch_hold.reset()
+  local length, calls, bulk_calls = ready.target_length('swaps'), rate_limiter.bookable()
+  local interactive_out, bulk_out = redis.call('ZCARD', keys.published .. 'interactive'), redis.call('ZCARD', keys.published .. 'bulk')
+  -- bulk hints that are out do not keep interactive jobs off the runway: theirs is popped first
+  local room = math.min(length, calls) - interactive_out
+  if not is_long_enough(length, interactive_out) then room = refill_lane('interactive', room) end
+  room = room - bulk_out
+  if room > 0 and not is_long_enough(length, bulk_out) then
+    local bulk_room = math.min(room, bulk_calls - bulk_out)
+    room = room - bulk_room + refill_lane('bulk', bulk_room)
+  end
+  if room > 0 and fleet.tripped > 0 then send_parked() end
+end
+
+-- The end of a call makes room only where calls in flight are counted, or a probe opened the line; else the claims refill.
+local function may_be_skipped()
+  return fleet.max_in_flight == 0 and fleet.tenants == 0 and fleet.reset_at + 1000 < clock.now
+end
+
+local function webhooks()
+  local length, out = ready.target_length('webhooks'), redis.call('ZCARD', keys.published .. 'webhooks')
+  if not is_long_enough(length, out) then refill_lane('webhooks', length - out) end
+end
+
+return {
+  swaps = swaps,
+  may_be_skipped = may_be_skipped,
+  webhooks = webhooks,
+}

@@ -1,0 +1,63 @@
+-- The breaker. It trips when the vendor fails: the line is closed, jobs that met it are spared, probes ask on.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local counters = require('fleet.counters')
+local jobs = require('jobs.job')
+local failure_window = require('vendor.failure_window')
+local probes = require('vendor.probes')
+local keys, fleet, UNFINISHED, OUTAGE = contract.keys, contract.fleet, contract.UNFINISHED, contract.OUTAGE
+
+local FLAP_MS, MOST_SPARED = 60000, 200
+
+-- Whether this job's failure is forgiven as the vendor's. One that has met as many outages as it may have failures is
+-- suspected of being their cause; so is one that has been spared for very long without a sure sign of an outage.
+local function uncharge(id, says)
+  local met = redis.call('HMGET', keys.job .. id, 'outage', 'outages', 'uncharged')
+  local since, outages, spared = string.format('%.0f', fleet.tripped_at), tonumber(met[2] or 0), tonumber(met[3] or 0)
+  if met[1] ~= since then
+    if outages >= fleet.max_attempts then return false end
+    outages, spared = outages + 1, 0
+  end
+  if spared >= MOST_SPARED and says ~= 'outage' then return false end
+  redis.call('HSET', keys.job .. id, 'outage', since, 'outages', outages, 'uncharged', spared + 1)
+  return true
+end
+
+-- Failures shortly before were the outage already: what was charged for them is given back.
+local function take_back(member)
+  local id, charged = string.match(member, '^([^:]+):%d+:(%d)$')
+  local job = jobs.read(id)
+  if not job or not UNFINISHED[job.state] or not uncharge(id, 'outage') then return end
+  redis.call('HDEL', keys.job .. id, 'failed_lookups', 'failed_lookups_since')
+  if charged == '1' and tonumber(redis.call('HGET', keys.job .. id, 'attempts') or 0) > 0 then
+    redis.call('HINCRBY', keys.job .. id, 'attempts', -1)
+  end
+  if redis.call('ZREM', keys.schedule, 'retry:' .. id, 'final_failure:' .. id) > 0 then probes.requeue(id, job) end
+end
+
+local function trip(why, set, now_told)
+  fleet.tripped, fleet.tripped_at, fleet.streak = OUTAGE[why], clock.now_ms, 0
+  local before = clock.now - fleet.reset_at < FLAP_MS and fleet.probe_gap or 0  -- soon after the last time: go on where it was
+  fleet.probe_gap = math.max(before, math.min(probes.FIRST_PROBE_MS, fleet.probe_most) * probes.patience())
+  fleet.probe_at = clock.now_ms + fleet.probe_gap
+  counters.add('outages')
+  redis.call('ZREM', set, now_told)  -- this one is not charged yet
+  for _, member in ipairs(redis.call('ZRANGE', set, -failure_window.MOST_FAILURES, -1)) do take_back(member) end
+  redis.call('DEL', keys.failures, keys.refused, keys.probes)
+  fleet.refusals = 0
+end
+
+local function reset()
+  fleet.tripped, fleet.reset_at = 0, clock.now_ms
+  for _, id in ipairs(redis.call('ZRANGE', keys.parked, 0, -1)) do
+    local job = jobs.read(id)
+    if job and redis.call('ZREM', keys.schedule, 'retry:' .. id) == 1 then probes.requeue(id, job) end
+  end
+  redis.call('DEL', keys.parked, keys.probes)
+end
+
+return {
+  uncharge = uncharge,
+  trip = trip,
+  reset = reset,
+}

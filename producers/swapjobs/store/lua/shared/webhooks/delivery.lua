@@ -1,0 +1,94 @@
+-- Deliveries: where each stands, its beginning and its end. A pending one is in one place, as a job is: the line of
+-- its host, the runway, or the wake-up set, there as a lease or, with `hook_next_at`, as a time.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local fair = require('queue.fair')
+local ready = require('queue.ready')
+local receiver_limits = require('queue.receiver_limits')
+local history = require('records.history')
+local keys, fleet, UNFINISHED = contract.keys, contract.fleet, contract.UNFINISHED
+
+local HOOK_FIELDS = {'delivery_state', 'delivery_host', 'delivery_next_at', 'delivery_started_at', 'delivery_claims', 'delivery_tries', 'tenant', 'endpoint', 'job'}
+-- As long as all tries can take; what is older needs no place in the log once its record has expired.
+local LONGEST_DELIVERY_MS = 84 * 3600 * 1000
+local FORGOTTEN = 10
+
+local function read(id)
+  local delivery = {key = history.record_key(id)}
+  local values = redis.call('HMGET', delivery.key, unpack(HOOK_FIELDS))
+  if not values[1] then return nil end
+  for i, name in ipairs(HOOK_FIELDS) do delivery[name] = values[i] or nil end
+  return delivery
+end
+
+-- Its tries begin: in line, and in the tenant's log under this time.
+local function start(id, delivery)
+  local log = keys.deliveries .. delivery.tenant
+  redis.call('HSET', delivery.key, 'delivery_state', 'pending', 'delivery_started_at', clock.now_ms)
+  if delivery.endpoint then redis.call('SADD', keys.undelivered .. delivery.endpoint, id) end
+  if delivery.job then redis.call('SADD', keys.job_deliveries .. delivery.job, id) end
+  redis.call('ZADD', log, clock.now_ms, id)
+  local old = redis.call('ZRANGE', log, '-inf', clock.now_ms - fleet.result_ttl_ms - LONGEST_DELIVERY_MS, 'BYSCORE', 'LIMIT', 0, FORGOTTEN)
+  if old[1] then redis.call('ZREM', log, unpack(old)) end
+  redis.call('PEXPIRE', log, fleet.result_ttl_ms + LONGEST_DELIVERY_MS)
+  fleet.deliveries_pending = fleet.deliveries_pending + 1
+  fair.enqueue('webhooks', delivery.delivery_host, id, false)
+end
+
+-- A try is over, or nobody knows of it any more.
+local function end_try(host)
+  receiver_limits.change(host, 'in_flight', -1)
+  fair.rejoin_host(host)
+end
+
+local function detach(id, delivery)
+  if redis.call('ZREM', keys.schedule, 'delivery:' .. id) == 1 then
+    if not delivery.delivery_next_at then end_try(delivery.delivery_host) end
+  elseif not ready.take('webhooks', delivery.delivery_host, id) then
+    fair.remove('webhooks', delivery.delivery_host, id)
+  end
+end
+
+local function retry_due(id)
+  local delivery = read(id)
+  if not delivery or delivery.delivery_state ~= 'pending' then return end
+  if not delivery.delivery_next_at then end_try(delivery.delivery_host) end
+  fair.enqueue('webhooks', delivery.delivery_host, id, true)
+end
+
+-- A finished job's record is kept until all that tells of it has ended.
+local function expire_when_delivered(id)
+  local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state')
+  if job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending' and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
+    history.expire(id)
+  end
+end
+
+-- The end of a delivery that has left its place, with the last line of its history.
+local function finish(id, delivery, state, line)
+  redis.call('HSET', delivery.key, 'delivery_state', state)
+  redis.call('HDEL', delivery.key, 'delivery_next_at')
+  history.append(id, line)
+  fleet.deliveries_pending = math.max(fleet.deliveries_pending - 1, 0)
+  if delivery.endpoint then redis.call('SREM', keys.undelivered .. delivery.endpoint, id) end
+  if delivery.job then redis.call('SREM', keys.job_deliveries .. delivery.job, id) end
+  if delivery.key ~= keys.job .. id then history.expire(id) end
+  expire_when_delivered(delivery.job or id)
+end
+
+-- No more tries, and why; one that is under way can't settle it any more.
+local function give_up(id, delivery, why)
+  local line = {kind = 'webhook', at = clock.now_ms, number = tonumber(delivery.delivery_tries or 0), duration_ms = 0, reason = why}
+  redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
+  finish(id, delivery, 'undelivered', cjson.encode(line))
+end
+
+return {
+  LONGEST_DELIVERY_MS = LONGEST_DELIVERY_MS,
+  read = read,
+  start = start,
+  detach = detach,
+  retry_due = retry_due,
+  finish = finish,
+  give_up = give_up,
+}

@@ -1,0 +1,106 @@
+-- Telling of an event: the URL given for it, and the tenant's endpoints that want it.
+-- Telling of a job's end: its own URL, and the endpoints of its tenant.
+local contract = require('contract')
+local clock = require('fleet.clock')
+local refill = require('queue.refill')
+local deliveries = require('webhooks.delivery')
+local keys, fleet = contract.keys, contract.fleet
+
+local ENDPOINT_FIELDS = {'state', 'events', 'host', 'url'}
+
+local function read_endpoint(id)
+  local values, endpoint = redis.call('HMGET', keys.endpoint .. id, unpack(ENDPOINT_FIELDS)), {id = id}
+  if not values[1] then return nil end
+  for i, name in ipairs(ENDPOINT_FIELDS) do endpoint[name] = values[i] end
+  return endpoint
+end
+
+-- The enabled endpoints of a tenant that want this event; with no endpoint anywhere it costs nothing to ask.
+local function endpoints_for(tenant, event)
+  local found = {}
+  for _, id in ipairs(fleet.endpoints > 0 and redis.call('SMEMBERS', keys.endpoints .. tenant) or found) do
+    local item = read_endpoint(id)
+    local wants = item and (item.events == '*' or string.find(',' .. item.events .. ',', ',' .. event .. ',', 1, true))
+    if wants and item.state == 'enabled' then found[#found + 1] = item end
+  end
+  return found
+end
+
+-- A delivery with a record of its own. `about`: tenant, event, subject, `job` where it tells of one, else `data`; and
+-- `endpoint`, or none for a URL given once.
+local function new_delivery(id, about, host, url)
+  local delivery = {key = keys.delivery .. id, delivery_host = host, tenant = about.tenant, endpoint = about.endpoint, job = about.job}
+  redis.call('HSET', delivery.key, 'tenant', about.tenant, 'event', about.event, 'subject', about.subject,
+             'created_at', clock.now_ms, 'delivery_host', host)
+  if delivery.endpoint then redis.call('HSET', delivery.key, 'endpoint', delivery.endpoint) end
+  if delivery.job then redis.call('HSET', delivery.key, 'job', delivery.job) end
+  redis.call('SET', keys.history .. id, cjson.encode({url = url, data = about.data}))
+  deliveries.start(id, delivery)
+end
+
+-- What happened has no id of its own.
+local function new_event_id()
+  fleet.sequence = fleet.sequence + 1
+  return string.format('evt_%.0f_%.0f', clock.now_ms, fleet.sequence)
+end
+
+-- Tell of an event: `data` is JSON, `url` is told besides the tenant's endpoints unless it is ''.
+local function publish_event(tenant, event, subject, data, url)
+  local message, about = new_event_id(), {tenant = tenant, event = event, subject = subject, data = data}
+  if url ~= '' then
+    new_delivery(message .. '@url', about, string.lower(string.match(url, '^%a+://([^/?#]*)') or ''), url)
+  end
+  for _, endpoint in ipairs(endpoints_for(tenant, event)) do
+    about.endpoint = endpoint.id
+    new_delivery(message .. '@' .. endpoint.id, about, endpoint.host, endpoint.url)
+  end
+  refill.webhooks()
+end
+
+-- What a delivery that tells of this end of the job has as its message id; `%g` would round.
+local function message_id(id, generation, round)
+  return string.format('%s_%.0f_%.0f', id, generation or 1, round or 1)
+end
+
+-- In the step that ends it. Returns whether anybody is told.
+local function notify_job_finished(id, job, state)
+  local event, endpoints = 'swap.' .. state, endpoints_for(job.tenant, 'swap.' .. state)
+  if job.delivery_host then deliveries.start(id, {key = keys.job .. id, delivery_host = job.delivery_host, tenant = job.tenant}) end
+  if not endpoints[1] then return job.delivery_host end
+  local message = message_id(id, job.generation, redis.call('HGET', keys.job .. id, 'round') or nil)
+  for _, item in ipairs(endpoints) do
+    local about = {tenant = job.tenant, event = event, subject = id, job = id, endpoint = item.id}
+    new_delivery(message .. '@' .. item.id, about, item.host, item.url)
+  end
+  return true
+end
+
+-- The old end is no news any more. A try that is under way can't settle what the next end will schedule.
+local function supersede(id, key)
+  for _, telling in ipairs(redis.call('SMEMBERS', keys.job_deliveries .. id)) do
+    local delivery = deliveries.read(telling)
+    if delivery then
+      deliveries.detach(telling, delivery)
+      deliveries.give_up(telling, delivery, 'the job was retried')
+    end
+  end
+  local own = deliveries.read(id)
+  if not own then return end
+  if own.delivery_state == 'pending' then
+    deliveries.detach(id, own)
+    redis.call('HINCRBY', key, 'delivery_claims', 1)
+    fleet.deliveries_pending = math.max(fleet.deliveries_pending - 1, 0)
+  end
+  redis.call('HSET', key, 'delivery_state', 'none')
+  redis.call('HDEL', key, 'delivery_tries', 'delivery_status', 'delivery_next_at')
+end
+
+return {
+  read_endpoint = read_endpoint,
+  new_delivery = new_delivery,
+  new_event_id = new_event_id,
+  publish_event = publish_event,
+  message_id = message_id,
+  notify_job_finished = notify_job_finished,
+  supersede = supersede,
+}
