@@ -55,10 +55,10 @@ class WorkerSettings(CoreSettings):
     breaker_window_s: float = Field(
         30, gt=0, le=3600, description="failed calls are counted over this time (over 10 intervals of a slow rate)"
     )
-    breaker_failures: int = Field(5, ge=2, le=1000, description="so many failed calls in the window close the line")
+    breaker_failures: int = Field(5, ge=2, le=1000, description="so many failed calls in the window open the breaker")
     breaker_share: float = Field(0.5, gt=0, le=1, description="if they are this share of all calls")
     breaker_probe_s: float = Field(
-        5, gt=0, le=600, description="longest pause between two probes while the line is closed; the first is 1 s"
+        5, gt=0, le=600, description="longest pause between two probes while the breaker is open; the first is 1 s"
     )
     breaker_ramp_s: float = Field(5, ge=0, le=600, description="time in which the rate grows back after an outage")
     lease_s: float = Field(30, ge=2, description="a dead worker's jobs run again after this")

@@ -1,7 +1,7 @@
 -- Decide whether a hint leads to a delivery; claimed, leased and fenced like an attempt.
 -- ARGV: id, lease in ms
--- Returns {'drop'} or {'go', fence, now in ms, history, fields, then of the job that it tells of (none: its own record tells,
---   or no job) history and fields, then the fields of its endpoint, if it has one}.
+-- Returns {'drop'} or {'go', fence, now in ms, history, fields, then of the job that it tells of (none: its own record
+--   tells, or no job) history and fields, then the fields of its endpoint, if it has one}.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local fair = require('queue.fair')

@@ -1,8 +1,8 @@
 -- Begin the tries of a delivery anew, with the same webhook id; one that is under way can't settle it any more.
 -- No allow-oom: what was about to expire is kept again, and makes new work.
 -- ARGV: id, tenant
--- Returns ok, gone, superseded (the job was retried since, or its record has expired), disabled (its endpoint is, or was
---   removed), or full (Redis is nearly at its memory limit).
+-- Returns ok, gone, superseded (the job was retried since, or its record has expired), disabled (its endpoint is, or
+--   was removed), or full (Redis is nearly at its memory limit).
 local contract = require('contract')
 local refill = require('queue.refill')
 local history = require('records.history')

@@ -1,6 +1,6 @@
 -- Write down one try of a delivery, and what follows: nothing, or another try later.
--- ARGV: id, fence, new state (delivered, undelivered or pending), delay in ms, HTTP status or "", history line, what it says
---   of the host (up, down or ""), how long it took in ms, why its endpoint wants no more or ""
+-- ARGV: id, fence, new state (delivered, undelivered or pending), delay in ms, HTTP status or "", history line, what it
+--   says of the host (up, down or ""), how long it took in ms, why its endpoint wants no more or ""
 -- Returns ok, too_late (the next try would be past all that it may take: undelivered), disabled (its endpoint was, by
 --   this), fenced or gone.
 local contract = require('contract')

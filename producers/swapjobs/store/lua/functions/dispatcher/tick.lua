@@ -1,6 +1,6 @@
 -- The dispatcher's step: handle what is due, publish lost hints again, refill. One worker at a time does it.
--- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried to
---   before (stayed, or new)
+-- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried
+--   to before (stayed, or new)
 -- Returns {members handled, ms until the next look}; {-1, 0} where another worker's dispatcher is at work.
 local contract = require('contract')
 local clock = require('fleet.clock')
@@ -28,8 +28,8 @@ local function call(args)
   redis.call('SET', keys.dispatcher, args[1], 'PX', LEADER_MS)
   fleet.dispatched_at = clock.now_ms
 
-  -- After a gap in which workers could not renew (Redis was down or frozen, the clock moved) every lease gets one more. A
-  -- gap in which there was no worker at all needs none: who comes new to a server that ran through it sees that.
+  -- After a gap in which workers could not renew (Redis was down or frozen, the clock moved) every lease gets one more.
+  -- A gap in which there was no worker at all needs none: who comes new to a server that ran through it sees that.
   local gap = clock.now - last > math.min(GAP_MS, args[2] / 2) and (args[4] == 'stayed' or fleet.epoch_at > last)
   if gap or last - clock.now > JUMP_MS then fleet.grace_until = math.floor(clock.now + args[2]) end
   local grace_until = math.min(fleet.grace_until, clock.now + args[2])

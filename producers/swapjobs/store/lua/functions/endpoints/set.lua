@@ -1,6 +1,6 @@
 -- Make a tenant's endpoint, change it, or take it away.
--- ARGV: id, tenant, how many a tenant may have (0: this one must be there), then field, value pairs ("" takes a field away);
---   without them it is removed
+-- ARGV: id, tenant, how many a tenant may have (0: this one must be there), then field, value pairs ("" takes a field
+--   away); without them it is removed
 -- Returns ok, full (the tenant has as many as it may), or gone (there is none with this id).
 local contract = require('contract')
 local clock = require('fleet.clock')

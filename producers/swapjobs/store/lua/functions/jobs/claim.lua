@@ -1,7 +1,8 @@
 -- Decide whether a hint leads to work, and ask traffic in the same step.
 -- ARGV: id, lease in ms
--- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'paused'}, {'held'} or {'outage'}: back at the head of its
---   line; {'aside'}: its batch is stopped; {'go', wait in ms, fence, step, now in ms, history, fields...}: the lease is held, the call is booked.
+-- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'paused'}, {'held'} or {'outage'}: back at the head of
+--   its line; {'aside'}: its batch is stopped; {'go', wait in ms, fence, step, now in ms, history, fields...}: the
+--   lease is held, the call is booked.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local failover = require('jobs.failover')

@@ -1,6 +1,6 @@
 -- The one write of an attempt: event, patch, history, what happens next, and what it tells of the vendor.
--- ARGV: id, fence, event, history line or "", wake kind (retry, poll, verdict, or "" for the head of the line), delay in
---   ms, fleet pause in ms, what the call says of the vendor (see `hear`), when it was made, the next step where the
+-- ARGV: id, fence, event, history line or "", wake kind (retry, poll, verdict, or "" for the head of the line), delay
+--   in ms, fleet pause in ms, what the call says of the vendor (see `hear`), when it was made, the next step where the
 --   failure is forgiven, then the patch as field, value pairs
 -- Returns ok (also when the same was told before); spared (an outage: back in line, nothing charged); failed (a verdict
 --   that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the

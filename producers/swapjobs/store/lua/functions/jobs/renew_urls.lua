@@ -1,7 +1,7 @@
--- A job that was submitted again: the same pictures under a new signature. Not where it has its picture already, and not
--- where somebody else was faster.
--- ARGV: id, the request as it was read (JSON), as it is to be, until when its URLs work (`ms/ISO time`, or "-")
--- Returns 1 where it was taken, else 0.
+-- A job that was submitted again: the same pictures under a new signature. Not where it has its picture already, and
+-- not where somebody else was faster.
+-- ARGV: id, the request as it was read (JSON), as it is to be, until when its URLs work (`ms/ISO time`, or "-") Returns
+--   1 where it was taken, else 0.
 local contract = require('contract')
 local jobs = require('jobs.job')
 local signed_urls = require('jobs.signed_urls')

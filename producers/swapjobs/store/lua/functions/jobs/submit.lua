@@ -1,7 +1,8 @@
 -- Accept jobs: idempotency check, record, line, refill, in one step. Refused as a whole when Redis is full.
--- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and
---   `expires_at hook_host batch`, each of them "-" where there is none; until when its URLs work (url_time.lua)
--- Returns for each job: created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory limit).
+-- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and `expires_at hook_host
+--   batch`, each of them "-" where there is none; until when its URLs work (url_time.lua)
+-- Returns for each job: created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory
+-- limit).
 local contract = require('contract')
 local clock = require('fleet.clock')
 local batches = require('batches.batch')

@@ -4,30 +4,35 @@ local clock = require('fleet.clock')
 local notifications = require('webhooks.notifications')
 local keys, fleet, UNFINISHED_STATES = contract.keys, contract.fleet, contract.UNFINISHED_STATES
 
+-- Returns how many jobs of a batch are unfinished.
 local function left_in(key)
   local left = 0
   for _, number in ipairs(redis.call('HMGET', key, unpack(UNFINISHED_STATES))) do left = left + (number or 0) end
   return left
 end
 
--- With no unfinished job it is kept as long as their records, and for ever with one: one that nobody closes goes too.
+-- Keeps a batch without unfinished jobs as long as its jobs' records: one that nobody closes goes too.
 local function keep_for_a_while(name)
   redis.call('PEXPIRE', keys.batch .. name, fleet.result_ttl_ms)
   redis.call('PEXPIRE', keys.index .. name, fleet.result_ttl_ms)
   redis.call('ZADD', keys.schedule, clock.now_ms + fleet.result_ttl_ms, 'forget_batch:' .. name)
 end
 
+-- Keeps a batch with unfinished jobs for ever.
 local function keep(name)
   redis.call('PERSIST', keys.batch .. name)
   redis.call('PERSIST', keys.index .. name)
 end
 
--- Returns whether it takes no more jobs.
+-- Makes the batch unless it is there; returns whether it takes no more jobs.
 local function open(tenant, batch)
   local name = tenant .. ':' .. batch
   local known = redis.call('HMGET', keys.batch .. name, 'created_at', 'closed_at')
   if not known[1] then
-    if fleet.batches_held > 0 then fleet.batches_held = fleet.batches_held - redis.call('SREM', keys.held_batches, name) end  -- of one that is gone
+    -- held by an operation on a batch of this name that is gone
+    if fleet.batches_held > 0 then
+      fleet.batches_held = fleet.batches_held - redis.call('SREM', keys.held_batches, name)
+    end
     redis.call('HSET', keys.batch .. name, 'created_at', clock.now_ms, 'round', 1)
     redis.call('ZADD', keys.batches .. tenant, clock.now_ms, batch)
     keep_for_a_while(name)
@@ -43,8 +48,8 @@ local function complete(name)
   notifications.publish_event(tenant, 'batch.completed', batch, cjson.encode(fields), fields.callback_url or '')
 end
 
--- Called where it is closed, where a job ended, and where nothing is done to it any more: once, since what is completed is
--- so until a retry. Some of those that are retried may end before the rest has its turn: that is still one round.
+-- Completes a batch that is closed and has no unfinished job: once, since it stays so until a retry. Some of the jobs
+-- that are retried may end before the rest was looked at: that is still one round.
 local function complete_if_done(name)
   if left_in(keys.batch .. name) > 0 then return end
   keep_for_a_while(name)

@@ -6,20 +6,24 @@ local keys, fleet, STATE, UNFINISHED = contract.keys, contract.fleet, contract.S
 
 local RATE_ENDS, LONGEST_GAP_MS = 64, 10000  -- the rate is a mean over so many ends; a pause is no gap
 
--- Until there were so many, it is the mean of all: the first gap alone says little, as the first jobs end together.
+-- Notes an end for the batch's rate. Until there were so many it is the mean of all: the first gap alone says little,
+-- as the first jobs end together.
 local function note_pace(key, last_end, gap, gaps)
-  if not last_end then return redis.call('HSET', key, 'last_end', clock.now_ms) end  -- the first, or the first after a pause
+  -- the first, or the first after a pause
+  if not last_end then return redis.call('HSET', key, 'last_end', clock.now_ms) end
   local since, number = math.max(clock.now - last_end, 0), math.min((gaps or 0) + 1, RATE_ENDS)
   gap = gap and gap + (math.min(since, math.max(10 * gap, LONGEST_GAP_MS)) - gap) / number or since
   redis.call('HSET', key, 'last_end', clock.now_ms, 'gap', string.format('%.3f', gap), 'gaps', number)
 end
 
--- A job of this batch goes from one state to another.
+-- Counts a job of this batch that goes from one state to another.
 local function count_transition(id, name, from, to)
   local key = keys.batch .. name
   local known = redis.call('HMGET', key, 'created_at', 'last_end', 'gap', 'gaps')
   if not known[1] then  -- gone, as this job soon is; paused by nobody, if it is retried
-    if fleet.batches_held > 0 then fleet.batches_held = fleet.batches_held - redis.call('SREM', keys.held_batches, name) end
+    if fleet.batches_held > 0 then
+      fleet.batches_held = fleet.batches_held - redis.call('SREM', keys.held_batches, name)
+    end
     return
   end
   if redis.call('HINCRBY', key, from, -1) < 0 then redis.call('HSET', key, from, 0) end

@@ -8,15 +8,16 @@ local function paused_for()
   return math.min(math.max(fleet.paused_until - clock.now, 0), MAX_PAUSE_MS)
 end
 
--- Returns why no call may be made now: paused_manually, rate_limit, outage (the breaker is open; a probe may go); or nil.
+-- Returns why no call may be made now: paused_manually, rate_limit, outage (the breaker is open; a probe may go); or
+-- nil.
 local function closed_by()
   if fleet.paused_manually > 0 then return 'paused_manually' end
   if paused_for() > 0 then return 'rate_limit' end
   if fleet.tripped > 0 then return 'outage' end
 end
 
--- Returns whether the next probe is due. There is one at a time, but one that hangs, or whose worker died, is not waited
--- for (see vendor/probes).
+-- Returns whether the next probe is due. There is one at a time, but one that hangs, or whose worker died, is not
+-- waited for (see vendor/probes).
 local function may_probe()
   return clock.now >= fleet.probe_at
 end

@@ -1,6 +1,6 @@
 -- The fleet state (store/fleet_state.py): numbers that all workers share, in one packed string. It is read before every
--- call and written after it where the call changed it. Modules know the numbers as `contract.fleet.<name>`; two more are
--- no part of it: `spacing`, ms from one call to the next as of now, and `result_ttl_ms`, which the caller gives.
+-- call and written after it where the call changed it. Modules know the numbers as `contract.fleet.<name>`; two more
+-- are no part of it: `spacing`, ms from one call to the next as of now, and `result_ttl_ms`, which the caller gives.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local keys, fleet, PHASE = contract.keys, contract.fleet, contract.PHASE

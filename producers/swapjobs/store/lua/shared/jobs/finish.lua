@@ -9,8 +9,8 @@ local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
 
 local TOMBSTONE_MS = 40 * 86400 * 1000
 
--- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells when
--- it is over, or its lease ends.
+-- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells
+-- when it is over, or its lease ends.
 local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired
   if not (stopped and job.state == STATE.running) then jobs.detach(id, job) end

@@ -18,8 +18,8 @@ local function add_to_index(of, at, id)
   return entry
 end
 
--- Into the tenant's and the batch's. Both get the same id; the record keeps its time where that isn't created_at, so that
--- an entry of the job that had this business id before can be told from this one.
+-- Into the tenant's and the batch's. Both get the same id; the record keeps its time where that isn't created_at, so
+-- that an entry of the job that had this business id before can be told from this one.
 local function add(id, tenant, batch)
   local entry = add_to_index(tenant, clock.now_ms .. '-*', id)
   local at = string.match(entry, '^%d+')
@@ -32,8 +32,8 @@ local function is_stale(entry)
   return (times[2] or times[1]) ~= string.match(entry[1], '^%d+')
 end
 
--- One step; the next one is a wake-up. Only what is older than records are kept can be gone. A pass begins at the oldest
--- and goes over what still lives, which may be many: hence the cursor.
+-- One step; the next one is a wake-up. Only what is older than records are kept can be gone. A pass begins at the
+-- oldest and goes over what still lives, which may be many: hence the cursor.
 local function prune(of)
   local key, from = keys.index .. of, redis.call('HGET', keys.pruning, of)
   local until_ms = clock.now_ms - fleet.result_ttl_ms

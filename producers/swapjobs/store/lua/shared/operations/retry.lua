@@ -1,4 +1,5 @@
--- Puts finished jobs back in the queue because their user asks: a new round with new attempts, the old ones kept as history.
+-- Puts finished jobs back in the queue because their user asks: a new round with new attempts, the old ones kept as
+-- history.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local failover = require('jobs.failover')

@@ -1,7 +1,6 @@
--- Whose turn it is in a lane, and who stands aside because limits of its own let it do nothing now.
--- Who was not there is as far as the one now served; who is really new comes before those that are: a first job waits for
--- nobody's round.
--- The lines of a lane, served in turn by weight. `who` is a tenant, or an endpoint host in the webhooks lane.
+-- The queues of a lane and owner is served next: start-time fair queueing by weight. An `owner` has a queue of its own:
+-- a tenant, or a receiver's host in the webhooks lane. An owner whose own limits allow nothing now is blocked, and so
+-- in no one's way.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local batch_hold = require('queue.batch_hold')
@@ -9,83 +8,92 @@ local receiver_limits = require('queue.receiver_limits')
 local tenant_limits = require('queue.tenant_limits')
 local keys, fleet, SWAP_LANES = contract.keys, contract.fleet, contract.SWAP_LANES
 
-local function join(lane, who, is_new)
-  if not redis.call('ZSCORE', keys.fair .. lane, who) then
-    redis.call('ZADD', keys.fair .. lane, fleet['served_' .. lane] - (is_new and 0.5 or 0), who)
-    if fleet.tenants > 0 or lane == 'webhooks' then redis.call('SREM', keys.blocked .. lane, who) end
+-- Lets an owner take part. Its share begins where the one served now stands; a new owner's first job comes before
+-- those.
+local function join(lane, owner, is_new)
+  if not redis.call('ZSCORE', keys.fair .. lane, owner) then
+    redis.call('ZADD', keys.fair .. lane, fleet['served_' .. lane] - (is_new and 0.5 or 0), owner)
+    if fleet.tenants > 0 or lane == 'webhooks' then redis.call('SREM', keys.blocked .. lane, owner) end
   end
 end
 
-local function leave(lane, who)
-  if redis.call('ZREM', keys.fair .. lane, who) == 0 then redis.call('SREM', keys.blocked .. lane, who) end
+local function leave(lane, owner)
+  if redis.call('ZREM', keys.fair .. lane, owner) == 0 then redis.call('SREM', keys.blocked .. lane, owner) end
 end
 
--- Something of its limits is free again.
+-- Lets a tenant take part again: something of its limits is free.
 local function rejoin_tenant(tenant)
   for _, lane in ipairs(SWAP_LANES) do
     if redis.call('EXISTS', keys.queue .. lane .. ':' .. tenant) == 1 then join(lane, tenant) end
   end
 end
 
--- The same of a host: a try is over, or its pause is.
+-- Lets a host take part again: a try is over, or its pause is.
 local function rejoin_host(host)
   if redis.call('EXISTS', keys.queue .. 'webhooks:' .. host) == 1 then join('webhooks', host) end
 end
 
--- It can do nothing now: out of the others' way until it may be otherwise (return_turn, and the wake-up).
-local function block(lane, who, limits)
-  redis.call('ZREM', keys.fair .. lane, who)
-  if redis.call('EXISTS', keys.queue .. lane .. ':' .. who) == 0 then return end  -- there for its turn alone, see next_in_turn
-  redis.call('SADD', keys.blocked .. lane, who)
-  if lane == 'webhooks' then return receiver_limits.schedule_opening(who, limits) end
+-- Takes an owner out of the others' way until its limits allow something (rejoin_tenant, rejoin_host, or the schedule).
+local function block(lane, owner, limits)
+  redis.call('ZREM', keys.fair .. lane, owner)
+  -- without a queue it took part only to keep its share of this round, see next_fair
+  if redis.call('EXISTS', keys.queue .. lane .. ':' .. owner) == 0 then return end
+  redis.call('SADD', keys.blocked .. lane, owner)
+  if lane == 'webhooks' then return receiver_limits.schedule_opening(owner, limits) end
   if limits.paused > 0 or limits.interval == 0 then return end
-  if limits.max_in_flight > 0 and limits.in_flight + limits.messages >= limits.max_in_flight then return end  -- a call's end will
+  -- the end of a call lets it take part again
+  if limits.max_in_flight > 0 and limits.in_flight + limits.messages >= limits.max_in_flight then return end
   local more = math.max(2, tenant_limits.AHEAD_MS / limits.interval) - limits.messages - 1
-  if more >= 0 then  -- when its rate allows one more than are out; else the next of those brings it back
-    redis.call('ZADD', keys.schedule, math.ceil(math.max(limits.arrival - more * limits.interval, clock.now + 1)), 'tenant:' .. who)
+  if more >= 0 then  -- due when its rate allows one more than are out; else the next of those lets it take part
+    local at = math.max(limits.arrival - more * limits.interval, clock.now + 1)
+    redis.call('ZADD', keys.schedule, math.ceil(at), 'tenant:' .. owner)
   end
 end
 
-local HEAD = 1e12  -- returning jobs stand before all fresh ones, and among themselves in order
+local HEAD = 1e12  -- jobs that come back stand before all fresh ones, and among themselves in order
 
-local function enqueue(lane, who, id, at_head)
+-- Adds a job to its owner's queue; at_head for one that comes back.
+local function enqueue(lane, owner, id, at_head)
   fleet.sequence = fleet.sequence + 1
-  redis.call('ZADD', keys.queue .. lane .. ':' .. who, at_head and fleet.sequence - HEAD or fleet.sequence, id)
-  join(lane, who, true)
+  redis.call('ZADD', keys.queue .. lane .. ':' .. owner, at_head and fleet.sequence - HEAD or fleet.sequence, id)
+  join(lane, owner, true)
 end
 
-local function remove(lane, who, id)
-  local line = keys.queue .. lane .. ':' .. who
-  if redis.call('ZREM', line, id) == 0 then return false end
-  if redis.call('EXISTS', line) == 0 then leave(lane, who) end
+-- Takes a job out of its queue; returns whether it was there.
+local function remove(lane, owner, id)
+  local queue = keys.queue .. lane .. ':' .. owner
+  if redis.call('ZREM', queue, id) == 0 then return false end
+  if redis.call('EXISTS', queue) == 0 then leave(lane, owner) end
   return true
 end
 
--- The next jobs of a lane, `most` of them at most: one for each turn, more where nobody else stands there.
+-- Takes the next jobs of a lane, `limit` at most: one for each round, more where there is no other owner.
 local function next_fair(lane, limit)
+  local owner_limits = lane == 'webhooks' and receiver_limits or tenant_limits
   while true do
-    local turns = redis.call('ZRANGE', keys.fair .. lane, 0, 1, 'WITHSCORES')
-    local who = turns[1]
-    if not who then return {} end
-    local limits = (lane == 'webhooks' and receiver_limits.read or tenant_limits.read)(who)
-    local number = turns[3] and 1 or limit
-    if limits then number = math.min(number, (lane == 'webhooks' and receiver_limits.room or tenant_limits.room)(limits)) end
+    local next_two = redis.call('ZRANGE', keys.fair .. lane, 0, 1, 'WITHSCORES')
+    local owner = next_two[1]
+    if not owner then return {} end
+    local limits = owner_limits.read(owner)
+    local number = next_two[3] and 1 or limit
+    if limits then number = math.min(number, owner_limits.room(limits)) end
     if number > 0 then
-      local ids = batch_hold.pop(lane, who, number)
+      local ids = batch_hold.pop(lane, owner, number)
       if #ids > 0 then
-        redis.call('ZINCRBY', keys.fair .. lane, #ids / (limits and limits.weight or 1), who)
-        fleet['served_' .. lane] = math.max(fleet['served_' .. lane], tonumber(turns[2]))
-        if limits then (lane == 'webhooks' and receiver_limits.change or tenant_limits.change)(who, 'messages', #ids) end
+        redis.call('ZINCRBY', keys.fair .. lane, #ids / (limits and limits.weight or 1), owner)
+        fleet['served_' .. lane] = math.max(fleet['served_' .. lane], tonumber(next_two[2]))
+        if limits then owner_limits.change(owner, 'messages', #ids) end
         return ids
       end
       if lane ~= 'webhooks' and batch_hold.budget <= 0 then
-        redis.call('ZINCRBY', keys.fair .. lane, 1, who)  -- the next refill goes on, with others first
+        redis.call('ZINCRBY', keys.fair .. lane, 1, owner)  -- the next refill goes on, with others first
         return {}
       end
-      -- Only now, and not when the line became empty: who comes back at once has had its turn of this round.
-      redis.call('ZREM', keys.fair .. lane, who)
+      -- Only now, and not when its queue became empty: an owner that comes back at once has had its share of this
+      -- round.
+      redis.call('ZREM', keys.fair .. lane, owner)
     else
-      block(lane, who, limits)
+      block(lane, owner, limits)
     end
   end
 end

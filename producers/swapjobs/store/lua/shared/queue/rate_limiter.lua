@@ -1,25 +1,27 @@
--- The rate, by GCRA: when the next call may be made, and how many more could be booked.
+-- The fleet's rate, by GCRA (generic cell rate algorithm): when the next call may be made, and how many more could be
+-- booked.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local gate = require('fleet.gate')
 local tenant_limits = require('queue.tenant_limits')
 local fleet = contract.fleet
 
--- Queries share the swaps' rate unless they have one of their own.
+-- Returns the field and the spacing by which a call is limited: queries share the swaps' rate unless they have their
+-- own.
 local function rate_of(step)
   if step == 'query' and fleet.query_interval > 0 then return 'query_arrival', fleet.query_interval end
   return 'arrival', fleet.spacing
 end
 
--- The theoretical arrival time. Further ahead than a booking can have put it means that the clock jumped back (or that
--- the rate was raised): it is cut, and kept so, else the line would stay closed for the length of the jump.
+-- Returns the theoretical arrival time. Further ahead than a booking can have put it means that the clock jumped back
+-- (or that the rate was raised): it is cut, and kept so, else no call would be made for the length of the jump.
 local function arrival_of(field, gap)
   local latest = clock.now + math.max(fleet.horizon, gap) + fleet.burst * gap
   if fleet[field] > latest + 1 then fleet[field] = latest end
   return math.max(fleet[field], clock.now)
 end
 
--- Bulk is held to its share by looks at the line, not by the millisecond.
+-- Returns how many calls of bulk jobs their share allows at `time`: it is kept in blocks, not by the millisecond.
 local function share_allows(time)
   local gap = fleet.spacing / fleet.bulk_share
   -- as far ahead as the rate of now can have put it: after an outage it grows
@@ -27,7 +29,7 @@ local function share_allows(time)
   return tenant_limits.allowed(fleet.bulk_arrival, gap, time, 250)
 end
 
--- How many more calls could be booked now, and how many of bulk jobs.
+-- Returns how many more calls could be booked now, and how many of bulk jobs.
 local function bookable()
   local obstacle = gate.closed_by()
   if obstacle then
@@ -40,22 +42,25 @@ local function bookable()
   local bulk = calls
   if fleet.bulk_share < 1 then
     bulk = math.min(bulk, share_allows(clock.now))
-    if fleet.max_in_flight > 0 then bulk = math.min(bulk, math.ceil(fleet.bulk_share * fleet.max_in_flight) - fleet.bulk_in_flight) end
+    if fleet.max_in_flight > 0 then
+      bulk = math.min(bulk, math.ceil(fleet.bulk_share * fleet.max_in_flight) - fleet.bulk_in_flight)
+    end
   end
   return math.max(calls, 0), math.max(bulk, 0)
 end
 
--- Whether this bulk job's call keeps to the share that bulk is held to; noted where it does.
+-- Returns whether this bulk job's call keeps to the share that bulk is held to, and notes it where it does.
 local function within_share(time)
   if fleet.bulk_share >= 1 then return true end
-  if fleet.max_in_flight > 0 and fleet.bulk_in_flight >= math.ceil(fleet.bulk_share * fleet.max_in_flight) then return false end
+  local most = math.ceil(fleet.bulk_share * fleet.max_in_flight)
+  if fleet.max_in_flight > 0 and fleet.bulk_in_flight >= most then return false end
   if share_allows(time) == 0 then return false end
   fleet.bulk_arrival = math.max(fleet.bulk_arrival, time) + fleet.spacing / fleet.bulk_share
   return true
 end
 
--- Book one call of this job: returns the milliseconds to wait before it, or nil and why there is no slot near enough. A
--- probe is held to the rate and to nothing else.
+-- Books one call of this job: returns the milliseconds to wait before it, or nil and why there is no slot near enough.
+-- A probe is held to the rate and to nothing else.
 local function book(step, job, limits)
   local obstacle = gate.closed_by()
   if obstacle and not (obstacle == 'outage' and gate.may_probe()) then return nil, obstacle end

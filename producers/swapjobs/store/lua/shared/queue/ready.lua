@@ -1,4 +1,5 @@
--- The runways, Celery's queues: how long they are to be, and the register of the hints that are out.
+-- The ready queues, the lists from which Celery's workers pop: how long they are to be, and the register of the
+-- messages that are published and not taken yet.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local fair = require('queue.fair')
@@ -6,14 +7,16 @@ local receiver_limits = require('queue.receiver_limits')
 local tenant_limits = require('queue.tenant_limits')
 local keys, fleet, MESSAGE, READY = contract.keys, contract.fleet, contract.MESSAGE, contract.READY
 
-local FEWEST = 8
+local MIN_LENGTH = 8
 
--- As many hints as were taken in the last 2 s or so: enough for every worker, not so many that they grow old.
+-- Returns how many messages should be out: as many as were taken in the last 2 s or so, enough for every worker and not
+-- so many that they grow old.
 local function target_length(kind)
-  return math.min(math.max(math.ceil(tenant_limits.AHEAD_MS / fleet['pace_' .. kind]), FEWEST), tenant_limits.MAX_PUBLISHED)
+  local length = math.max(math.ceil(tenant_limits.AHEAD_MS / fleet['pace_' .. kind]), MIN_LENGTH)
+  return math.min(length, tenant_limits.MAX_PUBLISHED)
 end
 
--- Told at every claim: the mean gap between two of them, in ms.
+-- Notes a claim: the pace is the mean gap between two of them, in ms.
 local function note_claim(kind)
   local last, pace = fleet['claimed_' .. kind], fleet['pace_' .. kind]
   if last == 0 then last = clock.now end
@@ -21,6 +24,7 @@ local function note_claim(kind)
   fleet['claimed_' .. kind] = clock.now
 end
 
+-- Sends a message for each of these jobs to the lane's ready queue.
 local function publish(lane, ids)
   local register, messages = {}, {}
   for i, id in ipairs(ids) do
@@ -31,14 +35,14 @@ local function publish(lane, ids)
   redis.call('LPUSH', READY[lane], unpack(messages))
 end
 
--- Whether there was a hint of this job; it is none any more.
-local function take(lane, who, id)
+-- Takes a job's message out of the register; returns whether there was one.
+local function take(lane, owner, id)
   if redis.call('ZREM', keys.published .. lane, id) == 0 then return false end
   if lane == 'webhooks' then
-    receiver_limits.change(who, 'messages', -1)
-    fair.rejoin_host(who)
-  elseif tenant_limits.change(who, 'messages', -1) then
-    fair.rejoin_tenant(who)
+    receiver_limits.change(owner, 'messages', -1)
+    fair.rejoin_host(owner)
+  elseif tenant_limits.change(owner, 'messages', -1) then
+    fair.rejoin_tenant(owner)
   end
   return true
 end

@@ -1,5 +1,5 @@
--- The hosts of receivers: how many tries each may have at a time, and a breaker for each. A dead one holds a few slots
--- for a short time, and then none but for a probe now and then.
+-- The hosts of webhook receivers: how many tries each may have at a time, and a breaker for each. A dead host holds a
+-- few slots for a short time, and then none but for a probe now and then.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local keys, fleet = contract.keys, contract.fleet
@@ -8,7 +8,7 @@ local FIRST_TRIES, SLOW_MS, FAILURES, FIRST_PAUSE_MS, LONGEST_PAUSE_MS = 4, 2000
 local HOST_UNUSED_MS = 86400000
 local HOST = {'in_flight', 'messages', 'tries', 'streak', 'gap', 'opens_at'}
 
--- One host may never have all slots.
+-- Returns how many tries one host may have at a time: never all slots.
 local function most_tries()
   return math.max(math.floor(0.75 * fleet.webhook_slots), 1)
 end
@@ -21,24 +21,25 @@ local function read(name)
   return host
 end
 
--- How many more hints of this host may be out.
+-- Returns how many more messages of this host may be out.
 local function room(host)
   if host.opens_at > clock.now then return 0 end
   return (host.gap > 0 and 1 or host.tries) - host.in_flight - host.messages
 end
 
-local function change(name, field, change)
+local function change(name, field, by)
   local key = keys.host .. name
-  if redis.call('HINCRBY', key, field, change) < 0 then redis.call('HSET', key, field, 0) end
+  if redis.call('HINCRBY', key, field, by) < 0 then redis.call('HSET', key, field, 0) end
   redis.call('PEXPIRE', key, HOST_UNUSED_MS)
 end
 
--- Else the end of a try, or a hint that is used, brings its line back.
+-- Schedules the end of a host's pause. Without one, the end of a try or a message that is taken lets it take part
+-- again.
 local function schedule_opening(name, host)
   if host.opens_at > clock.now then redis.call('ZADD', keys.schedule, math.ceil(host.opens_at), 'host:' .. name) end
 end
 
--- Take in what a try says of its host: up, down, or nothing (""), and how long it took. A host that is slow gets fewer
+-- Records what a try says of its host: up, down, or nothing (""), and how long it took. A host that is slow gets fewer
 -- tries at a time, like one that fails.
 local function record_result(name, says, took_ms)
   if says == '' then return end

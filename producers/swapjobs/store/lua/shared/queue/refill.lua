@@ -1,4 +1,4 @@
--- Moves jobs from the lines to the runways, as far as the traffic state allows.
+-- Moves jobs from the queues to the ready queues, as far as the fleet state allows.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local batch_hold = require('queue.batch_hold')
@@ -18,7 +18,7 @@ local function refill_lane(lane, room)
   return room
 end
 
--- Nobody else is left to probe with: who has waited longest asks again.
+-- Lets the job that was parked first probe the vendor again: no other job is left to do so.
 local function send_parked()
   local id = redis.call('ZPOPMIN', keys.parked)[1]
   if id and redis.call('ZREM', keys.schedule, 'retry:' .. id) == 1 then
@@ -30,7 +30,8 @@ local function send_parked()
   end
 end
 
--- Not at every claim but in blocks of a quarter of the runway: to look at the lines costs the same for one and for many.
+-- Returns whether a lane needs no refill yet: it is done in blocks of a quarter of the ready queue, since looking at
+-- the queues costs the same for one job and for many.
 local function is_long_enough(length, out)
   return out > 0.75 * length
 end
@@ -38,8 +39,9 @@ end
 local function swaps()
   batch_hold.reset()
   local length, calls, bulk_calls = ready.target_length('swaps'), rate_limiter.bookable()
-  local interactive_out, bulk_out = redis.call('ZCARD', keys.published .. 'interactive'), redis.call('ZCARD', keys.published .. 'bulk')
-  -- bulk hints that are out do not keep interactive jobs off the runway: theirs is popped first
+  local interactive_out = redis.call('ZCARD', keys.published .. 'interactive')
+  local bulk_out = redis.call('ZCARD', keys.published .. 'bulk')
+  -- bulk messages that are out do not keep interactive jobs off: those are popped first
   local room = math.min(length, calls) - interactive_out
   if not is_long_enough(length, interactive_out) then room = refill_lane('interactive', room) end
   room = room - bulk_out
@@ -50,7 +52,8 @@ local function swaps()
   if room > 0 and fleet.tripped > 0 then send_parked() end
 end
 
--- The end of a call makes room only where calls in flight are counted, or a probe opened the line; else the claims refill.
+-- Returns whether the end of a call needs no refill: it makes room only where calls in flight are counted, or where a
+-- probe ended an outage; else the claims refill.
 local function may_be_skipped()
   return fleet.max_in_flight == 0 and fleet.tenants == 0 and fleet.reset_at + 1000 < clock.now
 end

@@ -1,4 +1,5 @@
--- Hints that are neither claimed nor on the runway after a few seconds: lost between the pop and the claim.
+-- Publishes messages again that were lost between the pop and the claim: after a few seconds they are neither claimed
+-- nor in the ready queue.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local ready = require('queue.ready')
@@ -6,16 +7,16 @@ local tenant_limits = require('queue.tenant_limits')
 local history = require('records.history')
 local keys, READY = contract.keys, contract.READY
 
-local STALE_HINT_MS = 5000
+local STALE_MESSAGE_MS = 5000
 
 local function republish_lost_messages(limit)
-  for lane, runway in pairs(READY) do
-    local old = redis.call('ZRANGE', keys.published .. lane, '-inf', clock.now_ms - STALE_HINT_MS, 'BYSCORE', 'LIMIT', 0, limit)
+  for lane, queue in pairs(READY) do
+    local old = redis.call('ZRANGE', keys.published .. lane, '-inf', clock.now_ms - STALE_MESSAGE_MS, 'BYSCORE', 'LIMIT', 0, limit)
     if #old > 0 then
-      local waiting = table.concat(redis.call('LRANGE', runway, -2 * tenant_limits.MAX_PUBLISHED, -1))
+      local waiting = table.concat(redis.call('LRANGE', queue, -2 * tenant_limits.MAX_PUBLISHED, -1))
       for _, id in ipairs(old) do
         if redis.call('EXISTS', history.record_key(id)) == 0 then
-          redis.call('ZREM', keys.published .. lane, id)  -- else it would hold a place of the lane for ever
+          redis.call('ZREM', keys.published .. lane, id)  -- else it would count as published for ever
         elseif not string.find(waiting, '"' .. id .. '"', 1, true) then
           ready.publish(lane, {id})
         end

@@ -1,9 +1,9 @@
 -- The rate learns. A refusal tells of the rate only if fewer follow when the rate falls: vendors also shed load at
 -- random, and then going slower costs calls and spares none. So each suspicion is tried out, like in a trial of a drug:
---   steady  refusals are held against what is known of them; too many: look
---   look    a fresh sample tells which share is refused
---   less    at the rate that came through. Refusals go: that is the limit. They stay: they are noise, back to where it was
---   more    below the limit, now and then: a few calls at a higher rate, to find out whether the vendor allows more by now
+--   steady  refusals are held against what is known of them; too many: sample
+--   sample  fresh answers tell which share is refused
+--   less    at the rate that came through. Refusals go: that is the limit. They stay: they are noise, back to before
+--   more    below the limit, now and then: a few calls at a higher rate, to find out whether the vendor allows more
 --   shut    nothing at all comes through: halved down to a knock at the door, and back up by leaps when it opens
 -- By likelihood ratios (A. Wald, "Sequential Tests of Statistical Hypotheses", 1945; E. S. Page, "Continuous Inspection
 -- Schemes", 1954). The figures are those with which ops/bench/rate_learning.py measured best.
@@ -22,8 +22,8 @@ local ON = {
 }
 local BUDGET, YOUNG, FADE, PATIENCE = 0.010, 300, 200, 10
 
--- A refusal more than the usual is a debt, which answers pay off: below the limit no more is tried than can be paid for,
--- and the younger the limit, the more.
+-- A refusal more than the usual is a debt, which answers pay off: below the limit no more is tried than can be paid
+-- for, and the younger the limit, the more.
 local function keep_books(refused)
   fleet.known = fleet.known + 1
   local paid = 1.3 * fleet.noise + BUDGET * (1 + YOUNG / (FADE + fleet.known))

@@ -54,9 +54,9 @@ local function vendor_works()
   return fleet.tripped == 0 and answers_in_window() >= math.max(fleet.failures, 2 * failed_in_window() / fleet.share)
 end
 
--- Too many failed, and it can't be one job's own fault: what certainly is the vendor's (`sure`), or different jobs. Either a
--- share of the calls in the window, or so many without an answer between, however long it took: few slots and a vendor
--- that hangs fill no window.
+-- Too many failed, and it can't be one job's own fault: what certainly is the vendor's (`sure`), or different jobs.
+-- Either a share of the calls in the window, or so many without an answer between, however long it took: few slots and
+-- a vendor that hangs fill no window.
 local function vendor_is_down(sure)
   local failed = failed_in_window()
   local by_share = failed >= fleet.failures and failed >= fleet.share * (failed + answers_in_window())

@@ -17,10 +17,10 @@ local function hear_answer(says, began, succeeded)
   end
 end
 
--- Take in what a call that was made at `began` says of the vendor: answer, too_fast (an answer too), failure (perhaps the
--- job's own), outage (certainly not), the code of a refused account, or nothing (""). `charged`: the failure was, to the
--- job. `began` is nil for a call that is not held to the swaps' rate. Returns whether the line is closed and this job's
--- failure forgiven.
+-- Take in what a call that was made at `began` says of the vendor: answer, too_fast (an answer too), failure (perhaps
+-- the job's own), outage (certainly not), the code of a refused account, or nothing (""). `charged`: the failure was,
+-- to the job. `began` is nil for a call that is not held to the swaps' rate. Returns whether the line is closed and
+-- this job's failure forgiven.
 local function record_signal(says, id, fence, charged, succeeded, began)
   if says == '' then return false end
   local answered = says == 'answer' or says == 'too_fast'

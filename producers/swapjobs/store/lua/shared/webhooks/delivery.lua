@@ -1,5 +1,5 @@
--- Deliveries: where each stands, its beginning and its end. A pending one is in one place, as a job is: the line of
--- its host, the runway, or the wake-up set, there as a lease or, with `hook_next_at`, as a time.
+-- Deliveries: where each stands, its beginning and its end. A pending one is in one place, as a job is: the queue of
+-- its host, the ready queue, or the schedule, there as a lease or, with `delivery_next_at`, as a time.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local fair = require('queue.fair')
@@ -8,39 +8,44 @@ local receiver_limits = require('queue.receiver_limits')
 local history = require('records.history')
 local keys, fleet, UNFINISHED = contract.keys, contract.fleet, contract.UNFINISHED
 
-local HOOK_FIELDS = {'delivery_state', 'delivery_host', 'delivery_next_at', 'delivery_started_at', 'delivery_claims', 'delivery_tries', 'tenant', 'endpoint', 'job'}
--- As long as all tries can take; what is older needs no place in the log once its record has expired.
+local FIELDS = {
+  'delivery_state', 'delivery_host', 'delivery_next_at', 'delivery_started_at', 'delivery_claims', 'delivery_tries',
+  'tenant', 'endpoint', 'job',
+}
+-- All tries together take no longer; what is older needs no place in the log once its record has expired.
 local LONGEST_DELIVERY_MS = 84 * 3600 * 1000
 local FORGOTTEN = 10
 
 local function read(id)
   local delivery = {key = history.record_key(id)}
-  local values = redis.call('HMGET', delivery.key, unpack(HOOK_FIELDS))
+  local values = redis.call('HMGET', delivery.key, unpack(FIELDS))
   if not values[1] then return nil end
-  for i, name in ipairs(HOOK_FIELDS) do delivery[name] = values[i] or nil end
+  for i, name in ipairs(FIELDS) do delivery[name] = values[i] or nil end
   return delivery
 end
 
--- Its tries begin: in line, and in the tenant's log under this time.
+-- Begins the tries of a delivery: it is queued, and in the tenant's log under this time.
 local function start(id, delivery)
   local log = keys.deliveries .. delivery.tenant
   redis.call('HSET', delivery.key, 'delivery_state', 'pending', 'delivery_started_at', clock.now_ms)
   if delivery.endpoint then redis.call('SADD', keys.undelivered .. delivery.endpoint, id) end
   if delivery.job then redis.call('SADD', keys.job_deliveries .. delivery.job, id) end
   redis.call('ZADD', log, clock.now_ms, id)
-  local old = redis.call('ZRANGE', log, '-inf', clock.now_ms - fleet.result_ttl_ms - LONGEST_DELIVERY_MS, 'BYSCORE', 'LIMIT', 0, FORGOTTEN)
+  local forgotten_at = clock.now_ms - fleet.result_ttl_ms - LONGEST_DELIVERY_MS
+  local old = redis.call('ZRANGE', log, '-inf', forgotten_at, 'BYSCORE', 'LIMIT', 0, FORGOTTEN)
   if old[1] then redis.call('ZREM', log, unpack(old)) end
   redis.call('PEXPIRE', log, fleet.result_ttl_ms + LONGEST_DELIVERY_MS)
   fleet.deliveries_pending = fleet.deliveries_pending + 1
   fair.enqueue('webhooks', delivery.delivery_host, id, false)
 end
 
--- A try is over, or nobody knows of it any more.
+-- Counts a try as over: it is, or nobody knows of it any more.
 local function end_try(host)
   receiver_limits.change(host, 'in_flight', -1)
   fair.rejoin_host(host)
 end
 
+-- Takes a delivery out of the one place where it stands.
 local function detach(id, delivery)
   if redis.call('ZREM', keys.schedule, 'delivery:' .. id) == 1 then
     if not delivery.delivery_next_at then end_try(delivery.delivery_host) end
@@ -49,6 +54,7 @@ local function detach(id, delivery)
   end
 end
 
+-- Queues a delivery whose time has come, or whose lease has run out.
 local function retry_due(id)
   local delivery = read(id)
   if not delivery or delivery.delivery_state ~= 'pending' then return end
@@ -56,7 +62,7 @@ local function retry_due(id)
   fair.enqueue('webhooks', delivery.delivery_host, id, true)
 end
 
--- A finished job's record is kept until all that tells of it has ended.
+-- Lets a finished job's record expire once all deliveries that tell of it have ended.
 local function expire_when_delivered(id)
   local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state')
   if job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending' and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
@@ -64,11 +70,11 @@ local function expire_when_delivered(id)
   end
 end
 
--- The end of a delivery that has left its place, with the last line of its history.
-local function finish(id, delivery, state, line)
+-- Ends a delivery that was detached, with the last entry of its history.
+local function finish(id, delivery, state, entry)
   redis.call('HSET', delivery.key, 'delivery_state', state)
   redis.call('HDEL', delivery.key, 'delivery_next_at')
-  history.append(id, line)
+  history.append(id, entry)
   fleet.deliveries_pending = math.max(fleet.deliveries_pending - 1, 0)
   if delivery.endpoint then redis.call('SREM', keys.undelivered .. delivery.endpoint, id) end
   if delivery.job then redis.call('SREM', keys.job_deliveries .. delivery.job, id) end
@@ -76,11 +82,11 @@ local function finish(id, delivery, state, line)
   expire_when_delivered(delivery.job or id)
 end
 
--- No more tries, and why; one that is under way can't settle it any more.
+-- Gives a delivery up, and says why; a try that is under way can't settle it any more.
 local function give_up(id, delivery, why)
-  local line = {kind = 'webhook', at = clock.now_ms, number = tonumber(delivery.delivery_tries or 0), duration_ms = 0, reason = why}
+  local entry = {kind = 'webhook', at = clock.now_ms, number = tonumber(delivery.delivery_tries or 0), duration_ms = 0, reason = why}
   redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
-  finish(id, delivery, 'undelivered', cjson.encode(line))
+  finish(id, delivery, 'undelivered', cjson.encode(entry))
 end
 
 return {

@@ -1,4 +1,4 @@
--- The end of endpoints: by hand, because they want no more, or because they have failed for days.
+-- The end of webhook endpoints: by hand, because they want no more, or because they have failed for days.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local deliveries = require('webhooks.delivery')
@@ -14,14 +14,15 @@ local function disable(id, why)
   notifications.publish_event(values[1], 'endpoint.disabled', id, cjson.encode({url = values[2], reason = why}), '')
 end
 
--- Why nothing is sent to it any more; nil while it is enabled.
+-- Returns why nothing is sent to an endpoint any more; nil while it is enabled.
 local function why_ended(id)
   local values = redis.call('HMGET', keys.endpoint .. id, 'state', 'disabled_reason')
   if values[1] == 'enabled' then return nil end
   return values[1] and 'the endpoint is disabled: ' .. (values[2] or 'by hand') or 'the endpoint was removed'
 end
 
--- Note what came of a try at an endpoint; returns whether that was the last one: it wants no more, or has failed for days.
+-- Records what came of a try at an endpoint; returns whether that was the last one: it wants no more, or has failed for
+-- days.
 local function record_result(id, delivered, why)
   local key = keys.endpoint .. id
   local seen = redis.call('HMGET', key, 'state', 'failing_since', 'failed_at')
@@ -38,7 +39,7 @@ local function record_result(id, delivered, why)
   return why ~= ''
 end
 
--- Those of an endpoint that is disabled or removed are given up, some at a time.
+-- Gives up what is pending for an endpoint that is disabled or removed, some deliveries at a time.
 local function give_up_pending(endpoint)
   local why, pending = why_ended(endpoint), keys.undelivered .. endpoint
   if not why then return end

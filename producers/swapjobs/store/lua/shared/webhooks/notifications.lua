@@ -1,5 +1,4 @@
--- Telling of an event: the URL given for it, and the tenant's endpoints that want it.
--- Telling of a job's end: its own URL, and the endpoints of its tenant.
+-- Who is notified of an event: the URL that was given for it, and the tenant's endpoints that want it.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local refill = require('queue.refill')
@@ -15,7 +14,7 @@ local function read_endpoint(id)
   return endpoint
 end
 
--- The enabled endpoints of a tenant that want this event; with no endpoint anywhere it costs nothing to ask.
+-- Returns the enabled endpoints of a tenant that want this event; with no endpoint anywhere that costs nothing.
 local function endpoints_for(tenant, event)
   local found = {}
   for _, id in ipairs(fleet.endpoints > 0 and redis.call('SMEMBERS', keys.endpoints .. tenant) or found) do
@@ -26,10 +25,11 @@ local function endpoints_for(tenant, event)
   return found
 end
 
--- A delivery with a record of its own. `about`: tenant, event, subject, `job` where it tells of one, else `data`; and
--- `endpoint`, or none for a URL given once.
+-- Makes a delivery with a record of its own. `about`: tenant, event, subject, `job` where it tells of one, else `data`;
+-- and `endpoint`, or none for a URL given once.
 local function new_delivery(id, about, host, url)
-  local delivery = {key = keys.delivery .. id, delivery_host = host, tenant = about.tenant, endpoint = about.endpoint, job = about.job}
+  local delivery = {key = keys.delivery .. id, delivery_host = host}
+  for _, name in ipairs({'tenant', 'endpoint', 'job'}) do delivery[name] = about[name] end
   redis.call('HSET', delivery.key, 'tenant', about.tenant, 'event', about.event, 'subject', about.subject,
              'created_at', clock.now_ms, 'delivery_host', host)
   if delivery.endpoint then redis.call('HSET', delivery.key, 'endpoint', delivery.endpoint) end
@@ -38,13 +38,13 @@ local function new_delivery(id, about, host, url)
   deliveries.start(id, delivery)
 end
 
--- What happened has no id of its own.
+-- Returns an id for an event that has none of its own.
 local function new_event_id()
   fleet.sequence = fleet.sequence + 1
   return string.format('evt_%.0f_%.0f', clock.now_ms, fleet.sequence)
 end
 
--- Tell of an event: `data` is JSON, `url` is told besides the tenant's endpoints unless it is ''.
+-- Notifies of an event: `data` is JSON, `url` gets it besides the tenant's endpoints unless it is ''.
 local function publish_event(tenant, event, subject, data, url)
   local message, about = new_event_id(), {tenant = tenant, event = event, subject = subject, data = data}
   if url ~= '' then
@@ -57,15 +57,17 @@ local function publish_event(tenant, event, subject, data, url)
   refill.webhooks()
 end
 
--- What a delivery that tells of this end of the job has as its message id; `%g` would round.
+-- Returns the message id of the deliveries that tell of this end of the job; `%g` would round.
 local function message_id(id, generation, round)
   return string.format('%s_%.0f_%.0f', id, generation or 1, round or 1)
 end
 
--- In the step that ends it. Returns whether anybody is told.
+-- Notifies of a job's end, in the step that ends it. Returns whether anybody is notified.
 local function notify_job_finished(id, job, state)
   local event, endpoints = 'swap.' .. state, endpoints_for(job.tenant, 'swap.' .. state)
-  if job.delivery_host then deliveries.start(id, {key = keys.job .. id, delivery_host = job.delivery_host, tenant = job.tenant}) end
+  if job.delivery_host then
+    deliveries.start(id, {key = keys.job .. id, delivery_host = job.delivery_host, tenant = job.tenant})
+  end
   if not endpoints[1] then return job.delivery_host end
   local message = message_id(id, job.generation, redis.call('HGET', keys.job .. id, 'round') or nil)
   for _, item in ipairs(endpoints) do
@@ -75,7 +77,8 @@ local function notify_job_finished(id, job, state)
   return true
 end
 
--- The old end is no news any more. A try that is under way can't settle what the next end will schedule.
+-- Gives up what tells of a job's end that is none any more. A try that is under way can't settle what the next end will
+-- schedule.
 local function supersede(id, key)
   for _, telling in ipairs(redis.call('SMEMBERS', keys.job_deliveries .. id)) do
     local delivery = deliveries.read(telling)
