@@ -7,6 +7,7 @@ at a time, the others stand by for its 2 s lease.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from swapworker.process.watchdog import Watchdog
 
 _STAND_BY_S: Final = 0.5
+_CLEAN_UP_EVERY_S: Final = 3600.0
 
 
 class Dispatcher:
@@ -35,7 +37,7 @@ class Dispatcher:
         self._name = name
         self._lease_s = lease_s
         self._usage = usage
-        self._reported_at = -REPORT_EVERY_S
+        self._reported_at = self._cleaned_at = -math.inf
         self._stayed = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
@@ -61,6 +63,10 @@ class Dispatcher:
             self._reported_at = time.monotonic()
             with contextlib.suppress(RedisError):  # a full one, say: nothing hangs on it
                 self._store.report_usage(self._name, self._usage())
+        if time.monotonic() - self._cleaned_at >= _CLEAN_UP_EVERY_S:
+            self._cleaned_at = time.monotonic()
+            with contextlib.suppress(RedisError):  # as above; or its user may not
+                self._store.functions.delete_unused()
         return pause_s if handled >= 0 else _STAND_BY_S
 
     def _run(self) -> None:
