@@ -60,6 +60,7 @@ class Functions:
         seconds, _ = self._client.time()
         now_ms = seconds * 1000
         self._client.hset(keys.libraries(), self._library.name, now_ms)
+        self._client.expire(keys.libraries(), 2 * _UNUSED_MS // 1000)
         seen: Any = self._client.hgetall(keys.libraries())
         deleted = []
         for entry in self._client.function_list(library="swapjobs_*"):

@@ -229,7 +229,7 @@ def changed(job_id: str) -> str:
 
 
 def libraries() -> str:
-    """Hash: name of a library of functions -> when a worker last used it (ms). No TTL; unused ones are deleted."""
+    """Hash: name of a library of functions -> when a worker last used it (ms). TTL: 2 days after the last use."""
     return f"{PREFIX}libraries"
 
 
