@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
-from swapjobs.contract.job import Name, explain
+from swapjobs.contract.filters import MAX_PAGE
+from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl
 from swapjobs.store.batches import batch_of
 from swapjobs.store.redis_client import queue_errors
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 PATIENCE_S: Final = 1.0
-MOST: Final = 500
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 _URL: Final[TypeAdapter[str]] = TypeAdapter(CallbackUrl)
 
@@ -36,7 +36,7 @@ class Batches:
 
     `resume`, `cancel` and `retry` go through the jobs, some hundreds at a time, and all that is left to do stands in
     Redis. For up to `patience_s` seconds the caller makes the steps, so a batch of some ten thousand jobs is done when
-    they return, also while no worker runs; with more, `doing` says so and the workers go on.
+    they return, also while no worker runs; with more, `operation` says so and the workers go on.
 
     Raises (every method):
         QueueUnavailable: Redis cannot be reached.
@@ -59,7 +59,7 @@ class Batches:
         """
         batch_id = f"batch-{secrets.token_hex(8)}" if batch_id is None else batch_id
         _check(tenant, batch_id)
-        url = _valid("callback_url", _URL, callback_url) if callback_url is not None else ""
+        url = checked(_URL, "callback_url", callback_url) if callback_url is not None else ""
         with queue_errors():
             self._store.batches.open(tenant, batch_id, url)
         return self.get(batch_id, tenant=tenant)
@@ -79,8 +79,8 @@ class Batches:
     ) -> tuple[builtins.list[Batch], str | None]:
         """Return batches of the tenant, newest first, and the cursor for more of them, if there may be."""
         _check(tenant)
-        if not 1 <= limit <= MOST:
-            raise InvalidRequest(f"limit: must be from 1 to {MOST}", field="limit")
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidRequest(f"limit: must be from 1 to {MAX_PAGE}", field="limit")
         found = re.fullmatch(r"([0-9]{1,15})~([A-Za-z0-9._-]{1,64})", cursor) if cursor is not None else None
         if cursor is not None and not found:
             raise InvalidRequest("cursor: is not one that a page gave", field="cursor")
@@ -153,13 +153,6 @@ class Batches:
 
 
 def _check(tenant: str, batch_id: str | None = None) -> None:
-    _valid("tenant", _NAME, tenant)
+    checked(_NAME, "tenant", tenant)
     if batch_id is not None:
-        _valid("batch_id", _NAME, batch_id)
-
-
-def _valid(field: str, adapter: TypeAdapter[str], value: Any) -> str:
-    try:
-        return str(adapter.validate_python(value))
-    except ValidationError as error:
-        raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None
+        checked(_NAME, "batch_id", batch_id)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from swapjobs.contract import webhook_signing
 from swapjobs.contract.errors import EndpointNotFound, InvalidRequest, SettingsError
-from swapjobs.contract.job import Name, explain
+from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl, target_of
 from swapjobs.contract.webhook import EVENT_TYPES, Endpoint, EndpointSecret
 from swapjobs.store.endpoints import ALL_EVENTS
@@ -45,7 +45,7 @@ class Endpoints:
             SettingsError: there is no master secret to derive the endpoint's secret from.
         """
         self._check_master()
-        _checked(_NAME, "tenant", tenant)
+        checked(_NAME, "tenant", tenant)
         id_ = f"ep_{secrets.token_hex(8)}"
         fields = {
             "tenant": tenant,
@@ -157,8 +157,8 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
     """Return the fields for what the user gave."""
     fields: dict[str, str | int] = {}
     if url is not None:
-        checked = _checked(_URL, "url", url)
-        fields |= {"url": checked, "host": target_of(checked).site}
+        checked_url = checked(_URL, "url", url)
+        fields |= {"url": checked_url, "host": target_of(checked_url).site}
     if events is not None:
         unknown = [each for each in events if each not in EVENT_TYPES]
         if unknown:
@@ -169,10 +169,3 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
 
 _URL: Final = TypeAdapter[str](CallbackUrl)
 _NAME: Final = TypeAdapter[str](Name)
-
-
-def _checked(kind: TypeAdapter[str], field: str, value: str) -> str:
-    try:
-        return kind.validate_python(value)
-    except ValidationError as error:
-        raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None

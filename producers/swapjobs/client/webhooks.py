@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from swapjobs.client.endpoints import Endpoints
 from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound, InvalidRequest, NotRetryable, QueueFull
+from swapjobs.contract.filters import MAX_PAGE
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ class Webhooks(Endpoints):
         Raises:
             InvalidRequest: a cursor that was not given, or a limit that is not 1 to 500.
         """
-        if not 1 <= limit <= 500:  # noqa: PLR2004 - said in the message
-            raise InvalidRequest("limit: must be 1 to 500", field="limit")
+        if not 1 <= limit <= MAX_PAGE:
+            raise InvalidRequest(f"limit: must be 1 to {MAX_PAGE}", field="limit")
         asked = {"state": state, "endpoint_id": endpoint_id, "event": event, "subject": subject}
         given = {name: value for name, value in asked.items() if value is not None}
 

@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     JsonValue,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     field_validator,
     model_validator,
@@ -207,6 +208,18 @@ def job_id(tenant: str, business_task_id: str) -> str:
     """
     digest = hashlib.blake2b(f"{tenant}~{business_task_id}".encode(), digest_size=15).digest()
     return base64.b32encode(digest).decode().lower()
+
+
+def checked(kind: TypeAdapter[str], field: str, value: Any) -> str:
+    """Return the value of one field.
+
+    Raises:
+        InvalidRequest: it is not of this kind; the text says what is wrong.
+    """
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None
 
 
 def explain(error: ValidationError) -> str:

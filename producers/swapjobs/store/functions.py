@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from swapjobs.store import keys
+from swapjobs.store.redis_client import time_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -57,8 +58,7 @@ class Functions:
         Raises:
             redis.RedisError: Redis cannot be asked, or may not be (`+function|list`, `+function|delete`).
         """
-        seconds, _ = self._client.time()
-        now_ms = seconds * 1000
+        now_ms = time_ms(self._client)
         self._client.hset(keys.libraries(), self._library.name, now_ms)
         self._client.expire(keys.libraries(), 2 * _UNUSED_MS // 1000)
         seen: Any = self._client.hgetall(keys.libraries())

@@ -56,6 +56,12 @@ def redis_client(url: str, *, patience_s: float, on_connect: Callable[[Any], Non
     return redis.Redis.from_pool(pool)
 
 
+def time_ms(client: redis.Redis) -> int:
+    """Return the time of Redis' clock, by which all times in the records go."""
+    seconds, microseconds = client.time()
+    return int(seconds) * 1000 + int(microseconds) // 1000
+
+
 def sentinel_options(place: SentinelPlace) -> dict[str, Any]:
     """Return redis-py's options for connections to the sentinels themselves."""
     # retry: redis-py's default, ten tries with growing pauses, would keep a caller waiting who could ask another one.

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.store import keys, record
+from swapjobs.store.redis_client import time_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +29,7 @@ def retry_matching(client: redis.Redis, jobs: JobStore, chosen: RetryFilter) -> 
 
     None is retried twice: SCAN may show a record twice, but then its job has no end any more, or a later one.
     """
-    seconds, microseconds = client.time()
-    until_ms = seconds * 1000 + microseconds // 1000
+    until_ms = time_ms(client)
     cursor: Any = None
     while cursor != 0:
         cursor, found_keys = client.scan(cursor or 0, match=keys.job("*"), count=_KEYS_LOOKED_AT)

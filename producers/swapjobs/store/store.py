@@ -14,7 +14,7 @@ from swapjobs.store.endpoints import EndpointStore
 from swapjobs.store.functions import Functions, call_on_connect
 from swapjobs.store.jobs import JobStore
 from swapjobs.store.library import library
-from swapjobs.store.redis_client import redis_client
+from swapjobs.store.redis_client import redis_client, time_ms
 from swapjobs.store.tenants import TenantStore
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class Store:
 
     def now_ms(self) -> int:
         """Return the time of Redis' clock, by which all times in the records go."""
-        seconds, microseconds = self.redis.time()
-        return int(seconds) * 1000 + int(microseconds) // 1000
+        return time_ms(self.redis)
 
     def report_usage(self, worker: str, usage: Usage) -> None:
         """Write what one worker process has seen: also a sign of life."""

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from swapjobs.store import keys
+from swapjobs.store.redis_client import time_ms
 
 if TYPE_CHECKING:
     import redis
@@ -43,7 +44,7 @@ def report(client: redis.Redis, worker: str, usage: Usage) -> None:
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
-    now_ms = _now_ms(client)
+    now_ms = time_ms(client)
     gone = [name for name, (at, _) in _reports(client).items() if at < now_ms - _OUT_OF_DATE_MS]
     with client.pipeline(transaction=False) as pipe:
         pipe.hset(keys.workers(), worker, json.dumps({"at": now_ms, **asdict(usage)}))
@@ -68,7 +69,7 @@ def read(client: redis.Redis) -> Fleet:
     Raises:
         redis.RedisError: Redis cannot be asked.
     """
-    now_ms = _now_ms(client)
+    now_ms = time_ms(client)
     usages = [usage for usage in _living(client, now_ms) if keys.SWAPS_QUEUE in usage.kinds]
     calls = sum(usage.calls for usage in usages)
     return Fleet(
@@ -88,15 +89,10 @@ def workers(client: redis.Redis, now_ms: int | None = None) -> dict[str, int]:
         redis.RedisError: Redis cannot be asked.
     """
     processes = {keys.SWAPS_QUEUE: 0, keys.WEBHOOKS_QUEUE: 0}
-    for usage in _living(client, _now_ms(client) if now_ms is None else now_ms):
+    for usage in _living(client, time_ms(client) if now_ms is None else now_ms):
         for kind in usage.kinds:
             processes[kind] = processes.get(kind, 0) + 1
     return processes
-
-
-def _now_ms(client: redis.Redis) -> int:
-    seconds, microseconds = client.time()
-    return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def _living(client: redis.Redis, now_ms: int) -> list[Usage]:

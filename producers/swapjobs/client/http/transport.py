@@ -34,7 +34,7 @@ _IN_BETWEEN: Final = frozenset({502, 503, 504})  # of a load balancer, while the
 
 @dataclass(frozen=True)
 class GatewayOptions:
-    """How requests go to the gateoptions.
+    """How requests go to the gateway.
 
     Attributes:
         patience_s: For so long a call that gets no answer is made again, if to make it twice does no harm.

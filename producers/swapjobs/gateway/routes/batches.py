@@ -139,13 +139,13 @@ def pause(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
 
 @router.post("/{batch_id}/resume", name="resume_batch", responses=_UNKNOWN)
 def resume(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
-    """Let the jobs of a paused batch start again; what takes long goes on by itself, `doing` says so meanwhile."""
+    """Let the jobs of a paused batch start again; what takes long goes on by itself, `operation` says so meanwhile."""
     return gateway.client.batches.resume(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/cancel", name="cancel_batch", responses=_UNKNOWN)
 def cancel(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
-    """Cancel all its jobs that are not final; what takes long goes on by itself, `doing` says so meanwhile."""
+    """Cancel all its jobs that are not final; what takes long goes on by itself, `operation` says so meanwhile."""
     return gateway.client.batches.cancel(batch_id, tenant=caller.tenant)
 
 

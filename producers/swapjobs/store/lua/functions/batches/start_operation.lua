@@ -1,4 +1,4 @@
--- Close, pause, resume, cancel or retry a batch. What takes long is only begun here: see steps.lua.
+-- Close, pause, resume, cancel or retry a batch. What takes long is only begun here: see operations/batch_operation.
 -- ARGV: tenant, batch, what, error code of those to retry or ""
 -- Returns ok or gone.
 local contract = require('contract')

@@ -1,4 +1,4 @@
--- Close the line by hand; closed already, it stays closed since then.
+-- Pauses dispatch by an operator; paused already, it stays so since then.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local fleet = contract.fleet

@@ -1,5 +1,5 @@
--- Open the line that was closed by hand. Whoever does that wants to see a call: a pause by the vendor's word ends too,
--- and a line that the breaker closed is probed at once.
+-- Ends an operator's pause. Whoever does that wants to see a call: a pause by the vendor's word ends too, and where the
+-- breaker is open the vendor is probed at once.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local refill = require('queue.refill')

@@ -1,8 +1,8 @@
--- Decide whether a hint leads to work, and ask traffic in the same step.
+-- Decides whether a message leads to work, and books its call in the same step.
 -- ARGV: id, lease in ms
--- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'paused'}, {'held'} or {'outage'}: back at the head of
---   its line; {'aside'}: its batch is stopped; {'go', wait in ms, fence, step, now in ms, history, fields...}: the
---   lease is held, the call is booked.
+-- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'rate_limit'}, {'paused_manually'} or {'outage'}:
+--   back at the head of its queue; {'batch_held'}: set aside with its batch; {'go', wait in ms, fence, call, now in ms,
+--   history, fields...}: the lease is held, the call is booked.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local failover = require('jobs.failover')
@@ -24,7 +24,7 @@ local function call(args)
   local job = jobs.of_fields(fields)
   if not job then return {'gone'} end
   if not ready.take(job.priority, job.tenant, id) or not MOVES.start[job.state] then
-    return {job.state}  -- final, claimed by another, waiting, or a duplicate hint
+    return {job.state}  -- final, claimed by another, waiting, or a duplicate message
   end
   if job.expires_at and tonumber(job.expires_at) <= clock.now then
     finish_job(id, job, TARGET.expire)

@@ -1,6 +1,6 @@
--- Asked after waiting for a slot, before sending: is the claim still ours, and was the line not closed meanwhile?
+-- Confirms a claim after a wait for its slot, before sending: is it still ours, and was dispatch not paused meanwhile?
 -- ARGV: id, fence
--- Returns ok, lost (claimed by another, or final), held, paused or outage.
+-- Returns ok, lost (claimed by another, or final), paused_manually, rate_limit or outage.
 local contract = require('contract')
 local gate = require('fleet.gate')
 local keys, STATE = contract.keys, contract.STATE

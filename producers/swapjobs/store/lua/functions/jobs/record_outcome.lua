@@ -1,9 +1,9 @@
 -- The one write of an attempt: event, patch, history, what happens next, and what it tells of the vendor.
--- ARGV: id, fence, event, history line or "", wake kind (retry, poll, verdict, or "" for the head of the line), delay
---   in ms, fleet pause in ms, what the call says of the vendor (see `hear`), when it was made, the next step where the
---   failure is forgiven, then the patch as field, value pairs
--- Returns ok (also when the same was told before); spared (an outage: back in line, nothing charged); failed (a verdict
---   that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the
+-- ARGV: id, fence, event, history entry or "", schedule kind (retry, poll, final_failure, or "" for the head of its
+--   queue), delay in ms, fleet pause in ms, the vendor signal (see vendor/vendor_signal), when the call was made, the
+--   next call where the failure is not charged, then the patch as field, value pairs
+-- Returns ok (also when the same was recorded before); uncharged (an outage: queued again, nothing charged); failed (a
+--   final failure that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the
 --   state that refused the event.
 local contract = require('contract')
 local clock = require('fleet.clock')
