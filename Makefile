@@ -31,6 +31,9 @@ check: $(STAMP) ## lint, types, import rules
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v luacheck >/dev/null; then luacheck --quiet producers/swapjobs/store/lua; \
+	elif [ -n "$$CI" ]; then echo "luacheck is missing: apt-get install lua-check"; exit 1; \
+	else echo "Lua not checked: luacheck is missing (Debian: lua-check; elsewhere: luarocks install luacheck)"; fi
 
 format: $(STAMP) ## format the code
 	$(BIN)/ruff check --fix .

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from swapsandbox.serving import PortUnavailable, RemoteHostRefused, check_host, serve
+from swapsandbox.vendor.app import build_app
 from swapsandbox.vendor.engine import Engine, EngineUnavailable
 from swapsandbox.vendor.faults import FaultError, read_fault
 from swapsandbox.vendor.rate_limit import RateError, RateLimit, parse_rate
-from swapsandbox.vendor.service import Vendor, build_app
+from swapsandbox.vendor.service import Vendor
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

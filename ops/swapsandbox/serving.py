@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import os
 import signal
-import socket
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from starlette.responses import JSONResponse, Response
 
 from swapjobs import tether
+from swapjobs.gateway.listener import ReadyServer, is_loopback, listen
 from swapsandbox.vendor.fault_replies import ResettableProtocol
 
 if TYPE_CHECKING:
@@ -45,13 +43,7 @@ def check_host(host: str, *, allow_remote: bool) -> None:
     Raises:
         RemoteHostRefused: the host is another one, or a name that may mean another one.
     """
-    if allow_remote or host == "localhost":
-        return
-    try:
-        is_loopback = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+    if not allow_remote and not is_loopback(host):
         raise RemoteHostRefused(host)
 
 
@@ -73,7 +65,11 @@ def serve(app: ASGIApp, *, name: str, host: str, port: int, on_stop: Callable[[]
     Raises:
         PortUnavailable: something else listens there, or the address is not ours.
     """
-    listener = _listen(host, port)
+    try:
+        listener = listen(host, port, _BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not from 0 to 65535"
+        raise PortUnavailable(f"can't listen on {host} port {port}: {reason}") from None
     config = uvicorn.Config(
         app,
         http=ResettableProtocol,
@@ -87,43 +83,6 @@ def serve(app: ASGIApp, *, name: str, host: str, port: int, on_stop: Callable[[]
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_S,
     )
-    shown = f"[{host}]" if ":" in host else host
-    server = _Server(config, f"{name} ready on http://{shown}:{listener.getsockname()[1]}", on_stop)
-    # uvicorn ends in order at either signal and then raises it again, for what was there before: for both, this.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tether.on_hangup(lambda *_: signal.raise_signal(signal.SIGTERM))
     tether.hold()
-    with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
-        server.run([listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only on sockets that name TCP as their protocol, which create_server does
-    # not; left on, it delays every answer that is written in two parts (head and body) by some 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
-        listener.close()
-        reason = error.strerror if isinstance(error, OSError) else "it is not from 0 to 65535"
-        raise PortUnavailable(f"can't listen on {host} port {port}: {reason}") from None
-    return listener
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, ready_line: str, on_stop: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._ready_line = ready_line
-        self._on_stop = on_stop
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            print(self._ready_line, flush=True)  # noqa: T201 - the one line that a person or a script waits for
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._on_stop()
-        await super().shutdown(sockets)
+    ReadyServer(config, name, host, on_stop).serve_until_stopped(listener)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs.contract.errors import SettingsError
-from swapjobs.settings import CoreSettings, Rate, WorkerSettings, known_names
+from swapjobs.settings import CoreSettings, Rate, WorkerSettings, known_names, load_settings
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 OTHER = "whsec_" + base64.b64encode(b"another one of the tests, 32 b.!").decode()
@@ -81,13 +81,13 @@ def in_environment(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
 
 def refusal() -> str:
     with pytest.raises(SettingsError) as refused:
-        WorkerSettings.load()
+        load_settings(WorkerSettings)
     return str(refused.value)
 
 
 @pytest.mark.parametrize(("name", "default"), DEFAULTS.items())
 def test_defaults_are_those_of_the_design(name: str, default: Any) -> None:
-    assert getattr(WorkerSettings.load(), name) == default
+    assert getattr(load_settings(WorkerSettings), name) == default
     assert f"SWAPJOBS_{name.upper()}" in known_names()
 
 
@@ -137,12 +137,12 @@ def test_values_that_do_not_go_together_are_named(
 
 def test_a_producer_does_not_mind_a_worker_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     in_environment(monkeypatch, RATE_LIMIT="fast")
-    assert CoreSettings.load().redis_url == DEFAULTS["redis_url"]
+    assert load_settings(CoreSettings).redis_url == DEFAULTS["redis_url"]
 
 
 def test_secrets_are_not_shown_when_settings_are(monkeypatch: pytest.MonkeyPatch) -> None:
     in_environment(monkeypatch, API_KEY_ID="hush-1", API_KEY_SECRET="hush-2", WEBHOOK_SECRETS=SECRET)
-    settings = WorkerSettings.load()
+    settings = load_settings(WorkerSettings)
     shown = f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
     assert "hush" not in shown
     assert SECRET not in shown
@@ -157,7 +157,7 @@ def test_lists_are_comma_separated_with_or_without_spaces(monkeypatch: pytest.Mo
         WEBHOOK_ALLOWED_NETWORKS="127.0.0.0/8,::1/128",
         VENDOR_UNKNOWN_CODES="404, 40401",
     )
-    settings = WorkerSettings.load()
+    settings = load_settings(WorkerSettings)
     assert [secret.get_secret_value() for secret in settings.webhook_secrets] == [SECRET, OTHER]
     assert settings.webhook_allowed_networks == (ip_network("127.0.0.0/8"), ip_network("::1/128"))
     assert settings.vendor_unknown_codes == ("404", "40401")
@@ -165,7 +165,7 @@ def test_lists_are_comma_separated_with_or_without_spaces(monkeypatch: pytest.Mo
 
 def test_an_empty_variable_is_one_that_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     in_environment(monkeypatch, REDIS_URL="", RATE_LIMIT="", WEBHOOK_SECRETS="", API_KEY_ID="")
-    assert WorkerSettings.load() == WorkerSettings()
+    assert load_settings(WorkerSettings) == WorkerSettings()
 
 
 @given(st.integers(1, 9_999_999), st.sampled_from([("s", 1), ("m", 60), ("h", 3600)]), st.sampled_from(["", " "]))
@@ -184,7 +184,7 @@ def test_what_is_no_rate_is_refused(text: str) -> None:
 def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     Path(".env").write_text("SWAPJOBS_CONCURRENCY=7\nSWAPJOBS_LEASE_S=9\nOTHER=1\n", encoding="utf-8")
     in_environment(monkeypatch, CONCURRENCY="8")
-    settings = WorkerSettings.load()
+    settings = load_settings(WorkerSettings)
     assert (settings.concurrency, settings.lease_s) == (8, 9)
 
 
@@ -204,7 +204,7 @@ def test_a_file_that_is_not_utf_8_is_refused() -> None:
 def test_an_unknown_name_in_the_environment_is_warned_about(monkeypatch: pytest.MonkeyPatch) -> None:
     in_environment(monkeypatch, BOGUS="hush")
     with pytest.warns(UserWarning, match="^unknown setting SWAPJOBS_BOGUS in the environment is ignored$"):
-        CoreSettings.load()
+        load_settings(CoreSettings)
 
 
 PASSWORD_SLIPS = [
@@ -226,7 +226,7 @@ def test_a_redis_url_whose_password_is_not_encoded_is_refused_without_a_word_of_
 ) -> None:
     monkeypatch.setenv("SWAPJOBS_REDIS_URL", url)
     with pytest.raises(SettingsError) as refused:
-        CoreSettings.load()
+        load_settings(CoreSettings)
     told = f"{refused.value}{refused.value.__cause__ or ''}"
     assert "percent-encode the password" in told or "database" in told
     assert "geheim" not in told
@@ -238,7 +238,7 @@ def test_a_redis_url_whose_password_is_not_encoded_is_refused_without_a_word_of_
 )
 def test_a_right_redis_url_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("SWAPJOBS_REDIS_URL", url)
-    assert CoreSettings.load().redis_url == url
+    assert load_settings(CoreSettings).redis_url == url
 
 
 def test_what_kubernetes_sets_beside_a_service_is_no_setting(
@@ -253,8 +253,8 @@ def test_what_kubernetes_sets_beside_a_service_is_no_setting(
         monkeypatch.setenv(f"{service}_PORT_{port}_TCP", f"tcp://10.0.0.1:{port}")
         for part, value in (("PROTO", "tcp"), ("PORT", str(port)), ("ADDR", "10.0.0.1")):
             monkeypatch.setenv(f"{service}_PORT_{port}_TCP_{part}", value)
-    CoreSettings.load()
+    load_settings(CoreSettings)
     assert not recwarn.list
     monkeypatch.setenv("SWAPJOBS_REDIS_PORT", "6379")
     with pytest.warns(UserWarning, match="unknown setting SWAPJOBS_REDIS_PORT"):
-        CoreSettings.load()
+        load_settings(CoreSettings)

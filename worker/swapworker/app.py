@@ -18,7 +18,7 @@ from kombu import Queue
 from swapjobs import tether
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import SettingsError
-from swapjobs.settings import WorkerSettings
+from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import celery_message, keys
 from swapjobs.store.redis_client import RedisError
 from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
@@ -37,7 +37,7 @@ _HANGUP_IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 _MAX_WARM_CONNECTIONS = 100  # more come with the jobs
 
 try:
-    settings = WorkerSettings.load()
+    settings = load_settings(WorkerSettings)
 except SettingsError as error:
     if Path(sys.argv[0]).parts[-2:] == ("celery", "__main__.py") or Path(sys.argv[0]).name == "celery":
         # `celery -A` would show a traceback for what is a slip in the environment.

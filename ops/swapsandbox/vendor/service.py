@@ -8,30 +8,24 @@ does the work twice and is billed twice, as a pay-per-call vendor would; `GET /_
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.routing import Route
 
 from swapjobs.contract.vendor_api import (
     BODIES,
     KEY_ID_HEADER,
     KEY_SECRET_HEADER,
-    PREFIX,
     BadBody,
     Body,
     QueryBody,
     SwapBody,
     read_body,
 )
-from swapsandbox.serving import healthz
 from swapsandbox.vendor import pictures_site
-from swapsandbox.vendor.admin import admin_routes
 from swapsandbox.vendor.answers import envelope, face_index_of, fidelity_of, task_answer
 from swapsandbox.vendor.engine import Engine, SwapInputs, SwapRefused
 from swapsandbox.vendor.fault_plan import FaultPlan, Verdict
@@ -43,7 +37,7 @@ from swapsandbox.vendor.rate_limit import RateLimit
 from swapsandbox.vendor.records import Call, Kind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from starlette.responses import Response
 
@@ -197,25 +191,3 @@ async def _read(request: Request, body_type: type[Body]) -> tuple[Body | None, s
         return None, str(error)
     except ClientDisconnect:
         return None, "the client went away"
-
-
-def build_app(vendor: Vendor) -> Starlette:
-    """Return the application; it must be served under `replies.ResettableProtocol`.
-
-    The vendor's engine, if it has one, must be running (see `engine.Engine`).
-    """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        await vendor.fetcher.close()
-
-    routes = [Route("/healthz", healthz)]
-    for tool in BODIES:
-        routes += [
-            Route(f"{PREFIX}/{tool}", partial(vendor.swap, tool), methods=["POST"]),
-            Route(f"{PREFIX}/{tool}/queryTask", partial(vendor.query, tool), methods=["POST"]),
-        ]
-    routes += admin_routes(vendor)
-    routes += pictures_site.routes(vendor.engine)
-    return Starlette(routes=routes, lifespan=lifespan)

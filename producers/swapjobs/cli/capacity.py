@@ -10,7 +10,7 @@ import typer
 
 from swapjobs.cli.output import out, print_fields, print_json
 from swapjobs.monitoring.capacity import FULL, Plan, plan
-from swapjobs.settings import CoreSettings, Rate
+from swapjobs.settings import CoreSettings, Rate, load_settings
 
 PlanOption = Annotated[
     tuple[str, str, str] | None,
@@ -35,7 +35,7 @@ def print_plan(given: tuple[str, str, str], *, as_json: bool) -> None:
         typer.BadParameter: one of the three is not what it should be; SettingsError.
     """
     rate, latency_s, jobs = _read(*given)
-    planned = plan(1 / rate.interval_s, latency_s, jobs, result_ttl_s=CoreSettings.load().result_ttl_s)
+    planned = plan(1 / rate.interval_s, latency_s, jobs, result_ttl_s=load_settings(CoreSettings).result_ttl_s)
     if as_json:
         print_json(asdict(planned) | {"first_wall": planned.walls[0].name})
         return

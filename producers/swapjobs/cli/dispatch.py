@@ -10,7 +10,7 @@ from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.services import need
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.dispatch_status import LearnedRate
-from swapjobs.settings import CoreSettings
+from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import Store, connect
 
@@ -90,7 +90,7 @@ def metrics() -> None:
     need("prometheus_client", "worker")
     from swapjobs.monitoring.prometheus import exposition  # noqa: PLC0415 - needs a package of the worker's extra
 
-    settings = CoreSettings.load()
+    settings = load_settings(CoreSettings)
     with connect(settings) as client, queue_errors():
         snapshot = Store(client, settings).dispatch.inspect()
     out.file.write(exposition(snapshot))

@@ -13,7 +13,7 @@ from swapjobs.cli.dispatch import START_WORKER, TO_DO, rate_text, summary
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.contract.errors import SettingsError
 from swapjobs.monitoring.slot_advice import advise
-from swapjobs.settings import WorkerSettings
+from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import keys
 from swapjobs.store.dispatch import COUNTS
 from swapjobs.store.redis_advice import advice
@@ -71,7 +71,7 @@ def doctor(*, plan: PlanOption = None, as_json: JsonFlag = False) -> None:
 def run_checks() -> Iterator[Check]:
     """Look at everything, in the order in which it would be mended."""
     try:
-        settings = WorkerSettings.load()
+        settings = load_settings(WorkerSettings)
     except SettingsError as error:
         yield Check("settings", "problem", str(error), "correct the variable or the line in .env", 2)
         return

@@ -8,7 +8,7 @@ import typer
 
 from swapjobs.cli.services import need
 from swapjobs.contract.errors import SettingsError
-from swapjobs.settings import GatewaySettings
+from swapjobs.settings import GatewaySettings, load_settings
 from swapjobs.store.api_keys import ApiKeys
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import connect
@@ -25,10 +25,10 @@ def gateway(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one, which the first line tells")] = 8780,
 ) -> None:
     """Serve HTTP in the foreground, until SIGTERM or Ctrl-C."""
-    settings = GatewaySettings.load()
+    settings = load_settings(GatewaySettings)
     need("fastapi", "gateway")
     from swapjobs.gateway.app import make_app  # noqa: PLC0415 - as above
-    from swapjobs.gateway.auth import is_loopback  # noqa: PLC0415 - needs packages of the gateway's extra
+    from swapjobs.gateway.listener import is_loopback  # noqa: PLC0415 - needs packages of the gateway's extra
     from swapjobs.gateway.server import serve  # noqa: PLC0415 - as above
 
     if not is_loopback(host) and not settings.gateway_keys and not _any_key(settings):

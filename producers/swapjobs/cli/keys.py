@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
-from swapjobs.settings import CoreSettings
+from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.api_keys import ApiKeys
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import connect
@@ -76,5 +76,5 @@ def _print(key: ApiKey) -> None:
 
 @contextmanager
 def _keys() -> Iterator[ApiKeys]:
-    with connect(CoreSettings.load()) as client, queue_errors():
+    with connect(load_settings(CoreSettings)) as client, queue_errors():
         yield ApiKeys(client)

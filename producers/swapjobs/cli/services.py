@@ -14,7 +14,7 @@ import typer
 
 from swapjobs.cli.together import run_together
 from swapjobs.contract.errors import QueueUnavailable, SettingsError
-from swapjobs.settings import WorkerSettings
+from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import keys, redis_health
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import connect
@@ -40,7 +40,7 @@ def worker(
     loglevel: Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="how much is told")] = "info",
 ) -> None:
     """Run a swap worker and a webhook worker in the foreground, until SIGTERM or Ctrl-C."""
-    settings = WorkerSettings.load()
+    settings = load_settings(WorkerSettings)
     need("celery", "worker")
     wanted = list(dict.fromkeys(queue.strip() for queue in queues.split(",") if queue.strip()))
     slots = {keys.SWAPS_QUEUE: settings.concurrency, keys.WEBHOOKS_QUEUE: settings.webhook_concurrency}
@@ -72,7 +72,7 @@ def flower(
 
     Other options go to Flower, --option=value; `swapjobs flower -- --help` lists them.
     """
-    WorkerSettings.load()
+    load_settings(WorkerSettings)
     need("flower", "flower")
     if "--help" not in context.args:
         _check_port(address, port)

@@ -13,7 +13,7 @@ from swapjobs.client.webhooks import Webhooks
 from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotRetryable
 from swapjobs.contract.filters import JobQuery, RetryFilter
 from swapjobs.contract.job import Job, Submission, SwapRequest
-from swapjobs.settings import CoreSettings
+from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import Store, connect
 
@@ -45,7 +45,7 @@ class SwapClient(JobClient):
     webhooks: Webhooks
 
     def __init__(self, settings: CoreSettings | None = None) -> None:
-        self.settings = settings or CoreSettings.load()
+        self.settings = settings or load_settings(CoreSettings)
         self._store = Store(connect(self.settings), self.settings)
         self.batches = Batches(self._store)
         self.webhooks = Webhooks(self._store, self.settings)

@@ -14,7 +14,7 @@ from swapjobs.gateway import problems
 from swapjobs.gateway.auth import Access
 from swapjobs.gateway.backpressure import Pressure
 from swapjobs.gateway.dependencies import Parts
-from swapjobs.gateway.job_watch import Waiting
+from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.gateway.middleware import Edge
 from swapjobs.gateway.openapi import document
 from swapjobs.gateway.routes import batches, docs, jobs, operations, vendor_compat, webhooks
@@ -42,12 +42,12 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         redis_client = connect(settings)
         store = Store(redis_client, settings)
         with SwapClient(settings) as client:
-            async with Waiting(settings) as waiting:
+            async with JobWatch(settings) as job_watch:
                 app.state.parts = Parts(
                     settings=settings,
                     client=client,
                     store=store,
-                    waiting=waiting,
+                    job_watch=job_watch,
                     access=Access(store.api_keys, settings),
                     pressure=Pressure(store.dispatch, settings.gateway_max_queued),
                 )

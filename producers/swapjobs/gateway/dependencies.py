@@ -1,19 +1,21 @@
-"""What the routes of the gateway share: made once by the app, found by each request."""
+"""What FastAPI hands to routes: the gateway's parts, made once by the app, and the authenticated caller."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from swapjobs.client.swap_client import SwapClient
-from swapjobs.gateway.job_watch import Waiting
+from swapjobs.contract.errors import AccessDenied, InvalidRequest
+from swapjobs.gateway.auth import Access, Caller
+from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.settings import GatewaySettings
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
-    from swapjobs.gateway.auth import Access
     from swapjobs.gateway.backpressure import Pressure
     from swapjobs.store.store import Store
 
@@ -25,7 +27,7 @@ class Parts:
     settings: GatewaySettings
     client: SwapClient
     store: Store
-    waiting: Waiting
+    job_watch: JobWatch
     access: Access
     pressure: Pressure
 
@@ -42,3 +44,40 @@ def parts_of(request: Request) -> Parts:
 
 
 Gateway = Annotated[Parts, Depends(parts_of)]
+
+
+_bearer = HTTPBearer(auto_error=False, description="a key of `swapjobs keys create`")  # for the OpenAPI document
+
+
+async def authenticate(
+    request: Request, gateway: Gateway, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+) -> Caller:
+    """Return who calls, by the header Authorization."""
+    access = gateway.access
+    scheme, _space, key = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and key.strip():
+        caller = await access.identify(key.strip())
+    elif scheme:
+        raise AccessDenied("the header Authorization must be: Bearer <key>")
+    else:
+        caller = await access.allow_local(request)
+    request.state.caller = caller
+    request.state.headers = {}
+    access.count(caller, request.state.headers)
+    _check_query(request, caller)
+    return caller
+
+
+Authenticated = Annotated[Caller, Depends(authenticate)]
+
+
+def _check_query(request: Request, caller: Caller) -> None:
+    """Refuse a parameter that the route does not know: a filter with a typing error would let everything through."""
+    if request.query_params.get("tenant", caller.tenant) != caller.tenant:
+        raise InvalidRequest("tenant: the key belongs to another tenant; leave it out", field="tenant")
+    route: Any = request.scope["route"]
+    known = {"tenant", *(parameter.alias for parameter in route.dependant.query_params)}
+    strange = next((name for name in request.query_params if name not in known), None)
+    if strange is not None:
+        own = ", ".join(sorted(known - {"tenant"})) or "none"
+        raise InvalidRequest(f"{strange}: is no query parameter here; known are {own}", field=strange[:64])

@@ -58,14 +58,14 @@ async def changes(job: Job, seen: str, watch: Watch, look: Callable[[], Job]) ->
             yield format_sse_event(data_str=job.model_dump_json(), event=str(job.state), id=version)
         if job.state in FINAL:
             return
-        while not await watch.told(_KEEP_ALIVE_S):
+        while not await watch.changed(_KEEP_ALIVE_S):
             yield KEEPALIVE_COMMENT
         while not watch.stopped:
             try:
                 job = await run_in_threadpool(look)
                 break
             except QueueUnavailable:
-                await watch.told(_LOOK_AGAIN_S)
+                await watch.changed(_LOOK_AGAIN_S)
             except JobNotFound:
                 return
         if watch.stopped:

@@ -1,8 +1,8 @@
 """Waiting for jobs without asking again and again: one pub/sub connection per process, a bounded number of waiters.
 
-A waiter is told that its job may have changed, and then looks. It is told after every publish on the job's channel, and
-whenever Redis confirms the subscription: so once at the beginning, which closes the gap between submitting and
-subscribing, and after every break of the connection, which closes the gap that the break was.
+A waiter is notified that its job may have changed, and then reads it. That happens after every publish on the job's
+channel, and whenever Redis confirms the subscription: so once at the beginning, which closes the gap between submitting
+and subscribing, and after every break of the connection, which closes the gap that the break was.
 """
 
 from __future__ import annotations
@@ -14,16 +14,12 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
 
-import redis
-from redis.asyncio import ConnectionPool
-from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.contract.errors import QueueUnavailable, TooManyRequests
 from swapjobs.contract.lifecycle import FINAL
-from swapjobs.settings.redis_url import sentinel_place
 from swapjobs.store import keys
-from swapjobs.store.redis_client import sentinel_options
+from swapjobs.store.redis_client import RedisError, async_connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,45 +33,45 @@ log = logging.getLogger(__name__)
 
 _channel_of = keys.changed
 _PING_EVERY_S: Final = 10.0
-_SILENT_S: Final = 25.0  # a connection that told nothing for so long, not even a pong, is taken for lost
+_SILENT_S: Final = 25.0  # a connection that sent nothing for so long, not even a pong, is taken for lost
 _PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
 _CANCEL_AGAIN_S: Final = 0.5
-_LOOK_AGAIN_S: Final = 1.0  # after a look that Redis did not answer
+_READ_AGAIN_S: Final = 1.0  # after a read that Redis did not answer
 
 
 class Watch:
-    """One waiter's place: told of every change of one job."""
+    """One waiter's place: notified of every change of one job."""
 
     def __init__(self, channel: str) -> None:
         self.channel = channel
-        self.stopped = False  # the gateway ends, or the client has gone: nothing will be told any more
-        self._told = asyncio.Event()
+        self.stopped = False  # the gateway ends, or the client has gone: no notification comes any more
+        self._changed = asyncio.Event()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Say that the job may have changed."""
-        self._told.set()
+        self._changed.set()
 
-    async def told(self, timeout_s: float) -> bool:
+    async def changed(self, timeout_s: float) -> bool:
         """Return once the job may have changed; False after `timeout_s` seconds without that."""
         try:
             async with asyncio.timeout(max(timeout_s, 0)):
-                await self._told.wait()
+                await self._changed.wait()
         except TimeoutError:
             return False
-        self._told.clear()
+        self._changed.clear()
         return True
 
 
-class Waiting:
+class JobWatch:
     """All waiters of this process. Only for the event loop's own thread."""
 
     def __init__(self, settings: GatewaySettings) -> None:
-        self._pool = _pool(settings.redis_url)
-        self._most = settings.gateway_max_waits
+        self._pool = async_connections(settings.redis_url)
+        self._max_open = settings.gateway_max_waits
         self._open: Counter[str] = Counter()  # by tenant
         self._watches: dict[str, set[Watch]] = {}
         self._confirmed: set[str] = set()
-        self._wishes: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._commands: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self.stopped = False
 
@@ -88,7 +84,7 @@ class Waiting:
         Raises:
             TooManyRequests: all places are taken.
         """
-        if self._open.total() >= self._most or self._open[job.tenant] >= self._most - self._most // 4:
+        if self._open.total() >= self._max_open or self._open[job.tenant] >= self._max_open - self._max_open // 4:
             raise TooManyRequests("too many requests wait for jobs here; ask again without waiting", retry_after_s=5)
         watch = Watch(_channel_of(job.id))
         watch.stopped = self.stopped
@@ -101,11 +97,11 @@ class Waiting:
             self._leave(watch)
 
     async def until_final(
-        self, job: Job, timeout_s: float, look: Callable[[], Job], request: Request | None = None
+        self, job: Job, timeout_s: float, read: Callable[[], Job], request: Request | None = None
     ) -> Job:
         """Return the job once it is final, or as it stands after `timeout_s`; at once where no place is free.
 
-        `look` gets the job from Redis, and is called in a thread. With `request` it ends when the client goes away.
+        `read` gets the job from Redis, and is called in a thread. With `request` it ends when the client goes away.
         """
         if job.state in FINAL or timeout_s <= 0 or self.stopped:
             return job
@@ -113,7 +109,7 @@ class Waiting:
             with self.watch(job) as watch:
                 listening = asyncio.create_task(_leave_with(request, watch)) if request else None
                 try:
-                    return await self._until_final(job, timeout_s, look, watch)
+                    return await self._until_final(job, timeout_s, read, watch)
                 finally:
                     if listening is not None:
                         listening.cancel()
@@ -121,17 +117,17 @@ class Waiting:
             return job
 
     @staticmethod
-    async def _until_final(job: Job, timeout_s: float, look: Callable[[], Job], watch: Watch) -> Job:
+    async def _until_final(job: Job, timeout_s: float, read: Callable[[], Job], watch: Watch) -> Job:
         loop = asyncio.get_running_loop()
         until, patience = loop.time() + timeout_s, math.inf
         while (left := until - loop.time()) > 0:
-            await watch.told(min(left, patience))
+            await watch.changed(min(left, patience))
             if watch.stopped:
                 break
             try:
-                job = await run_in_threadpool(look)
+                job = await run_in_threadpool(read)
             except QueueUnavailable:
-                patience = _LOOK_AGAIN_S
+                patience = _READ_AGAIN_S
                 continue
             patience = math.inf
             if job.state in FINAL:
@@ -141,9 +137,9 @@ class Waiting:
     def _join(self, watch: Watch) -> None:
         others = self._watches.setdefault(watch.channel, set())
         if not others:
-            self._wishes.put_nowait(("SUBSCRIBE", watch.channel))
+            self._commands.put_nowait(("SUBSCRIBE", watch.channel))
         elif watch.channel in self._confirmed:
-            watch.tell()
+            watch.notify()
         others.add(watch)
 
     def _leave(self, watch: Watch) -> None:
@@ -152,7 +148,7 @@ class Waiting:
         if not others:
             del self._watches[watch.channel]
             self._confirmed.discard(watch.channel)
-            self._wishes.put_nowait(("UNSUBSCRIBE", watch.channel))
+            self._commands.put_nowait(("UNSUBSCRIBE", watch.channel))
 
     # -- the connection
 
@@ -173,7 +169,7 @@ class Waiting:
         for watches in self._watches.values():
             for watch in watches:
                 watch.stopped = True
-                watch.tell()
+                watch.notify()
 
     async def _run(self) -> None:
         """Keep one connection up for ever."""
@@ -184,7 +180,7 @@ class Waiting:
                 await connection.connect()
                 failures = 0
                 await self._serve(connection)
-            except* (redis.RedisError, OSError) as errors:
+            except* (RedisError, OSError) as errors:
                 pause = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
                 if not failures:
                     log.warning("waits: no connection to Redis, trying again: %s", type(errors.exceptions[0]).__name__)
@@ -192,26 +188,26 @@ class Waiting:
                 await asyncio.sleep(pause)
             finally:
                 self._confirmed.clear()
-                with contextlib.suppress(redis.RedisError, OSError):
+                with contextlib.suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
 
     async def _serve(self, connection: Any) -> None:
-        self._wishes = asyncio.Queue()
+        self._commands = asyncio.Queue()
         for channel in self._watches:
-            self._wishes.put_nowait(("SUBSCRIBE", channel))
+            self._commands.put_nowait(("SUBSCRIBE", channel))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write(connection))
             group.create_task(self._read(connection))
 
     async def _write(self, connection: Any) -> None:
-        """Pass wishes on, and a ping where there are none."""
+        """Send what is to be sent, and a ping where there are none."""
         while True:
             try:
                 async with asyncio.timeout(_PING_EVERY_S):
-                    wish: tuple[str, ...] = await self._wishes.get()
+                    command: tuple[str, ...] = await self._commands.get()
             except TimeoutError:
-                wish = ("PING",)
-            await connection.send_command(*wish, check_health=False)
+                command = ("PING",)
+            await connection.send_command(*command, check_health=False)
 
     async def _read(self, connection: Any) -> None:
         while True:
@@ -220,7 +216,7 @@ class Waiting:
                 self._confirmed.add(channel)
             if kind in {"subscribe", "message"}:
                 for watch in self._watches.get(channel, ()):
-                    watch.tell()
+                    watch.notify()
 
 
 async def _leave_with(request: Request, watch: Watch) -> None:
@@ -228,21 +224,4 @@ async def _leave_with(request: Request, watch: Watch) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
     watch.stopped = True
-    watch.tell()
-
-
-def _pool(url: str) -> ConnectionPool:
-    """Return what makes connections to the Redis of the settings, or to the master that Sentinel names."""
-    options: dict[str, Any] = {
-        "decode_responses": True,
-        "protocol": 2,  # answers of RESP3 come as push messages, for which redis-py has handlers of its own
-        "socket_connect_timeout": 5,
-        "socket_timeout": 5,
-        "retry": None,
-    }
-    place = sentinel_place(url)
-    if place is None:
-        return ConnectionPool.from_url(url, **options)
-    sentinel = Sentinel(place.sentinels, sentinel_kwargs=sentinel_options(place))  # type: ignore[no-untyped-call]  # redis-py's class is untyped
-    options |= {"db": place.database, "username": place.username, "password": place.password}
-    return SentinelConnectionPool(place.service, sentinel, **options)  # type: ignore[no-untyped-call]  # as above
+    watch.notify()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from pydantic_core import from_json
 
-from swapjobs.gateway.auth import Caller
+from swapjobs.gateway.dependencies import Authenticated
 from swapjobs.gateway.problems import HttpProblem
 
 
@@ -19,7 +19,7 @@ def media_type(request: Request) -> str:
     return header.get_content_type() if header["content-type"] else ""
 
 
-async def json_object(request: Request, _: Caller) -> dict[str, Any]:
+async def json_object(request: Request, _: Authenticated) -> dict[str, Any]:
     """Return the body, which must be a JSON object; it is read for those alone who may ask.
 
     Raises:

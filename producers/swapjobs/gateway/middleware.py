@@ -1,11 +1,9 @@
-"""Around every request, outside of all else: its id, the access log, security headers, and faults of ours."""
+"""Around every request, outside of all else: its id, the access log, security headers, and our own errors."""
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
-import sys
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
+from swapjobs.gateway.json_log import log_event
 from swapjobs.gateway.problems import GONE, problem
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Edge:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here, in one line of the log
             # FastAPI has answered already (problems.py), and passes the error on
-            _tell("error", request_id=answer.request_id, error=type(error).__name__, at=_places(error))
+            log_event("error", request_id=answer.request_id, error=type(error).__name__, at=_places(error))
         finally:
             _log(scope, answer, time.perf_counter() - began)
 
@@ -95,22 +94,17 @@ async def _nothing() -> Message:
 
 def _log(scope: Scope, answer: _Answer, seconds: float) -> None:
     """Write a request's line. Without the query, which may hold what is nobody's business."""
-    who = scope["state"].get("who")
-    _tell(
+    caller = scope["state"].get("caller")
+    log_event(
         "request",
         method=scope["method"],
         path=scope["path"],
         status=answer.status or GONE,
         ms=round(seconds * 1000, 1),
-        tenant=who.tenant if who else None,
-        key=who.key_id if who else None,
+        tenant=caller.tenant if caller else None,
+        key=caller.key_id if caller else None,
         request_id=answer.request_id,
     )
-
-
-def _tell(event: str, **fields: Any) -> None:
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    sys.stderr.write(json.dumps({"event": event, "time": now, **fields}) + "\n")
 
 
 def _places(error: Exception) -> list[str]:

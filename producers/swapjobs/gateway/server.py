@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import resource
-import signal
-import socket
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from swapjobs.contract.errors import SettingsError
+from swapjobs.gateway import json_log
 from swapjobs.gateway.connection_limits import Connection, connection_class
+from swapjobs.gateway.listener import ReadyServer, listen
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -33,7 +32,12 @@ def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings) -> None
     Raises:
         SettingsError: it can't listen there.
     """
-    listener = _listen(host, port)
+    json_log.install()
+    try:
+        listener = listen(host, port, _BACKLOG)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (")[0]
+        raise SettingsError(f"can't listen on {host} port {port}: {reason}; choose another --port") from None
     config = uvicorn.Config(
         app,
         http=connection_class(_room_for(settings.gateway_max_connections)),
@@ -48,30 +52,7 @@ def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings) -> None
         timeout_graceful_shutdown=_GRACE_S,
         h11_max_incomplete_event_size=64 * 1024,
     )
-    shown = f"[{host}]" if ":" in host else host
-    server = _Server(
-        config, app, settings.gateway_client_timeout_s, f"gateway ready on http://{shown}:{listener.getsockname()[1]}"
-    )
-    # uvicorn ends in order at either signal and then raises it again, for what was there before: for both, this.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with contextlib.closing(listener), contextlib.suppress(KeyboardInterrupt):
-        server.run([listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns Nagle's algorithm off only on sockets that name TCP as their protocol; left on, it delays every
-    # answer that is written in two parts (head and body) by some 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        reason = (error.strerror or str(error)).partition(" (")[0]
-        raise SettingsError(f"can't listen on {host} port {port}: {reason}; choose another --port") from None
-    return listener
+    _Server(config, host, app, settings.gateway_client_timeout_s).serve_until_stopped(listener)
 
 
 def _room_for(connections: int) -> int:
@@ -87,17 +68,13 @@ def _room_for(connections: int) -> int:
     return connections if now == resource.RLIM_INFINITY else min(connections, max(now - _BACKLOG - _OTHER_FILES, 16))
 
 
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, app: FastAPI, patience_s: float, ready_line: str) -> None:
-        super().__init__(config)
-        self._app = app
-        self._patience_s = patience_s
-        self._ready_line = ready_line
+class _Server(ReadyServer):
+    """Cuts off clients that stand still in the middle of a request."""
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            print(self._ready_line, flush=True)  # noqa: T201 - the one line that a person or a script waits for
+    def __init__(self, config: uvicorn.Config, host: str, app: FastAPI, patience_s: float) -> None:
+        # The parts are made when the app starts.
+        super().__init__(config, "gateway", host, lambda: app.state.parts.job_watch.stop())  # noqa: PLW0108
+        self._patience_s = patience_s
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _TICKS_S == 0:
@@ -106,7 +83,3 @@ class _Server(uvicorn.Server):
                 if isinstance(connection, Connection):
                     connection.check(now, self._patience_s)
         return await super().on_tick(counter)
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._app.state.parts.waiting.stop()
-        await super().shutdown(sockets)

@@ -6,7 +6,7 @@
 from swapjobs.contract.rate import Rate, RateSetting
 from swapjobs.settings.core import PREFIX, CoreSettings
 from swapjobs.settings.gateway import GatewaySettings
-from swapjobs.settings.loading import check_names, known_fields, known_names
+from swapjobs.settings.loading import check_names, known_fields, known_names, load_settings
 from swapjobs.settings.worker import WorkerSettings
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "check_names",
     "known_fields",
     "known_names",
+    "load_settings",
 ]

@@ -1,15 +1,14 @@
-"""What every part of the system needs to know, and how settings are read."""
+"""What every part of the system needs to know."""
 
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, Self
+from typing import Final, Literal
 
 import redis
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from swapjobs.contract.errors import SettingsError
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
@@ -68,27 +67,6 @@ class CoreSettings(BaseSettings):
         except (ValueError, TypeError):
             raise ValueError("is not a Redis URL: redis://[[user]:password@]host[:port]/database") from None
         return value
-
-    @classmethod
-    def load(cls) -> Self:
-        """Read the environment and `.env`.
-
-        Raises:
-            SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
-        """
-        from swapjobs.settings.loading import check_names  # noqa: PLC0415 - which imports all settings, these too
-
-        check_names()
-        try:
-            return cls()
-        except ValidationError as error:
-            problems = error.errors(include_url=False, include_input=False)
-            raise SettingsError("; ".join(_explain(problem["loc"], problem["msg"]) for problem in problems)) from None
-
-
-def _explain(loc: tuple[int | str, ...], message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return f"{PREFIX}{str(loc[0]).upper()}: {message}" if loc else message
 
 
 def check_secret(secret: SecretStr) -> None:

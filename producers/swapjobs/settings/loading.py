@@ -1,4 +1,4 @@
-"""Which SWAPJOBS_ names mean something: of a producer, a worker and the gateway, so that they can share one `.env`."""
+"""Reads settings, and knows every name: producers, workers and the gateway can share one `.env`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import os
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from dotenv import dotenv_values
+from pydantic import ValidationError
 
 from swapjobs.contract.errors import SettingsError
 from swapjobs.settings.core import PREFIX, CoreSettings
@@ -17,6 +18,27 @@ from swapjobs.settings.worker import WorkerSettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
+
+AnySettings = TypeVar("AnySettings", bound=CoreSettings)
+
+
+def load_settings(settings: type[AnySettings]) -> AnySettings:
+    """Read the environment and `.env`.
+
+    Raises:
+        SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
+    """
+    check_names()
+    try:
+        return settings()
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+        raise SettingsError("; ".join(_explain(problem["loc"], problem["msg"]) for problem in problems)) from None
+
+
+def _explain(loc: tuple[int | str, ...], message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(loc[0]).upper()}: {message}" if loc else message
 
 
 def known_fields() -> dict[str, tuple[FieldInfo, str]]:

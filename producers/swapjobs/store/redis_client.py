@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import redis
+import redis.asyncio.sentinel
 from redis.credentials import UsernamePasswordCredentialProvider
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
@@ -54,6 +55,23 @@ def redis_client(url: str, *, patience_s: float, on_connect: Callable[[Any], Non
     options["connection_class"] = _SentinelConnection
     pool = _Pool(place.service, _Sentinels(place), **options)  # type: ignore[no-untyped-call]  # as below
     return redis.Redis.from_pool(pool)
+
+
+def async_connections(url: str) -> redis.asyncio.ConnectionPool:
+    """Return what makes connections for an event loop, to the same server or master as `redis_client`."""
+    options: dict[str, Any] = {
+        "decode_responses": True,
+        "protocol": 2,  # answers of RESP3 come as push messages, for which redis-py has handlers of its own
+        "socket_connect_timeout": 5,
+        "socket_timeout": 5,
+        "retry": None,
+    }
+    place = sentinel_place(url)
+    if place is None:
+        return redis.asyncio.ConnectionPool.from_url(url, **options)
+    sentinel = redis.asyncio.sentinel.Sentinel(place.sentinels, sentinel_kwargs=sentinel_options(place))  # type: ignore[no-untyped-call]  # redis-py's class is untyped
+    options |= {"db": place.database, "username": place.username, "password": place.password}
+    return redis.asyncio.sentinel.SentinelConnectionPool(place.service, sentinel, **options)  # type: ignore[no-untyped-call]  # as above
 
 
 def time_ms(client: redis.Redis) -> int:

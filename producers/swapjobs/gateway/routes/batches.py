@@ -11,9 +11,8 @@ from pydantic import BaseModel
 from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Name
-from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
-from swapjobs.gateway.dependencies import Gateway
+from swapjobs.gateway.dependencies import Authenticated, Gateway
 from swapjobs.gateway.json_body import media_type
 from swapjobs.gateway.openapi import problems
 from swapjobs.gateway.parameters import PlainUrl
@@ -66,7 +65,7 @@ class BatchPage(BaseModel):
 @router.post("", response_class=JsonLines, responses=_ANSWER, openapi_extra=_BODY, max_body_size=_ANY_LENGTH)
 async def upload(
     request: Request,
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     *,
     batch_id: Annotated[Name | None, Query(description="send the same rows with the same id again at any time")] = None,
@@ -95,7 +94,7 @@ async def upload(
 
 @router.get("")
 def list_batches(
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}~[A-Za-z0-9._-]{1,64}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -106,7 +105,7 @@ def list_batches(
 
 
 @router.get("/{batch_id}", responses=_UNKNOWN)
-def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+def get_batch(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
     """Tell how a batch stands: jobs by state and error code, rate, estimated end."""
     return gateway.client.batches.get(batch_id, tenant=caller.tenant)
 
@@ -114,7 +113,7 @@ def get_batch(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
 @router.put("/{batch_id}", name="open_batch")
 def open_batch(
     batch_id: Name,
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     callback_url: Annotated[PlainUrl | None, Query(description="is told when the batch is completed")] = None,
 ) -> Batch:
@@ -126,31 +125,31 @@ def open_batch(
 
 
 @router.post("/{batch_id}/close", name="close_batch", responses=_UNKNOWN)
-def close(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+def close(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
     """Let a batch take no more jobs: once all are final it is completed, and its callback_url is told."""
     return gateway.client.batches.close(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/pause", name="pause_batch", responses=_UNKNOWN)
-def pause(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+def pause(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
     """Start none of its jobs until `resume`; those that run go on."""
     return gateway.client.batches.pause(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/resume", name="resume_batch", responses=_UNKNOWN)
-def resume(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+def resume(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
     """Let the jobs of a paused batch start again; what takes long goes on by itself, `operation` says so meanwhile."""
     return gateway.client.batches.resume(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/cancel", name="cancel_batch", responses=_UNKNOWN)
-def cancel(batch_id: Name, caller: Caller, gateway: Gateway) -> Batch:
+def cancel(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
     """Cancel all its jobs that are not final; what takes long goes on by itself, `operation` says so meanwhile."""
     return gateway.client.batches.cancel(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/retry", name="retry_batch", responses=_UNKNOWN)
-def retry(batch_id: Name, caller: Caller, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
+def retry(batch_id: Name, caller: Authenticated, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
     """Let its failed jobs run again: all, or those with one error code. That is a new round of the batch."""
     return gateway.client.batches.retry(batch_id, tenant=caller.tenant, error_code=error_code)
 
@@ -159,7 +158,7 @@ def retry(batch_id: Name, caller: Caller, gateway: Gateway, error_code: ErrorCod
 def batch_report(
     batch_id: Name,
     request: Request,
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     *,
     pictures: Annotated[bool, Query(description="no: no thumbnails, and no query strings of URLs in the page")] = True,

@@ -15,8 +15,8 @@ from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools import Url
-from swapjobs.gateway.auth import Caller, Who
-from swapjobs.gateway.dependencies import Gateway, Parts
+from swapjobs.gateway.auth import Caller
+from swapjobs.gateway.dependencies import Authenticated, Gateway, Parts
 from swapjobs.gateway.event_stream import WatchedStream, changes, version_of
 from swapjobs.gateway.json_body import JsonObject
 from swapjobs.gateway.openapi import (
@@ -68,7 +68,7 @@ Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job
 async def submit(
     request: Request,
     response: Response,
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     wanted: JsonObject,
     *,
@@ -101,7 +101,7 @@ async def submit(
 
 @router.get("")
 def list_jobs(
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     *,
     state: JobState | None = None,
@@ -133,7 +133,7 @@ def list_jobs(
     },
 )
 async def get_job(
-    job_id: str, request: Request, response: Response, caller: Caller, gateway: Gateway, prefer: Prefer = None
+    job_id: str, request: Request, response: Response, caller: Authenticated, gateway: Gateway, prefer: Prefer = None
 ) -> Job:
     """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
     job = await run_in_threadpool(own_job, gateway, caller, job_id)
@@ -147,7 +147,7 @@ async def get_job(
         **problems("job_not_found", "job_gone"),
     },
 )
-def cancel(job_id: str, caller: Caller, gateway: Gateway) -> Job:
+def cancel(job_id: str, caller: Authenticated, gateway: Gateway) -> Job:
     """Cancel a job; a final one stays as it is."""
     own_job(gateway, caller, job_id)
     return gateway.client.cancel(job_id)
@@ -160,7 +160,7 @@ def cancel(job_id: str, caller: Caller, gateway: Gateway) -> Job:
         **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
-def retry(job_id: str, caller: Caller, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
+def retry(job_id: str, caller: Authenticated, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
     """Put a failed, cancelled or expired job back in line; 409 for others.
 
     With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
@@ -180,7 +180,7 @@ def retry(job_id: str, caller: Caller, gateway: Gateway, urls: FreshUrls | None 
 )
 async def events(
     job_id: str,
-    caller: Caller,
+    caller: Authenticated,
     gateway: Gateway,
     last_event_id: Annotated[str | None, Header(description="the id of the last event that was seen")] = None,
 ) -> Response:
@@ -190,13 +190,13 @@ async def events(
     seen = last_event_id or ""
     if job.state in FINAL and version_of(job) == seen:
         return Response(status_code=204)  # which tells a browser not to connect again
-    places = gateway.waiting.watch(job)
+    places = gateway.job_watch.watch(job)
     watch = places.__enter__()
 
     return WatchedStream(places, changes(job, seen, watch, look))
 
 
-def own_job(gateway: Parts, caller: Who, job_id: str) -> Job:
+def own_job(gateway: Parts, caller: Caller, job_id: str) -> Job:
     """Return a job of the caller's tenant.
 
     Raises:
@@ -224,7 +224,7 @@ def retry_after_s(job: Job) -> int:
 async def _waited(
     job: Job,
     prefer: str | None,
-    caller: Who,
+    caller: Caller,
     gateway: Parts,
     request: Request,
     response: Response,
@@ -235,7 +235,7 @@ async def _waited(
     seconds = wait_of(prefer)
     if seconds is not None:
         response.headers["Preference-Applied"] = f"wait={seconds}"
-        job = await gateway.waiting.until_final(job, seconds, _looking(gateway, caller, job.id), request)
+        job = await gateway.job_watch.until_final(job, seconds, _looking(gateway, caller, job.id), request)
     if job.state in FINAL:
         response.status_code = 200
     else:
@@ -246,5 +246,5 @@ async def _waited(
     return job
 
 
-def _looking(gateway: Parts, caller: Who, job_id: str) -> Callable[[], Job]:
+def _looking(gateway: Parts, caller: Caller, job_id: str) -> Callable[[], Job]:
     return lambda: own_job(gateway, caller, job_id)

@@ -8,8 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from swapjobs.contract.dispatch_status import LearnedRate
 from swapjobs.contract.errors import QueueUnavailable
-from swapjobs.gateway.auth import Caller
-from swapjobs.gateway.dependencies import Gateway
+from swapjobs.gateway.dependencies import Authenticated, Gateway
 from swapjobs.monitoring.prometheus import exposition
 from swapjobs.store.redis_client import queue_errors
 
@@ -28,7 +27,7 @@ def readyz(gateway: Gateway) -> dict[str, str]:
 
     Jobs are accepted without workers too: `no_worker` names the queues in which something waits and nobody works.
     """
-    if gateway.waiting.stopped:
+    if gateway.job_watch.stopped:
         raise QueueUnavailable("the gateway is ending")
     with queue_errors():
         problems = [problem for problem in gateway.store.server_problems() if problem.fatal]
@@ -40,14 +39,14 @@ def readyz(gateway: Gateway) -> dict[str, str]:
 
 
 @router.get("/v1/rate")
-def rate(_: Caller, gateway: Gateway) -> LearnedRate:
+def rate(_: Authenticated, gateway: Gateway) -> LearnedRate:
     """Tell the rate of calls to the vendor: the fleet's limit, what is used of it now, why, and since when."""
     with queue_errors():
         return LearnedRate.model_validate(gateway.store.dispatch.status())
 
 
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(_: Caller, gateway: Gateway) -> PlainTextResponse:
+def metrics(_: Authenticated, gateway: Gateway) -> PlainTextResponse:
     """Tell Prometheus how dispatch stands: numbers of the whole fleet, with no tenant, job or URL."""
     with queue_errors():
         text = exposition(gateway.store.dispatch.inspect())

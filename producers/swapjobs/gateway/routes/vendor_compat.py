@@ -53,11 +53,11 @@ if TYPE_CHECKING:
     from fastapi import Response
 
     from swapjobs.contract.job import Job, SwapRequest
-    from swapjobs.gateway.auth import Who
+    from swapjobs.gateway.auth import Caller
     from swapjobs.gateway.dependencies import Parts
 
     Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
-    Answer = Callable[[Parts, Who, bytes, Request], Awaitable[dict[str, Any]]]
+    Answer = Callable[[Parts, Caller, bytes, Request], Awaitable[dict[str, Any]]]
 
 # The limit of a body is ours to tell in the vendor's words; FastAPI's own answer would take the place of it.
 _NO_LIMIT: Final = 2**62
@@ -76,22 +76,22 @@ _IN_THEIR_WORDS: Final = {
 router = APIRouter(prefix=PREFIX, include_in_schema=False, max_body_size=_NO_LIMIT)
 
 
-async def swap(tool: str, gateway: Parts, who: Who, raw: bytes, request: Request) -> dict[str, Any]:
+async def swap(tool: str, gateway: Parts, caller: Caller, raw: bytes, request: Request) -> dict[str, Any]:
     """Answer `POST .../tool/{toolCode}`."""
     body = read_body(BODIES[tool], raw)
-    wanted = request_of(tool, body, who.tenant)
+    wanted = request_of(tool, body, caller.tenant)
     job = await run_in_threadpool(_accept, gateway, wanted)
     if not (wanted.callback_url and tool == _WITH_CALLBACK):
         wait_s = gateway.settings.gateway_vendor_wait_s
-        job = await gateway.waiting.until_final(job, wait_s, partial(gateway.client.get, job.id), request)
+        job = await gateway.job_watch.until_final(job, wait_s, partial(gateway.client.get, job.id), request)
     return vendor_envelope(job, with_business_id=tool != _WITHOUT_BUSINESS_ID)
 
 
-async def query(tool: str, gateway: Parts, who: Who, raw: bytes, _: Request) -> dict[str, Any]:
+async def query(tool: str, gateway: Parts, caller: Caller, raw: bytes, _: Request) -> dict[str, Any]:
     """Answer `POST .../tool/{toolCode}/queryTask`. A task is known to its own tool only; "not known" is null data."""
     body = read_body(QueryBody, raw)
     try:
-        id_ = job_id(who.tenant, business_id_of(body.business_task_id))
+        id_ = job_id(caller.tenant, business_id_of(body.business_task_id))
         job = await run_in_threadpool(gateway.client.get, id_)
     except JobGone:
         raise
@@ -121,7 +121,7 @@ def _accept(gateway: Parts, request: SwapRequest) -> Job:
     return gateway.client.submit(request)
 
 
-async def _who(gateway: Parts, request: Request) -> Who:
+async def _caller_of(gateway: Parts, request: Request) -> Caller:
     """Return whose key the two headers are, and count the request.
 
     The id is the key's, or the tenant's name for a key of SWAPJOBS_GATEWAY_KEYS; the secret is the whole key. Where the
@@ -132,15 +132,15 @@ async def _who(gateway: Parts, request: Request) -> Who:
         TooManyRequests: it made too many requests lately.
     """
     key_id, secret = request.headers.get(KEY_ID_HEADER, ""), request.headers.get(KEY_SECRET_HEADER, "")
-    who: Who | None = None
+    caller: Caller | None = None
     with contextlib.suppress(AccessDenied):
-        who = await gateway.access.identify(secret)
-    if who is None or key_id != (who.key_id if id_of(secret) else who.tenant):
-        who = await gateway.access.open_to(request)
-    request.state.who = who
+        caller = await gateway.access.identify(secret)
+    if caller is None or key_id != (caller.key_id if id_of(secret) else caller.tenant):
+        caller = await gateway.access.allow_local(request)
+    request.state.caller = caller
     request.state.headers = {}
-    gateway.access.count(who, request.state.headers)
-    return who
+    gateway.access.count(caller, request.state.headers)
+    return caller
 
 
 async def _body(request: Request, most: int) -> bytes:
@@ -164,9 +164,9 @@ def _endpoint(answer: Answer) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         gateway = parts_of(request)
         try:
-            who = await _who(gateway, request)
+            caller = await _caller_of(gateway, request)
             raw = await _body(request, gateway.settings.gateway_max_body_bytes)
-            return JSONResponse(await answer(gateway, who, raw, request))
+            return JSONResponse(await answer(gateway, caller, raw, request))
         except BadBody as error:
             return _refusal(400, str(error))
         except HttpProblem as error:

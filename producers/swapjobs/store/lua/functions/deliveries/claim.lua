@@ -14,24 +14,36 @@ local endpoints = require('webhooks.endpoint')
 local notifications = require('webhooks.notifications')
 local keys = contract.keys
 
+-- Says whether this delivery is still to be sent; where it is not, does what it needs instead.
+local function is_to_be_sent(id, delivery)
+  if delivery.delivery_state ~= 'pending' then return false end  -- ended meanwhile
+  local endpoint = delivery.endpoint and notifications.read_endpoint(delivery.endpoint)
+  local why = delivery.endpoint and endpoints.why_ended(delivery.endpoint)
+  local tried_for_ms = clock.now - tonumber(delivery.delivery_started_at or clock.now)
+  if not why and tried_for_ms > deliveries.LONGEST_DELIVERY_MS then
+    why = 'the receiver was down for all the time in which it is tried'
+  end
+  if why then
+    deliveries.give_up(id, delivery, why)
+    return false
+  end
+  if endpoint and endpoint.host ~= delivery.delivery_host then  -- its URL was changed
+    redis.call('HSET', delivery.key, 'delivery_host', endpoint.host)
+    fair.enqueue('webhooks', endpoint.host, id, true)
+    return false
+  end
+  return true
+end
+
+local function record_of(id)
+  return redis.call('GET', keys.history .. id) or '', redis.call('HGETALL', history.record_key(id))
+end
+
 local function call(args)
   local id = args[1]
   local delivery = deliveries.read(id)
   if not delivery or not ready.take('webhooks', delivery.delivery_host, id) then return {'drop'} end
-  local endpoint = delivery.endpoint and notifications.read_endpoint(delivery.endpoint)
-  local goes, why = false, delivery.endpoint and endpoints.why_ended(delivery.endpoint)
-  if delivery.delivery_state ~= 'pending' then  -- ended meanwhile
-  elseif why then
-    deliveries.give_up(id, delivery, why)
-  elseif clock.now - tonumber(delivery.delivery_started_at or clock.now) > deliveries.LONGEST_DELIVERY_MS then
-    deliveries.give_up(id, delivery, 'the receiver was down for all the time in which it is tried')
-  elseif endpoint and endpoint.host ~= delivery.delivery_host then  -- its URL was changed
-    redis.call('HSET', delivery.key, 'delivery_host', endpoint.host)
-    fair.enqueue('webhooks', endpoint.host, id, true)
-  else
-    goes = true
-  end
-  if not goes then
+  if not is_to_be_sent(id, delivery) then
     refill.webhooks()
     return {'drop'}
   end
@@ -41,13 +53,10 @@ local function call(args)
   receiver_limits.change(delivery.delivery_host, 'in_flight', 1)
   ready.note_claim('webhooks')
   refill.webhooks()
-  local function record_of(of)
-    return redis.call('GET', keys.history .. of) or '', redis.call('HGETALL', history.record_key(of))
-  end
-  local history, fields = record_of(id)
+  local own_history, own_fields = record_of(id)
   local job_history, job_fields = '', {}
   if delivery.job then job_history, job_fields = record_of(delivery.job) end
-  return {'go', fence, clock.now_ms, history, fields, job_history, job_fields,
+  return {'go', fence, clock.now_ms, own_history, own_fields, job_history, job_fields,
           delivery.endpoint and redis.call('HGETALL', keys.endpoint .. delivery.endpoint) or {}}
 end
 

@@ -16,13 +16,15 @@ local function call(args)
   local id, state, delivery = args[1], args[3], deliveries.read(args[1])
   if not delivery then return 'gone' end
   if delivery.delivery_state ~= 'pending' or delivery.delivery_claims ~= args[2] then return 'fenced' end
-  redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)  -- this claim is used up: the same answer sent twice counts once
+  -- this claim is used up: the same answer sent twice counts once
+  redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
   redis.call('HINCRBY', delivery.key, 'delivery_tries', 1)
   redis.call('HSET', delivery.key, 'delivery_status', args[5])
   deliveries.detach(id, delivery)
   receiver_limits.record_result(delivery.delivery_host, args[7], tonumber(args[8]))
   local at = math.floor(clock.now + args[4])
-  local too_late = state == 'pending' and at - tonumber(delivery.delivery_started_at or clock.now) > deliveries.LONGEST_DELIVERY_MS
+  local tried_for_ms = at - tonumber(delivery.delivery_started_at or clock.now)
+  local too_late = state == 'pending' and tried_for_ms > deliveries.LONGEST_DELIVERY_MS
   if too_late then state = 'undelivered' end
   if state == 'pending' then
     history.append(id, args[6])

@@ -18,7 +18,8 @@ local function call()
   -- By the time and not counted on: a server that was restored twice to the same moment would count to the same number.
   local epoch = math.max(fleet.epoch + 1, math.floor(clock.now / 1000))
   local last_sign = fleet.dispatched_at > 0 and fleet.dispatched_at or clock.now
-  fleet.epoch, fleet.epoch_at, fleet.unverified, fleet.known_until = epoch, clock.now_ms, fleet.unverified + doubts, math.floor(last_sign + MISSING_MS)
+  fleet.epoch, fleet.epoch_at = epoch, clock.now_ms
+  fleet.unverified, fleet.known_until = fleet.unverified + doubts, math.floor(last_sign + MISSING_MS)
   -- Calls that were booked in that time are forgotten too: no burst.
   for _, step in ipairs({'swap', 'query'}) do
     local field, gap = rate_limiter.rate_of(step)

@@ -57,12 +57,15 @@ local function call(args)
     end,
   }
   -- Those of no single job. What may be long goes on with the next look.
-  local of_many = {tenant = fair.rejoin_tenant, host = fair.rejoin_host, delivery = deliveries.retry_due, give_up = endpoints.give_up_pending, forget_batch = batch_operation.forget}
+  local of_many = {tenant = fair.rejoin_tenant, host = fair.rejoin_host, delivery = deliveries.retry_due,
+                   give_up = endpoints.give_up_pending, forget_batch = batch_operation.forget}
   local long = {
     prune = job_index.prune,
     batch = function(name)
       local answer = batch_operation.continue(name)
-      if answer ~= 'done' then redis.call('ZADD', keys.schedule, clock.now_ms + (answer == 'full' and 1000 or 0), 'batch:' .. name) end
+      if answer ~= 'done' then
+        redis.call('ZADD', keys.schedule, clock.now_ms + (answer == 'full' and 1000 or 0), 'batch:' .. name)
+      end
     end,
   }
   local may_be_long = 2
@@ -79,7 +82,8 @@ local function call(args)
     elseif long[kind] then
       redis.call('ZADD', keys.schedule, clock.now_ms, member)
     elseif not handle[kind] then
-      redis.call('ZADD', keys.schedule, clock.now_ms + 60000, member)  -- of a newer version: its workers will look at it
+      -- of a newer version: its workers will look at it
+      redis.call('ZADD', keys.schedule, clock.now_ms + 60000, member)
     elseif job then
       handle[kind](id, job)
     elseif kind == 'lease' then
@@ -91,7 +95,8 @@ local function call(args)
   refill.swaps()
   refill.webhooks()
   local nearest = redis.call('ZRANGE', keys.schedule, 0, 0, 'WITHSCORES')[2]
-  local pause = (#due >= tonumber(args[3]) or batch_hold.budget <= 0) and 0 or math.min(nearest and math.max(nearest - clock.now, 1) or TICK_MS, TICK_MS)
+  local more_is_due = #due >= tonumber(args[3]) or batch_hold.budget <= 0
+  local pause = more_is_due and 0 or math.min(nearest and math.max(nearest - clock.now, 1) or TICK_MS, TICK_MS)
   return {#due, math.ceil(pause)}
 end
 

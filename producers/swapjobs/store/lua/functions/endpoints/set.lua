@@ -23,7 +23,9 @@ local function call(args)
     redis.call('SADD', keys.all_endpoints, id)
   end
   fleet.endpoints = redis.call('SCARD', keys.all_endpoints)
-  if redis.call('HGET', key, 'state') ~= 'enabled' then redis.call('ZADD', keys.schedule, clock.now_ms, 'give_up:' .. id) end
+  if redis.call('HGET', key, 'state') ~= 'enabled' then
+    redis.call('ZADD', keys.schedule, clock.now_ms, 'give_up:' .. id)
+  end
   return 'ok'
 end
 

@@ -3,8 +3,8 @@
 --   queue), delay in ms, fleet pause in ms, the vendor signal (see vendor/vendor_signal), when the call was made, the
 --   next call where the failure is not charged, then the patch as field, value pairs
 -- Returns ok (also when the same was recorded before); uncharged (an outage: queued again, nothing charged); failed (a
---   final failure that needs no waiting); late (final already, the result was kept); fenced (another claim happened); gone; or the
---   state that refused the event.
+--   final failure that needs no waiting); late (final already, the result was kept); fenced (another claim happened);
+--   gone; or the state that refused the event.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local gate = require('fleet.gate')
@@ -72,7 +72,8 @@ local function call(args)
   else
     history.append(id, entry)
     jobs.detach(id, job)
-    local at = math.floor(clock.now + (wake == 'final_failure' and math.max(args[6], failure_window.window_ms()) or args[6]))
+    local delay = wake == 'final_failure' and math.max(args[6], failure_window.window_ms()) or args[6]
+    local at = math.floor(clock.now + delay)
     jobs.set_state(id, job, state, 'next_attempt_at', at)
     if wake == '' then
       fair.enqueue(job.priority, job.tenant, id, true)

@@ -18,7 +18,9 @@ local function call(args)
       answers[#answers + 1] = 'ok'
     else
       -- one that was cancelled meanwhile: its call is under way all the same, and counted as long as we are told of it
-      if job and job.claims == fence then redis.call('ZADD', keys.schedule, 'XX', math.floor(clock.now + args[i + 2]), 'lease:' .. id) end
+      if job and job.claims == fence then
+        redis.call('ZADD', keys.schedule, 'XX', math.floor(clock.now + args[i + 2]), 'lease:' .. id)
+      end
       answers[#answers + 1] = 'lost'
     end
   end

@@ -38,7 +38,9 @@ local function call(args)
         redis.call('HSET', keys.job .. id, 'expires_at', expires_at)
         redis.call('ZADD', keys.schedule, expires_at, 'expiry:' .. id)
       end
-      if hook_host ~= '-' then redis.call('HSET', keys.job .. id, 'delivery_state', 'none', 'delivery_host', hook_host) end
+      if hook_host ~= '-' then
+        redis.call('HSET', keys.job .. id, 'delivery_state', 'none', 'delivery_host', hook_host)
+      end
       if batch ~= '-' then
         added[tenant .. ':' .. batch] = (added[tenant .. ':' .. batch] or 0) + 1
       end

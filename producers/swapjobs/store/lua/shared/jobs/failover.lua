@@ -9,7 +9,9 @@ local CLAIMS_PER_EPOCH = 1000000
 
 -- Whether this job may have been sent in the time that a restarted Redis has forgotten: not if its turn came later.
 local function claim_may_be_lost(id, job)
-  if fleet.unverified <= 0 or (job.next_call or 'swap') ~= 'swap' or job.claims >= fleet.epoch * CLAIMS_PER_EPOCH then return false end
+  if fleet.unverified <= 0 or (job.next_call or 'swap') ~= 'swap' or job.claims >= fleet.epoch * CLAIMS_PER_EPOCH then
+    return false
+  end
   local times = redis.call('HMGET', keys.job .. id, 'created_at', 'next_attempt_at')
   return tonumber(times[1]) < fleet.epoch_at and (tonumber(times[2] or nil) or 0) <= fleet.known_until
 end

@@ -20,7 +20,8 @@ local function finish(id, job, state, line)
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known
   if state == STATE.succeeded then redis.call('HDEL', keys.job .. id, 'next_call', 'sent_at') end
   if job.expires_at then redis.call('ZREM', keys.schedule, 'expiry:' .. id) end
-  redis.call('SET', keys.tombstone .. id, table.concat({job.fingerprint, job.tenant, job.generation or 1}, ' '), 'PX', fleet.result_ttl_ms + TOMBSTONE_MS)
+  local tombstone = table.concat({job.fingerprint, job.tenant, job.generation or 1}, ' ')
+  redis.call('SET', keys.tombstone .. id, tombstone, 'PX', fleet.result_ttl_ms + TOMBSTONE_MS)
   if notifications.notify_job_finished(id, job, state) then
     history.append(id, line or '')
     refill.webhooks()

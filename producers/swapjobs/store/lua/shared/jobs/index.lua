@@ -10,7 +10,8 @@ local PRUNED_AT_ONCE = 200
 local function add_to_index(of, at, id)
   local key = keys.index .. of
   local entry = redis.pcall('XADD', key, 'NOMKSTREAM', at, 'j', id)
-  if type(entry) == 'table' then return redis.call('XADD', key, '*', 'j', id) end  -- the clock was put back: after the last
+  -- the clock was put back: after the last
+  if type(entry) == 'table' then return redis.call('XADD', key, '*', 'j', id) end
   if not entry then
     entry = redis.call('XADD', key, at, 'j', id)
     redis.call('ZADD', keys.schedule, clock.now_ms + fleet.result_ttl_ms, 'prune:' .. of)

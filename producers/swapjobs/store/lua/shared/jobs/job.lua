@@ -40,7 +40,9 @@ local function count_in_flight(job, change)
   fleet.in_flight = math.max(fleet.in_flight + change, 0)
   if job.priority == 'bulk' then fleet.bulk_in_flight = math.max(fleet.bulk_in_flight + change, 0) end
   if fleet.in_flight == 0 then fleet.bulk_in_flight = 0 end
-  if job.tenant and tenant_limits.change(job.tenant, 'in_flight', change) and change < 0 then fair.rejoin_tenant(job.tenant) end
+  if job.tenant and tenant_limits.change(job.tenant, 'in_flight', change) and change < 0 then
+    fair.rejoin_tenant(job.tenant)
+  end
 end
 
 -- The call is over, or nobody knows of it any more.

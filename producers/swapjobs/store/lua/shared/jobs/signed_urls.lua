@@ -3,7 +3,8 @@ local contract = require('contract')
 local clock = require('fleet.clock')
 local finish_job = require('jobs.finish')
 local jobs = require('jobs.job')
-local keys, TARGET, URL_EXPIRED, URL_EXPIRED_ENTRY = contract.keys, contract.TARGET, contract.URL_EXPIRED, contract.URL_EXPIRED_ENTRY
+local keys, TARGET = contract.keys, contract.TARGET
+local URL_EXPIRED, URL_EXPIRED_ENTRY = contract.URL_EXPIRED, contract.URL_EXPIRED_ENTRY
 
 local SKEW_MS = 30000  -- the clocks of those who sign and of Redis need not agree
 

@@ -84,7 +84,9 @@ local function forget(name)
   local tenant, batch = string.match(name, '^([^:]+):(.+)$')
   redis.call('ZREM', keys.batches .. tenant, batch)
   redis.call('DEL', keys.held .. name)
-  if redis.call('SREM', keys.held_batches, name) == 1 then fleet.batches_held = redis.call('SCARD', keys.held_batches) end
+  if redis.call('SREM', keys.held_batches, name) == 1 then
+    fleet.batches_held = redis.call('SCARD', keys.held_batches)
+  end
 end
 
 return {

@@ -11,8 +11,8 @@ local notifications = require('webhooks.notifications')
 local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
 local RETRY_ENTRY = contract.RETRY_ENTRY  -- a format for time and round
 
-local SPENT = {'finished_at', 'started_at', 'attempts', 'unknown_answers', 'failed_lookups', 'failed_lookups_since', 'outages', 'outage', 'uncharged',
-               'reason', 'next_attempt_at', 'code', 'unusable'}
+local SPENT = {'finished_at', 'started_at', 'attempts', 'unknown_answers', 'failed_lookups', 'failed_lookups_since',
+               'outages', 'outage', 'uncharged', 'reason', 'next_attempt_at', 'code', 'unusable'}
 
 -- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;
 -- else the vendor must not take the new call for the old one.
@@ -52,7 +52,8 @@ local function retry(ids)
       jobs.end_lease(id, job)  -- of a call from before it was stopped
       jobs.set_state(id, job, TARGET.retry, 'round', round)
       -- what the old round still brings is fenced off
-      redis.call('HSET', key, 'claims', string.format('%.0f', math.max(job.claims, fleet.epoch * failover.CLAIMS_PER_EPOCH) + 1))
+      local claims = math.max(job.claims, fleet.epoch * failover.CLAIMS_PER_EPOCH) + 1
+      redis.call('HSET', key, 'claims', string.format('%.0f', claims))
       redis.call('HDEL', key, unpack(SPENT))
       choose_vendor_id(key, job)
       redis.call('PERSIST', key)

@@ -11,7 +11,8 @@ local STALE_MESSAGE_MS = 5000
 
 local function republish_lost_messages(limit)
   for lane, queue in pairs(READY) do
-    local old = redis.call('ZRANGE', keys.published .. lane, '-inf', clock.now_ms - STALE_MESSAGE_MS, 'BYSCORE', 'LIMIT', 0, limit)
+    local stale_since = clock.now_ms - STALE_MESSAGE_MS
+    local old = redis.call('ZRANGE', keys.published .. lane, '-inf', stale_since, 'BYSCORE', 'LIMIT', 0, limit)
     if #old > 0 then
       local waiting = table.concat(redis.call('LRANGE', queue, -2 * tenant_limits.MAX_PUBLISHED, -1))
       for _, id in ipairs(old) do

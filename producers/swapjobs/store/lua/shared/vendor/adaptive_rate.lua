@@ -36,7 +36,10 @@ local function record(refused, began)
   fleet.in_a_row = refused and fleet.in_a_row + 1 or 0
   if fleet.rate_factor < 1 then keep_books(refused) end
   if fleet.phase == PHASE.shut then return closed_door.record(refused, began) end
-  if fleet.in_a_row >= PATIENCE * 2 ^ fleet.shut_patience and fleet.noise < 0.5 and fleet.rate_factor > closed_door.knocks() then return closed_door.begin() end
+  local all_refused = fleet.in_a_row >= PATIENCE * 2 ^ fleet.shut_patience
+  if all_refused and fleet.noise < 0.5 and fleet.rate_factor > closed_door.knocks() then
+    return closed_door.begin()
+  end
   if began < fleet.phase_from then return end
   fleet.phase_answers = fleet.phase_answers + 1
   if refused then fleet.phase_refused = fleet.phase_refused + 1 end

@@ -37,7 +37,8 @@ end
 
 local function trip(why, set, now_told)
   fleet.tripped, fleet.tripped_at, fleet.streak = OUTAGE[why], clock.now_ms, 0
-  local before = clock.now - fleet.reset_at < FLAP_MS and fleet.probe_gap or 0  -- soon after the last time: go on where it was
+  -- soon after the last time: go on where it was
+  local before = clock.now - fleet.reset_at < FLAP_MS and fleet.probe_gap or 0
   fleet.probe_gap = math.max(before, math.min(probes.FIRST_PROBE_MS, fleet.probe_most) * probes.patience())
   fleet.probe_at = clock.now_ms + fleet.probe_gap
   counters.add('outages')

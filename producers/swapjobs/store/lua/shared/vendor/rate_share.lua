@@ -22,7 +22,8 @@ end
 -- Calls that are booked already were so at the rate of before: they tell nothing of this phase.
 local function begin_phase(phase)
   -- times of calls come rounded to milliseconds
-  fleet.phase, fleet.phase_from, fleet.phase_began = phase, math.floor(math.max(clock.now, fleet.arrival)) - 1, clock.now_ms
+  fleet.phase, fleet.phase_began = phase, clock.now_ms
+  fleet.phase_from = math.floor(math.max(clock.now, fleet.arrival)) - 1
   fleet.phase_answers, fleet.phase_refused, fleet.evidence = 0, 0, 0
 end
 
@@ -33,7 +34,8 @@ local function use(share, why)
 end
 
 local function forget()
-  fleet.rate_factor, fleet.rate_reason, fleet.rate_since, fleet.noise, fleet.debt, fleet.in_a_row, fleet.shut_patience = 1, 0, 0, 0, 0, 0, 0
+  fleet.rate_factor, fleet.rate_reason, fleet.rate_since = 1, 0, 0
+  fleet.noise, fleet.debt, fleet.in_a_row, fleet.shut_patience = 0, 0, 0, 0
   fleet.ceiling, fleet.stride, fleet.trials, fleet.known, fleet.doubt_at = 0, 1, 0, 0, 0
   begin_phase(PHASE.steady)
 end

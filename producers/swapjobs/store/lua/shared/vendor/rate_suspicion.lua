@@ -13,7 +13,9 @@ local function steady(refused)
   fleet.evidence = math.max(fleet.evidence + rate_share.evidence(refused, 1.2 * usual + 0.03, usual), 0)
   local doubtful = fleet.noise >= 0.03 and answers >= 50 and share >= 0.02 and clock.now >= fleet.doubt_at
   if doubtful or fleet.evidence >= ALARM + rate_share.caution() then return rate_share.begin_phase(PHASE.sample) end
-  if answers >= 50 then fleet.noise = math.min(fleet.noise, (fleet.phase_refused + 1 + math.sqrt(fleet.phase_refused)) / answers) end
+  if answers >= 50 then
+    fleet.noise = math.min(fleet.noise, (fleet.phase_refused + 1 + math.sqrt(fleet.phase_refused)) / answers)
+  end
   if answers >= math.max(200, 4 * rate_share.calls_per_s()) then
     fleet.phase_answers, fleet.phase_refused = answers / 2, fleet.phase_refused / 2
     if share < 0.05 then fleet.shut_patience = 0 end
@@ -41,7 +43,8 @@ local function less(refused)
     fleet.debt, fleet.doubt_at = 0, clock.now + took * fleet.refused_share * AGAIN
     rate_share.use(fleet.tried, 'limit')
     rate_share.begin_phase(PHASE.steady)
-  elseif fleet.evidence <= -LIMIT_SURE - rate_share.caution() or (fleet.phase_answers >= MOST_TESTED and fleet.evidence < 0) then
+  elseif fleet.evidence <= -LIMIT_SURE - rate_share.caution()
+    or (fleet.phase_answers >= MOST_TESTED and fleet.evidence < 0) then
     local rest = fleet.phase_refused / fleet.phase_answers  -- noise besides the limit
     fleet.noise = fleet.phase_refused >= 3 and rest >= 0.03 and rest or 0
     fleet.debt, fleet.stride, fleet.ceiling, fleet.trials, fleet.known = 0, 1, math.huge, 0, 0

@@ -13,7 +13,8 @@ end
 -- In turn twice up to the double, which finds a limit that was lifted, and once a fine step; after one that went well,
 -- bolder ones, but half-way to what failed.
 local function begin()
-  local fine, share = FINE + 0.3 * fleet.noise, nil
+  local fine = FINE + 0.3 * fleet.noise
+  local share
   fleet.bold = fleet.stride <= fine and fleet.trials % 3 < 2 and 1 or 0
   if fleet.bold == 1 then
     share = DOUBLE * fleet.rate_factor
@@ -47,13 +48,18 @@ local function record(refused, began)
     fleet.phase_answers, fleet.later = fleet.phase_answers - 1, fleet.later + 1
     if refused then fleet.phase_refused = fleet.phase_refused - 1 end
     -- too few were made in time to tell: there was not work enough
-    if fleet.later > math.max(20, fleet.tried_calls, 3 * rate_share.calls_per_s()) then rate_share.begin_phase(PHASE.steady) end
+    if fleet.later > math.max(20, fleet.tried_calls, 3 * rate_share.calls_per_s()) then
+      rate_share.begin_phase(PHASE.steady)
+    end
     return
   end
   local usual = math.max(fleet.noise, rate_share.LEAST_NOISE)
-  fleet.evidence = fleet.evidence + rate_share.evidence(refused, 1 - (1 - usual) * fleet.rate_factor / fleet.tried, usual)
+  local expected = 1 - (1 - usual) * fleet.rate_factor / fleet.tried
+  fleet.evidence = fleet.evidence + rate_share.evidence(refused, expected, usual)
   if fleet.evidence >= 2.5 then return end_trial(false) end
-  if fleet.phase_answers >= 0.9 * fleet.tried_calls then end_trial(fleet.evidence < math.min(2.4, 50 * (usual - 0.0028))) end
+  if fleet.phase_answers >= 0.9 * fleet.tried_calls then
+    end_trial(fleet.evidence < math.min(2.4, 50 * (usual - 0.0028)))
+  end
 end
 
 return {

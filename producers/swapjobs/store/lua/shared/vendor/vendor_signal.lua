@@ -33,7 +33,9 @@ local function record_signal(says, id, fence, charged, succeeded, began)
   if fleet.tripped == 0 and probes.ACCOUNT[says] then
     failure_window.note(keys.refused, member, REFUSED_MS)
     fleet.refusals = 1
-    if failure_window.different_jobs(keys.refused) >= failure_window.DIFFERENT_JOBS then breaker.trip(says, keys.refused, member) end
+    if failure_window.different_jobs(keys.refused) >= failure_window.DIFFERENT_JOBS then
+      breaker.trip(says, keys.refused, member)
+    end
   elseif fleet.tripped == 0 then
     failure_window.note(keys.failures, member, fleet.remembered)
     fleet.streak = fleet.streak + 1

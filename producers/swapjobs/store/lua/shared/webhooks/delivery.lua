@@ -65,7 +65,8 @@ end
 -- Lets a finished job's record expire once all deliveries that tell of it have ended.
 local function expire_when_delivered(id)
   local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state')
-  if job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending' and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
+  local is_over = job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending'
+  if is_over and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
     history.expire(id)
   end
 end
@@ -84,7 +85,8 @@ end
 
 -- Gives a delivery up, and says why; a try that is under way can't settle it any more.
 local function give_up(id, delivery, why)
-  local entry = {kind = 'webhook', at = clock.now_ms, number = tonumber(delivery.delivery_tries or 0), duration_ms = 0, reason = why}
+  local entry = {kind = 'webhook', at = clock.now_ms, number = tonumber(delivery.delivery_tries or 0), duration_ms = 0,
+                 reason = why}
   redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
   finish(id, delivery, 'undelivered', cjson.encode(entry))
 end

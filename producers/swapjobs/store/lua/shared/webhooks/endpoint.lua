@@ -52,7 +52,9 @@ local function give_up_pending(endpoint)
       redis.call('SREM', pending, id)
     end
   end
-  if redis.call('EXISTS', pending) == 1 then redis.call('ZADD', keys.schedule, clock.now_ms + 1, 'give_up:' .. endpoint) end
+  if redis.call('EXISTS', pending) == 1 then
+    redis.call('ZADD', keys.schedule, clock.now_ms + 1, 'give_up:' .. endpoint)
+  end
 end
 
 return {
