@@ -23,10 +23,10 @@ def main() -> None:
     with connect() as client, file.open(newline="", encoding="utf-8") as lines:
         rows = ({name: text for name, text in row.items() if text} for row in csv.DictReader(lines))
         outcomes: Counter[str] = Counter()
-        for number, each in enumerate(client.submit_many({**row, "batch_id": batch_id} for row in rows), start=2):
-            outcomes[each.outcome] += 1
-            if each.error:
-                print(f"line {number}: {each.error}")
+        for number, result in enumerate(client.submit_many({**row, "batch_id": batch_id} for row in rows), start=2):
+            outcomes[result.outcome] += 1
+            if result.error:
+                print(f"line {number}: {result.error}")
         print("submitted:", dict(outcomes))
         batch = client.batches.close(batch_id)
         while batch.state != "completed":
