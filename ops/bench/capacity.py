@@ -1,4 +1,4 @@
-"""What one job takes of Redis and the workers in its whole life: the figures behind ops/CAPACITY.md.
+"""What one job takes of Redis and the workers in its whole life: the figures behind docs/operations/capacity.md.
 
     python ops/bench/capacity.py [--jobs 5000] [--rounds 3] [--slots 50] [--latency-ms 0] [--rate 100000/s]
 

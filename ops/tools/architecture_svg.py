@@ -38,7 +38,9 @@ class Drawing:
         if meaning:
             self.text(x + width / 2, y + 37, meaning, colour="soft", size=11.5)
 
-    def text(self, x: float, y: float, text: str, *, colour: str = "text", size: float = 13, weight: str = "400") -> None:
+    def text(
+        self, x: float, y: float, text: str, *, colour: str = "text", size: float = 13, weight: str = "400"
+    ) -> None:
         """Write a line, centred."""
         self._parts.append(
             f'<text x="{x:g}" y="{y:g}" fill="{self._colours[colour]}" font-size="{size:g}" font-weight="{weight}" '
@@ -58,11 +60,14 @@ class Drawing:
     def __str__(self) -> str:
         accent = self._colours["accent"]
         head = f'<path d="M0,0 L8,4 L0,8 z" fill="{accent}"/>'
-        marker = f'<marker id="head" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto-start-reverse">{head}</marker>'
+        place = 'markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto-start-reverse"'
+        marker = f'<marker id="head" {place}>{head}</marker>'
         return "\n".join(
             [
-                f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-                'font-family="-apple-system, Segoe UI, Helvetica, Arial, sans-serif">',
+                (
+                    f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+                    'font-family="-apple-system, Segoe UI, Helvetica, Arial, sans-serif">'
+                ),
                 "<title>swapjobs: producers, Redis, workers, vendor and receivers</title>",
                 f"<defs>{marker}</defs>",
                 *self._parts,

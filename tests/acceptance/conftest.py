@@ -1,6 +1,6 @@
-"""The fixtures of `conftest_acceptance`, for this folder."""
+"""The fixtures of `support.processes`, for this folder."""
 
-from conftest_acceptance import (  # noqa: F401 - pytest finds fixtures by name
+from support.processes import (  # noqa: F401 - pytest finds fixtures by name
     environment,
     gateway,
     hooks,

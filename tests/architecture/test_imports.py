@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import graphlib
 import re
-from pathlib import Path
 
 import grimp
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from support.paths import ROOT
+
 PACKAGES = {"swapjobs": "producers", "swapworker": "worker", "swapsandbox": "ops"}
 LUA = ROOT / "producers/swapjobs/store/lua"
 # Top to bottom: a module requires only those of its own folder and of folders below.

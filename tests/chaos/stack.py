@@ -11,16 +11,19 @@ import os
 import signal
 import time
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
 from chaos.child import Child, clean_environment
+from support.paths import ROOT
 from swapjobs.settings import CoreSettings
 from swapjobs.store.store import connect
 from swapsandbox.processes.redis_server import EmbeddedRedis
 from swapsandbox.processes.server_process import receiver, sandbox
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LEASE_S: Final = 3.0
 SLOTS: Final = 16
@@ -81,7 +84,7 @@ class Stack:
             "SWAPJOBS_API_URL": self.sandbox.url,
             "TMPDIR": str(self._scratch),
         }
-        self.environment = clean_environment({**SETTINGS, **places}, Path(__file__).parents[1])
+        self.environment = clean_environment({**SETTINGS, **places}, ROOT / "tests")
         self.workers = [self._worker("swaps", 1), self._worker("swaps", 2)]
         self.hook_workers = [self._worker("webhooks", 1)]
         self.exits: list[Exit] = []

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
-from conftest_acceptance import SECRET, Program, Sandbox
 from support.fleet import WORKER
+from support.processes import SECRET, Program, Sandbox
 from swapjobs import SwapClient
 from swapjobs.settings import CoreSettings, WorkerSettings
 from swapjobs.store import keys

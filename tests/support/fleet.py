@@ -12,7 +12,7 @@ from swapjobs.store import keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from conftest_acceptance import Sandbox
+    from support.processes import Sandbox
     from swapjobs.store.store import Store
 
 WORKER: Final = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n")

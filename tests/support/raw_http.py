@@ -13,8 +13,8 @@ import httpx
 import psutil
 import redis
 
-from conftest_acceptance import ACME_KEY, SECRET, ZETA_KEY, Program
 from support.builders import wait_until
+from support.processes import ACME_KEY, SECRET, ZETA_KEY, Program
 from swapjobs import SwapClient
 from swapjobs.settings import CoreSettings
 from swapjobs.store import keys

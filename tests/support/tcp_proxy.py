@@ -12,10 +12,10 @@ import contextlib
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Self
 
 from support.builders import wait_until
+from support.paths import ROOT
 from swapsandbox.processes.redis_server import free_port
 
 HOST = "127.0.0.1"
@@ -53,7 +53,7 @@ class TcpProxy:
         return asyncio.run(_answers(self.port))
 
     def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE)
+        self._process = subprocess.Popen(self._command, cwd=ROOT / "tests", stdout=subprocess.PIPE)
         try:
             wait_until(self._listens, what="the proxy listens")
         except BaseException:

@@ -13,7 +13,8 @@ from rich.text import Text
 
 from swapjobs.cli.output import err, out, plain, print_fields, print_json, state_style
 from swapjobs.contract.lifecycle import FINAL, JobState
-from swapjobs.report.charts import STATES, duration
+from swapjobs.report.charts import duration
+from swapjobs.report.figures import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -87,7 +87,7 @@ def _rows(planned: Plan) -> list[tuple[str, str]]:
 def _cells(planned: Plan) -> str:
     if planned.cells == 1:
         return "1: one Redis is enough"
-    return f"{planned.cells}: split by tenant, each with a Redis and workers of its own (ops/CAPACITY.md)"
+    return f"{planned.cells}: split by tenant, each with a Redis and workers of its own (docs/operations/capacity.md)"
 
 
 def _number(value: float) -> str:

@@ -1,7 +1,7 @@
 """What a workload needs: slots, processes, cores, Redis' CPU, memory and disk, hours; and what is the first wall.
 
-Arithmetic over measured costs, without Redis and without network. `ops/CAPACITY.md` explains it, and tells how each of
-the constants is measured again.
+Arithmetic over measured costs, without Redis and without network. `docs/operations/capacity.md` explains it, and tells
+how each of the constants is measured again.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Wall:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a workload needs. Bytes are plain bytes, cores those of the machine in ops/CAPACITY.md."""
+    """What a workload needs. Bytes are plain bytes, cores those of the machine in docs/operations/capacity.md."""
 
     rate_per_s: float
     latency_s: float

@@ -1,114 +1,20 @@
-"""The figures of a batch report: counted job by job in constant memory, drawn as SVG that needs no script."""
+"""The charts of a batch report, drawn as SVG that needs no script."""
 
 from __future__ import annotations
 
-import math
-from collections import Counter
 from datetime import UTC, datetime
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.report.figures import BOUNDS, STATES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from swapjobs.contract.job import Job
+    from swapjobs.contract.lifecycle import JobState
+    from swapjobs.report.figures import Durations, Timeline
 
-_STEP: Final = 1.05  # so quantiles are right to 5 %, with some hundreds of counters for any number of jobs
-_BOUNDS: Final = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 21_600, 86_400)
 _SHOWN_BOUNDS: Final = 6  # at least: one bar says little
-_WIDTHS: Final = (1, 5, 15, 60, 300, 900, 3600, 10_800, 21_600, 86_400, 604_800)  # each a multiple of the one before
-_MOST_SLOTS: Final = 120
-STATES: Final = (
-    *(JobState.SUCCEEDED, JobState.FAILED, JobState.EXPIRED, JobState.CANCELLED),
-    *(JobState.RUNNING, JobState.WAITING, JobState.QUEUED),
-)
-
-
-class Durations:
-    """How long something took: counts that quantiles and a histogram can be read from."""
-
-    def __init__(self) -> None:
-        self._fine: Counter[int] = Counter()
-        self.coarse = [0] * (len(_BOUNDS) + 1)
-
-    def add(self, seconds: float) -> None:
-        """Count one."""
-        self._fine[math.ceil(math.log(max(seconds, 0.001), _STEP))] += 1
-        self.coarse[sum(seconds > bound for bound in _BOUNDS)] += 1
-
-    def quantile(self, share: float) -> float | None:
-        """Return a time that this share of them kept to, in seconds; None when nothing was counted."""
-        left = share * self._fine.total()
-        for step in sorted(self._fine):
-            left -= self._fine[step]
-            if left <= 0:
-                return float(_STEP**step)
-        return None
-
-
-class Timeline:
-    """How many jobs finished in each slot of time; the slots grow, so that there are never more than a few."""
-
-    def __init__(self) -> None:
-        self.width_s = _WIDTHS[0]
-        self.slots: dict[int, Counter[JobState]] = {}
-
-    def add(self, at: datetime, state: JobState) -> None:
-        """Count one."""
-        self.slots.setdefault(int(at.timestamp()) // self.width_s, Counter())[state] += 1
-        while self.slots and max(self.slots) - min(self.slots) >= _MOST_SLOTS:
-            self._widen()
-
-    def _widen(self) -> None:
-        wider = next((width for width in _WIDTHS if width > self.width_s), self.width_s * 10)
-        slots: dict[int, Counter[JobState]] = {}
-        for slot, counted in self.slots.items():
-            slots.setdefault(slot * self.width_s // wider, Counter()).update(counted)
-        self.width_s, self.slots = wider, slots
-
-    def bars(self) -> list[tuple[datetime, Counter[JobState]]]:
-        """Return begin and counts of every slot from the first to the last, the empty ones too."""
-        if not self.slots:
-            return []
-        numbers = range(min(self.slots), max(self.slots) + 1)
-        return [
-            (datetime.fromtimestamp(number * self.width_s, UTC), self.slots.get(number, Counter()))
-            for number in numbers
-        ]
-
-
-class Figures:
-    """What is counted of all jobs of a report."""
-
-    def __init__(self) -> None:
-        self.queued, self.worked, self.timeline = Durations(), Durations(), Timeline()
-        self.states: Counter[JobState] = Counter()
-        self.first: datetime | None = None
-        self.last: datetime | None = None
-
-    def add(self, job: Job) -> None:
-        """Count a job."""
-        self.states[job.state] += 1
-        self.first = min(self.first or job.created_at, job.created_at)
-        if job.started_at:
-            self.queued.add((job.started_at - job.created_at).total_seconds())
-        if job.finished_at and job.state in FINAL:
-            self.last = max(self.last or job.finished_at, job.finished_at)
-            self.timeline.add(job.finished_at, job.state)
-            if job.started_at:
-                self.worked.add((job.finished_at - job.started_at).total_seconds())
-
-    @property
-    def finished(self) -> int:
-        """How many are final."""
-        return sum(self.states[state] for state in FINAL)
-
-    @property
-    def seconds(self) -> float | None:
-        """From the first job's creation to the last one's end."""
-        return (self.last - self.first).total_seconds() if self.first and self.last else None
 
 
 def duration(seconds: float | None) -> str:
@@ -137,13 +43,13 @@ def state_bar(counts: Mapping[JobState, int]) -> str:
                 f'<rect class="{state.value}" x="{x:.2f}" width="{width:.2f}" height="10">{_title(title)}</rect>'
             )
         x += width
-    told = ", ".join(f"{counts[state]:,} {state.value}" for state in STATES if counts.get(state))
-    return _svg("statebar", 1000, 10, f"Jobs by state: {told or 'none'}", parts)
+    listed = ", ".join(f"{counts[state]:,} {state.value}" for state in STATES if counts.get(state))
+    return _svg("statebar", 1000, 10, f"Jobs by state: {listed or 'none'}", parts)
 
 
-def share_bar(count: int, most: int) -> str:
-    """Return a bar as long as `count` is in comparison with `most`."""
-    width = 100 * count / (most or 1)
+def share_bar(count: int, total: int) -> str:
+    """Return a bar as long as `count` is in comparison with `total`."""
+    width = 100 * count / (total or 1)
     return (
         '<svg class="share" aria-hidden="true" viewBox="0 0 100 10" preserveAspectRatio="none">'
         f'<rect width="100" height="10" class="track"/><rect class="failed" width="{width:.2f}" height="10"/></svg>'
@@ -151,26 +57,26 @@ def share_bar(count: int, most: int) -> str:
 
 
 def histogram(queued: Durations, worked: Durations) -> str:
-    """Return two histograms with one axis: how long jobs stood in line, and how long they were worked on."""
+    """Return two histograms with one axis: how long jobs were queued, and how long they were worked on."""
     used = [n for n, pair in enumerate(zip(queued.coarse, worked.coarse, strict=True)) if any(pair)]
     if not used:
         return '<p class="none">No job has begun yet.</p>'
     first, last = used[0], used[-1]
-    last = min(max(last, first + _SHOWN_BOUNDS - 1), len(_BOUNDS))
+    last = min(max(last, first + _SHOWN_BOUNDS - 1), len(BOUNDS))
     first = max(0, min(first, last - _SHOWN_BOUNDS + 1))
-    names = [f"≤ {duration(bound)}" for bound in _BOUNDS] + [f"> {duration(_BOUNDS[-1])}"]
+    names = [f"≤ {duration(bound)}" for bound in BOUNDS] + [f"> {duration(BOUNDS[-1])}"]
     shown, names = range(first, last + 1), names[first : last + 1]
     charts = "".join(
-        f'<h3>{title}</h3><p class="note">half of them within {duration(each.quantile(0.5))}, 95 % within'
-        f" {duration(each.quantile(0.95))}</p>"
-        + _bars(f"{title}: histogram", [each.coarse[n] for n in shown], names, style)
-        for title, each, style in (("In line", queued, "queued"), ("First call to end", worked, "running"))
+        f'<h3>{title}</h3><p class="note">half of them within {duration(spans.quantile(0.5))}, 95 % within'
+        f" {duration(spans.quantile(0.95))}</p>"
+        + _bars(f"{title}: histogram", [spans.coarse[n] for n in shown], names, style)
+        for title, spans, style in (("Queued", queued, "queued"), ("First call to end", worked, "running"))
     )
     axis = "".join(f"<span>{escape(name)}</span>" for name in names)
     rows = [(name, f"{queued.coarse[n]:,}", f"{worked.coarse[n]:,}") for n, name in zip(shown, names, strict=True)]
     return (
         f'{charts}<div class="axis cells" aria-hidden="true">{axis}</div>'
-        f"{_as_table(('time', 'in line', 'first call to end'), rows)}"
+        f"{_as_table(('time', 'queued', 'first call to end'), rows)}"
     )
 
 
@@ -179,36 +85,36 @@ def timeline(line: Timeline) -> str:
     bars = line.bars()
     if not bars:
         return '<p class="none">No job is finished yet.</p>'
-    most = max(counts.total() for _, counts in bars)
+    highest = max(counts.total() for _, counts in bars)
     parts = []
     for number, (begin, counts) in enumerate(bars):
         y = 100.0
         for state in STATES:
-            height = 100 * counts[state] / most
+            height = 100 * counts[state] / highest
             if height:
                 y -= height
                 title = _title(f"{begin:%H:%M:%S}: {counts[state]:,} {state.value}")
                 box = f'x="{number + 0.06:.2f}" y="{y:.2f}" width="0.88" height="{height:.2f}"'
                 parts.append(f'<rect class="{state.value}" {box}>{title}</rect>')
     begin, end = bars[0][0], datetime.fromtimestamp(bars[-1][0].timestamp() + line.width_s, UTC)
-    told = f"Jobs finished over time, {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
+    label = f"Jobs finished over time, {begin:%Y-%m-%d %H:%M:%S} to {end:%Y-%m-%d %H:%M:%S} UTC"
     pattern = "%H:%M:%S" if begin.date() == end.date() else "%b %d %H:%M"
     rows = [
         (f"{at:%Y-%m-%d %H:%M:%S}", *(f"{counts[state]:,}" for state in STATES[:4])) for at, counts in bars if counts
     ]
     return (
-        f'<p class="note">one bar is {duration(line.width_s)}; the highest is {most:,} jobs</p>'
-        f"{_svg('plot tall', len(bars), 100, told, parts)}"
+        f'<p class="note">one bar is {duration(line.width_s)}; the highest is {highest:,} jobs</p>'
+        f"{_svg('plot tall', len(bars), 100, label, parts)}"
         f'<div class="axis" aria-hidden="true"><span>{begin:{pattern}}</span><span>{end:{pattern}}</span></div>'
         f"{_as_table(('from (UTC)', *(state.value for state in STATES[:4])), rows)}"
     )
 
 
 def _bars(label: str, counts: Sequence[int], names: Sequence[str], style: str) -> str:
-    most = max(counts) or 1
+    highest = max(counts) or 1
     parts = []
     for number, (count, name) in enumerate(zip(counts, names, strict=True)):
-        height = max(100 * count / most, 1.5) if count else 0  # a single job among thousands is still seen
+        height = max(100 * count / highest, 1.5) if count else 0  # a single job among thousands is still seen
         box = f'x="{number + 0.06:.2f}" y="{100 - height:.2f}" width="0.88" height="{height:.2f}"'
         parts.append(f'<rect class="{style}" {box}>{_title(f"{name}: {count:,} jobs")}</rect>')
     return _svg("plot", len(counts), 100, label, parts)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.lifecycle import FINAL
 from swapjobs.contract.vendor_tools import check_url
-from swapjobs.report import charts as figures
-from swapjobs.report.charts import STATES, Figures, duration
+from swapjobs.report import charts
+from swapjobs.report.charts import duration
+from swapjobs.report.figures import STATES, Figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +56,7 @@ def report(
             counted.add(job)
             rows.append(_row(job, pictures=pictures))
         yield f'<script type="application/json" class="data">{_json(rows)}</script>\n'
-    yield from (_tiles(batch, counted), _failures(batch), _charts(counted), _list(batch, counted, pictures=pictures))
+    yield from (_tiles(batch, counted), _failures(batch), _times(counted), _list(batch, counted, pictures=pictures))
     yield f"</main><script>{_asset('js')}</script></body></html>\n"
 
 
@@ -131,7 +132,7 @@ def _tiles(batch: Batch, counted: Figures) -> str:
     )
     return (
         f'<section aria-label="Figures"><dl class="tiles">{shown}</dl>'
-        f'{figures.state_bar(counts)}<ul class="legend">{legend}</ul></section>\n'
+        f'{charts.state_bar(counts)}<ul class="legend">{legend}</ul></section>\n'
     )
 
 
@@ -139,7 +140,7 @@ def _failures(batch: Batch) -> str:
     most = max(batch.errors.values(), default=0)
     rows = "".join(
         f'<tr><th scope="row"><button type="button" class="code" data-code="{code.value}">{code.value}</button></th>'
-        f"<td>{figures.share_bar(count, most)}</td><td>{count:,}</td></tr>"
+        f"<td>{charts.share_bar(count, most)}</td><td>{count:,}</td></tr>"
         for code, count in sorted(batch.errors.items(), key=lambda each: -each[1])
     )
     body = (
@@ -152,10 +153,10 @@ def _failures(batch: Batch) -> str:
     return f'<div class="panels"><section class="card"><h2>Failures by code</h2>{body}</section>\n'
 
 
-def _charts(counted: Figures) -> str:
+def _times(counted: Figures) -> str:
     return (
-        f'<section class="card"><h2>Finished over time</h2>{figures.timeline(counted.timeline)}</section>'
-        f'<section class="card wide"><h2>How long it took</h2>{figures.histogram(counted.queued, counted.worked)}'
+        f'<section class="card"><h2>Finished over time</h2>{charts.timeline(counted.timeline)}</section>'
+        f'<section class="card wide"><h2>How long it took</h2>{charts.histogram(counted.queued, counted.worked)}'
         "</section></div>\n"
     )
 

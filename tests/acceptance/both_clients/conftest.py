@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from conftest_acceptance import Program
 from support.both_clients import KEY, MASTER, TENANT
+from support.processes import Program
 from swapjobs import SwapClient
 from swapjobs.settings import WorkerSettings
 

@@ -13,7 +13,7 @@ from swapjobs import InvalidRequest, JobState
 from swapjobs.contract.errors import BatchClosed, BatchNotFound
 
 if TYPE_CHECKING:
-    from conftest_acceptance import Sandbox
+    from support.processes import Sandbox
     from swapjobs.client.interface import JobClient
     from swapjobs.store.store import Store
 

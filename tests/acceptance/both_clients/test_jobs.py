@@ -30,7 +30,7 @@ from swapjobs.contract.job import job_id
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
-    from conftest_acceptance import Sandbox
+    from support.processes import Sandbox
     from swapjobs.client.interface import JobClient
     from swapjobs.store.store import Store
 

@@ -15,7 +15,7 @@ from swapjobs.contract.errors import DeliveryNotFound, EndpointNotFound
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from conftest_acceptance import Program
+    from support.processes import Program
     from swapjobs.client.interface import JobClient
 
 

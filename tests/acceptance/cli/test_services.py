@@ -1,0 +1,181 @@
+"""The commands that run or check something: doctor, worker, flower, sandbox, demo, and the help of all."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import httpx
+import psutil
+import pytest
+
+from support.builders import wait_until
+from swapjobs import CoreSettings, JobNotFound, SwapClient
+from swapsandbox.processes.redis_server import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from support.processes import Program, Sandbox
+
+NOWHERE = "127.0.0.1:1"
+
+
+def states(output: str) -> dict[str, str]:
+    return {check["name"]: check["state"] for check in json.loads(output)["checks"]}
+
+
+def test_the_doctor_finds_everything_well(
+    swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, environment: dict[str, str]
+) -> None:
+    client._store.redis.config_set("appendonly", "yes")  # noqa: SLF001 - to make it fit
+    status, told = swapjobs_cli("doctor", "--json")
+    assert status == 0
+    assert set(states(told).values()) == {"ok", "warning"}
+    assert states(told)["workers"] == "warning"
+    status, told = swapjobs_cli("doctor", COLUMNS="20")
+    assert status == 0
+    assert f"vendor          {environment['SWAPJOBS_API_URL']} answers (HTTP 200)\n" in told
+    assert environment["SWAPJOBS_API_KEY_SECRET"] not in told
+    assert environment["SWAPJOBS_WEBHOOK_SECRETS"] not in told
+
+
+@pytest.mark.parametrize(
+    ("settings", "status", "told"),
+    [
+        ({"RATE_LIMIT": "fast"}, 2, "problem  settings        SWAPJOBS_RATE_LIMIT: must be a rate like 5/s"),
+        ({"REDIS_URL": f"redis://{NOWHERE}"}, 4, "problem  redis           cannot be used: "),
+        ({"API_URL": f"http://{NOWHERE}"}, 1, f"problem  vendor          http://{NOWHERE} cannot be reached: "),
+        ({"API_URL": "http://a..b"}, 1, "problem  vendor          http://a..b cannot be reached: "),
+        ({"WEBHOOK_SECRETS": ""}, 0, "-> SWAPJOBS_WEBHOOK_SECRETS=whsec_$(openssl rand -base64 32)\n"),
+        ({"API_KEY_ID": "", "API_KEY_SECRET": ""}, 0, "warning  credentials     none set\n"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong(
+    settings: dict[str, str], status: int, told: str, swapjobs_cli: Callable[..., tuple[int, str]]
+) -> None:
+    ended, output = swapjobs_cli("doctor", **{f"SWAPJOBS_{name}": value for name, value in settings.items()})
+    assert told in output
+    assert "Traceback" not in output
+    assert ended == status
+
+
+def test_an_unfit_redis_is_told_by_the_doctor_and_by_the_worker(
+    swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient
+) -> None:
+    redis = client._store.redis  # noqa: SLF001 - to make it unfit
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        status, told = swapjobs_cli("doctor")
+        assert (status, "-> CONFIG SET maxmemory-policy noeviction" in told) == (4, True)
+        status, told = swapjobs_cli("worker")
+        assert (status, told.count("\n")) == (4, 1)
+        assert told.startswith("error (queue_unavailable) Redis is not fit: the eviction policy is allkeys-lru")
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+
+
+def test_the_worker_tells_a_missing_redis_in_one_line(swapjobs_cli: Callable[..., tuple[int, str]]) -> None:
+    status, told = swapjobs_cli("worker", SWAPJOBS_REDIS_URL=f"redis://{NOWHERE}")
+    assert (status, told.count("\n")) == (4, 1)
+    assert NOWHERE in told
+
+
+def test_a_worker_for_one_queue_is_celery_itself_and_warns_once(program: Callable[..., Program]) -> None:
+    one = program("swapjobs", "worker", "--queues", "swaps,swaps,", SWAPJOBS_BOGUS="1").wait_for("ready.")
+    assert one.output.count("unknown setting SWAPJOBS_BOGUS") == 1
+    assert one.output.startswith("warning unknown setting SWAPJOBS_BOGUS in the environment is ignored\n")
+    assert one.end(signal.SIGTERM) == 0
+
+
+def test_flower_shows_its_own_options_and_serves(
+    program: Callable[..., Program], swapjobs_cli: Callable[..., tuple[int, str]]
+) -> None:
+    port = str(free_port())
+    flower = program("swapjobs", "flower", "--port", port, "--basic-auth=u:p")
+    status, told = swapjobs_cli("flower", "--", "--help")
+    assert (status, "--basic-auth" in told) == (0, True)
+
+    def answer() -> int:
+        assert flower.process.poll() is None, flower.output
+        try:
+            return httpx.get(f"http://127.0.0.1:{port}/", trust_env=False).status_code
+        except httpx.TransportError:
+            return 0
+
+    assert wait_until(answer) == 401
+    status, told = swapjobs_cli("flower", "--port", port)
+    assert (status, told.count("\n")) == (2, 1)
+    assert told.startswith(f"error (invalid_settings) can't listen on 127.0.0.1 port {port}: Address already in use")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("--port", "99999"), "error: can't listen on 127.0.0.1 port 99999: "),
+        (("--host", "0.0.0.0"), "error: refusing to listen on 0.0.0.0: "),
+        (("--fault", "foo"), "error: fault 'foo': unknown name; known are latency, "),
+        (("--rate", "foo"), "error: not a rate: 'foo' "),
+    ],
+)
+def test_the_sandbox_tells_a_wrong_option_in_one_line(
+    arguments: tuple[str, ...], line: str, swapjobs_cli: Callable[..., tuple[int, str]]
+) -> None:
+    status, told = swapjobs_cli("sandbox", *arguments)
+    assert (status, told.count("\n")) == (2, 1)
+    assert told.startswith(line)
+
+
+def test_the_sandbox_takes_its_options_and_ends_at_a_signal(program: Callable[..., Program], vendor: Sandbox) -> None:
+    own = program("swapjobs", "sandbox", "--no-swap", "--port", "0", "--fault", "http_503").wait_for("sandbox ready on")
+    url = own.output.split()[-1]
+    assert url != vendor.url
+    assert httpx.get(f"{url}/healthz", trust_env=False).json()["status"] == "ok"
+    assert own.end(signal.SIGTERM) == 0
+
+
+def test_version_and_help_need_no_settings_and_no_redis() -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        env = {**os.environ, "SWAPJOBS_LEASE_S": "nonsense", "COLUMNS": "100"}  # noqa: TID251 - for a child process
+        command = [sys.executable, "-m", "swapjobs", *arguments]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        assert done.stderr == ""
+        return done.returncode, done.stdout
+
+    assert run("--version") == (0, f"swapjobs {version('swapjobs')}\n")
+    status, told = run()
+    assert (status, "Usage: swapjobs [OPTIONS] COMMAND" in told) == (2, True)
+    status, told = run("submit", "--help")
+    assert (status, "{SOURCE_URL} {TARGET_URL}" in told, "[default: interactive]" in told) == (0, True, True)
+    for command, option in [("sandbox", "--no-swap"), ("demo", "--output"), ("worker", "--queues")]:
+        status, told = run(command, "--help")
+        assert (status, option in told) == (0, True)
+
+
+def test_a_worker_stopped_while_it_starts_leaves_nothing_behind(program: Callable[..., Program]) -> None:
+    """The signal comes at the worst moment: one child is there, the other is not."""
+    worker = program("swapjobs", "worker")
+    handle = psutil.Process(worker.process.pid)
+    wait_until(handle.children)
+    family = handle.children(recursive=True)
+    worker.end()
+    wait_until(lambda: not any(child.is_running() and child.status() != psutil.STATUS_ZOMBIE for child in family))
+
+
+def test_the_embedded_redis_runs_in_the_foreground_in_a_folder_of_the_users(
+    program: Callable[..., Program], tmp_path: Path
+) -> None:
+    port = free_port()
+    redis = program("swapsandbox.processes.redis_server", "--port", str(port), "--folder", "data").wait_for(
+        "redis ready on"
+    )
+    with SwapClient(CoreSettings(redis_url=f"redis://127.0.0.1:{port}/0")) as client, pytest.raises(JobNotFound):
+        client.get("nobody")
+    assert redis.end() == 0
+    assert (tmp_path / "data" / "redis.log").is_file()

@@ -1,0 +1,69 @@
+"""What the OpenAPI document says and what the gateway does are the same, also where the document is disregarded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from support.processes import ACME_KEY
+from support.raw_http import Target, target
+from swapjobs.gateway.app import make_app
+from swapjobs.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@schemathesis.serializer("application/x-ndjson", "application/jsonl", "text/csv")
+def as_it_is(_: schemathesis.SerializationContext, value: object) -> bytes:
+    """Rows are generated as text."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
+
+
+EXAMPLES: Final = 8  # of each operation
+# Refusals of what is right by itself, but not with what was sent before, or beside it.
+BESIDES: Final = ("idempotency_conflict", "endpoints already", "differs from business_task_id")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    with target(tmp_path_factory.mktemp("openapi")) as made:
+        yield made
+
+
+# Made here, and not asked of the gateway, so that each operation is a test of its own; a test below compares the two.
+document = make_app(GatewaySettings()).openapi()
+schema = schemathesis.openapi.from_dict(document)
+schema.config.generation.allow_extra_parameters = False  # unknown parameters of a query are not looked at
+
+
+@schema.parametrize()
+@settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=EXAMPLES,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_every_operation_answers_as_it_says(case: schemathesis.Case[Any], gateway: Target) -> None:
+    answer = case.call(
+        base_url=f"http://127.0.0.1:{gateway.port}", headers={"Authorization": f"Bearer {ACME_KEY}"}, timeout=20
+    )
+    not_meant: list[Any] = []
+    if case.method == "POST" and case.path == "/v1/batches":
+        not_meant += [negative_data_rejection, positive_data_acceptance]  # rows are no matter of the document
+    if any(reason in answer.text for reason in BESIDES):
+        not_meant.append(positive_data_acceptance)
+    case.validate_response(answer, excluded_checks=not_meant)
+
+
+def test_this_is_the_document_that_the_gateway_gives(gateway: Target) -> None:
+    assert gateway.http.get("/openapi.json").json() == document
+
+
+def test_after_all_that_it_is_well(gateway: Target) -> None:
+    gateway.check()

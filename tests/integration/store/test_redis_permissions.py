@@ -1,0 +1,96 @@
+"""A Redis user with few rights, as managed Redis gives it, and errors of Redis: each says what to do."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+import redis
+
+from support.builders import claim, submit
+from support.paths import ROOT
+from swapjobs.contract.lifecycle import Event
+from swapjobs.settings import WorkerSettings
+from swapjobs.store import redis_health
+from swapjobs.store.redis_advice import ACL_RULES, advice
+from swapjobs.store.store import Store, connect
+from swapsandbox.processes.redis_server import EmbeddedRedis
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PAGE = ROOT / "docs" / "operations" / "redis.md"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+def as_user(server: EmbeddedRedis, rules: str) -> WorkerSettings:
+    with redis.Redis(port=server.port) as root:
+        root.execute_command("ACL", "SETUSER", "app", "reset", "on", ">secret", *rules.split())
+    return WorkerSettings(redis_url=f"redis://app:secret@127.0.0.1:{server.port}/0")
+
+
+def test_the_user_of_the_page_may_do_all_that_is_needed(server: EmbeddedRedis) -> None:
+    line = re.search(r"^ACL SETUSER (\S+) on >\S+ (.+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert line is not None
+    assert line[2] == ACL_RULES
+    settings = as_user(server, line[2])
+    with connect(settings, detect_failover=True) as client:
+        assert redis_health.server_facts(client)["memory"]
+        store = Store(client, settings)
+        store.dispatch.set_limits(settings)
+        job = submit(store)
+        store.dispatch.dispatch_due("w", 600)
+        taken = claim(store, job)
+        store.attempts.record_outcome(taken, Event.SUCCEED, patch={}, signal="answer", made_at_ms=taken.now_ms)
+        assert store.jobs.get(job).to_job().state == "succeeded"
+        assert store.dispatch.inspect().counts
+    with redis.Redis(port=server.port, decode_responses=True) as root:
+        assert not root.execute_command("ACL", "LOG")
+
+
+def error_of(server: EmbeddedRedis, rules: str) -> redis.RedisError:
+    settings = as_user(server, rules)
+    with connect(settings) as client, pytest.raises(redis.RedisError) as refused:
+        redis_health.server_facts(client)
+    return refused.value
+
+
+def test_a_missing_right_is_named_with_its_remedy(server: EmbeddedRedis) -> None:
+    told = advice(error_of(server, "~* &* +@all -@dangerous -@admin"))
+    assert told.startswith("allow it: ACL SETUSER <user> +info;")
+    with redis.Redis(port=server.port) as root:
+        root.execute_command("ACL", "LOG", "RESET")
+
+
+def test_a_wrong_password_is_told_as_that(server: EmbeddedRedis) -> None:
+    with (
+        redis.Redis(port=server.port, username="app", password="other") as client,
+        pytest.raises(redis.RedisError) as refused,
+    ):
+        client.ping()
+    assert "password" in advice(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (redis.ConnectionError("Error 111 connecting to h:1. Connection refused."), "start Redis, or correct the host"),
+        (redis.ConnectionError("Error -2 connecting to h:1. Name or service not known."), "no such host"),
+        (redis.ConnectionError("[SSL: WRONG_VERSION_NUMBER] wrong version number"), "TLS"),
+        (redis.exceptions.MovedError("3999 127.0.0.1:6381"), "Cluster"),
+        (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "disk"),
+        (redis.BusyLoadingError("Redis is loading the dataset in memory"), "loading"),
+        (redis.ReadOnlyError("You can't write against a read only replica."), "replica"),
+        (redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "maxmemory"),
+        (redis.TimeoutError("Timeout reading from socket"), "does not answer in time"),
+    ],
+    ids=str,
+)
+def test_every_kind_of_error_has_its_own_advice(error: redis.RedisError, told: str) -> None:
+    assert told in advice(error)
