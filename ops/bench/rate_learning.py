@@ -3,7 +3,7 @@
     python ops/bench/rate_learning.py [--seeds 3] [--rates 1/s,5/s,50/s,500/s]
 
 The real scripts in a real Redis, on a fake clock, and vendors that refuse at random, have a limit of their own, or
-both; always work in line, calls of 0.25 s. Used: calls that came through, of those that could have. The seeds differ in
+both; always jobs queued, calls of 0.25 s. Used: calls that came through, of those that could have. The seeds differ in
 which calls are refused; the table has the mean and the worst of them.
 """
 

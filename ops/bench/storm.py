@@ -53,7 +53,7 @@ def run(rate: Rate, phases: list[float]) -> tuple[Calls, list[float], dict[str, 
             begins.append(time.time() - start)
         calls = [(at - start, status) for at, status, _ in bench.calls() if at - start <= begins[-1]]
         line = client.operator.status()
-        left = {"in line": sum(line.queued.values()), "in flight": line.in_flight, "done": bench.done(OURS)}
+        left = {"queued": sum(line.queued.values()), "in flight": line.in_flight, "done": bench.done(OURS)}
         return calls, begins, left
 
 

@@ -57,7 +57,7 @@ def _section(item: Finished) -> str:
         "tool": job.tool,
         "state": job.state.value,
         "failed attempts": job.attempts,
-        "in line": f"{item.queued_s:.2f} s",
+        "queued": f"{item.queued_s:.2f} s",
         "from first call to end": f"{item.worked_s:.2f} s",
         "webhook": f"{job.webhook.state}, HTTP {job.webhook.last_status}" if job.webhook else "none",
         "job": f"<code>{escape(job.id)}</code>",

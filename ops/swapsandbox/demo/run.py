@@ -207,7 +207,7 @@ def _progress_table(jobs: Sequence[Job]) -> Table:
 
 
 def _final_table(finished: Sequence[Finished]) -> Table:
-    table = Table("job", "state", "failed attempts", "in line", "then", "webhook", box=None, pad_edge=False)
+    table = Table("job", "state", "failed attempts", "queued", "then", "webhook", box=None, pad_edge=False)
     for item in finished:
         job = item.job
         state = f"{_state(job)} [dim]{job.error.code}[/]" if job.error else _state(job)

@@ -106,7 +106,7 @@ class Batches:
         return self._steer(batch_id, tenant, "pause")
 
     def resume(self, batch_id: str, *, tenant: str = "default", patience_s: float = PATIENCE_S) -> Batch:
-        """Let its jobs start again, with the places in line that they had.
+        """Let its jobs start again, with the places in the queue that they had.
 
         Raises:
             BatchNotFound: there is no such batch.
@@ -129,7 +129,7 @@ class Batches:
         error_code: str | None = None,
         patience_s: float = PATIENCE_S,
     ) -> Batch:
-        """Put its failed jobs back in line; with an `error_code` only those (`expired`: the expired ones).
+        """Queue its failed jobs again; with an `error_code` only those (`expired`: the expired ones).
 
         Ends a `cancel`. A batch that was completed is closed again, in a new round.
 

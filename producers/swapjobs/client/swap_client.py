@@ -140,7 +140,7 @@ class SwapClient(JobClient):
         return self.get(job_id)
 
     def retry(self, job_id: str, **urls: str) -> Job:
-        """Put a failed, cancelled or expired job back in line and return it: new attempts, the old ones as history.
+        """Queue a failed, cancelled or expired job again and return it: new attempts, the old ones as history.
 
         A call whose outcome was not seen is looked up first; else the vendor gets a new id. A passed deadline and an
         undelivered webhook of the old end are dropped. `source_url`, `target_url`: the same pictures, signed anew.

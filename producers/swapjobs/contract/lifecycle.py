@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 class JobState(StrEnum):
     """Where a job is; each says who moves it on."""
 
-    QUEUED = "queued"  # accepted, in line or on the runway; a worker's claim moves it on
+    QUEUED = "queued"  # accepted, in its queue or in the ready queue; a worker's claim moves it on
     RUNNING = "running"  # an attempt holds the lease; its worker moves it on, or the dispatcher when the lease ends
-    WAITING = "waiting"  # looked at again at next_attempt_at, for a Reason; the dispatcher puts it back in line
+    WAITING = "waiting"  # looked at again at next_attempt_at, for a Reason; the dispatcher queues it again
     SUCCEEDED = "succeeded"  # final: output_url is known
-    FAILED = "failed"  # final: error says why; only the user's retry puts it back in line
+    FAILED = "failed"  # final: error says why; only the user's retry queues it again
     CANCELLED = "cancelled"  # final: by the user, also while running; retry as above
     EXPIRED = "expired"  # final: expires_at passed before success; retry as above
 
@@ -49,7 +49,7 @@ class Event(StrEnum):
 
 
 _S = JobState
-# A lease that ran out puts the job back in line, yet its attempt may still bring a result. As long as nobody
+# A lease that ran out queues the job again, yet its attempt may still bring a result. As long as nobody
 # else claimed the job that result counts, hence SUCCEED and FAIL from `queued` and `waiting` too. The claim
 # counter, not the state, keeps stale attempts out.
 UNFINISHED: Final[frozenset[JobState]] = frozenset({_S.QUEUED, _S.WAITING, _S.RUNNING})
@@ -57,7 +57,7 @@ UNFINISHED: Final[frozenset[JobState]] = frozenset({_S.QUEUED, _S.WAITING, _S.RU
 MOVES: Final[Mapping[Event, tuple[frozenset[JobState], JobState]]] = {
     Event.START: (frozenset({_S.QUEUED, _S.WAITING}), _S.RUNNING),
     Event.WAIT: (frozenset({_S.RUNNING}), _S.WAITING),
-    # A claim met a closed line: the job waits with the fleet, no attempt began.
+    # Dispatch was paused when the job was claimed: it waits with the fleet, no attempt began.
     Event.HOLD: (frozenset({_S.QUEUED, _S.WAITING}), _S.WAITING),
     Event.SUCCEED: (UNFINISHED, _S.SUCCEEDED),
     Event.FAIL: (UNFINISHED, _S.FAILED),

@@ -159,7 +159,7 @@ class Upload:
 
     def _hold(self, depth: int) -> None:
         most = self._gateway.settings.gateway_max_queued
-        self._give_up_late(TooManyRequests(f"{depth} jobs stand in line, {most} may"))
+        self._give_up_late(TooManyRequests(f"{depth} jobs are queued, {most} may be"))
 
     def _give_up_late(self, error: SwapjobsError) -> None:
         now = time.monotonic()

@@ -62,7 +62,7 @@ class Backpressure:
 
 
 def queue_depth(client: SwapClient) -> int:
-    """Return how many jobs stand in line."""
+    """Return how many jobs are queued."""
     queued = client.operator.status().queued
     return queued[keys.INTERACTIVE] + queued[keys.BULK]
 

@@ -27,7 +27,7 @@ OTHER_CONNECTIONS: Final = 6  # of a worker process besides one for each slot
 # -- chosen
 RATE_USED: Final = 0.985  # the rest is in reserve, so that calls that leave late break no limit
 HEADROOM: Final = 1.25  # slots for calls that take longer than usual
-BETWEEN_CALLS_S: Final = 0.05  # of a slot, around each call: claim, result, the next hint
+BETWEEN_CALLS_S: Final = 0.05  # of a slot, around each call: claim, result, the next message
 FULL: Final = 0.7  # of a core, a network: what is planned with, the rest is for bad days
 MAX_SLOTS: Final = 400  # of one process
 HOOK_S: Final = 0.2  # a receiver's answer
@@ -88,11 +88,11 @@ def plan(rate_per_s: float, latency_s: float, jobs: int, *, result_ttl_s: int) -
             raise ValueError(f"{name} must be a positive number, not {value}")
     slots = math.ceil(rate_per_s * (latency_s + BETWEEN_CALLS_S) * HEADROOM)
     processes = max(math.ceil(slots / MAX_SLOTS), math.ceil(_cores(rate_per_s, SWAP_CPU_US)))
-    hook_slots = math.ceil(rate_per_s * HOOK_S * HEADROOM)
-    hook_processes = max(math.ceil(hook_slots / HOOK_SLOTS), math.ceil(_cores(rate_per_s, HOOK_CPU_US)))
+    webhook_slots = math.ceil(rate_per_s * HOOK_S * HEADROOM)
+    webhook_processes = max(math.ceil(webhook_slots / HOOK_SLOTS), math.ceil(_cores(rate_per_s, HOOK_CPU_US)))
     redis_cores = rate_per_s * (REDIS_SUBMIT_CPU_US + REDIS_CPU_US) / 1e6
-    redis_cores += (processes + hook_processes) * IDLE_CPU_US / 1e6
-    connections = slots + hook_processes * HOOK_SLOTS + (processes + hook_processes) * OTHER_CONNECTIONS
+    redis_cores += (processes + webhook_processes) * IDLE_CPU_US / 1e6
+    connections = slots + webhook_processes * HOOK_SLOTS + (processes + webhook_processes) * OTHER_CONNECTIONS
     peak = _peak_bytes(rate_per_s, jobs, result_ttl_s)
     walls = _walls(rate_per_s, redis_cores, peak, connections)
     return Plan(
@@ -104,7 +104,7 @@ def plan(rate_per_s: float, latency_s: float, jobs: int, *, result_ttl_s: int) -
         slots=slots,
         processes=processes,
         concurrency=math.ceil(slots / processes),
-        webhook_processes=hook_processes,
+        webhook_processes=webhook_processes,
         worker_cores=_cores(rate_per_s, SWAP_CPU_US + HOOK_CPU_US),
         redis_cores=redis_cores,
         queued_bytes=jobs * QUEUED_BYTES,

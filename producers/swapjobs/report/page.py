@@ -121,7 +121,7 @@ def _tiles(batch: Batch, counted: Figures) -> str:
         ("without result", _percent(failed, batch.total), f"{failed:,} failed, expired or cancelled"),
         ("first to last", duration(seconds), end or "first created to last finished"),
         ("throughput", rate, "finished, on average"),
-        ("in line", duration(counted.queued.quantile(0.5)), "median until the first call"),
+        ("queued", duration(counted.queued.quantile(0.5)), "median until the first call"),
         ("worked", duration(counted.worked.quantile(0.5)), "median from first call to end"),
     ]
     shown = "".join(f"<div><dt>{name}</dt><dd>{value}<small>{note}</small></dd></div>" for name, value, note in tiles)
@@ -183,7 +183,7 @@ def _list(batch: Batch, counted: Figures, *, pictures: bool) -> str:
 <label>state <select id="state"><option value="">all</option>{states}</select></label>
 <label>error <select id="code"><option value="">all</option>{codes}</select></label>
 <label>order <select id="order"><option value="">as listed</option><option value="slow">longest worked</option>
-<option value="queued">longest in line</option><option value="tries">most failed attempts</option></select></label>
+<option value="queued">longest queued</option><option value="tries">most failed attempts</option></select></label>
 {toggle}</form>
 <noscript><p class="note">The list needs JavaScript; the figures above do not.</p></noscript>
 <div class="pager"><span id="shown" role="status"></span><span><button type="button" data-step="-1">previous</button>

@@ -60,7 +60,7 @@ const times = (job) => {
   const say = (name, text) => list.append(make("dt", "", name), make("dd", "", text));
   say("created", clock(job[CREATED]));
   if (job[FINISHED]) say("finished", clock(job[FINISHED]));
-  if (job[STARTED]) say("in line", span(job[STARTED] - job[CREATED]));
+  if (job[STARTED]) say("queued", span(job[STARTED] - job[CREATED]));
   if (job[STARTED] && job[FINISHED]) say("worked", span(job[FINISHED] - job[STARTED]));
   if (job[NEXT]) say("again at", clock(job[NEXT]));
   return list;

@@ -36,7 +36,7 @@ class GatewaySettings(CoreSettings):
         " that sends less than 100 bytes a second",
     )
     gateway_max_queued: int = Field(
-        0, ge=0, description="with so many jobs in line the gateway answers 429 to new ones; 0: no limit"
+        0, ge=0, description="with so many jobs queued the gateway answers 429 to new ones; 0: no limit"
     )
     gateway_cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="origins whose pages may call the gateway, comma separated; none: no CORS"

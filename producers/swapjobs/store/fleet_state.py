@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from swapjobs.settings import WorkerSettings
 
-# Why the breaker closed the line: `T.tripped` is the place in this list; 0: it did not.
+# Why the breaker paused dispatch: `tripped` is the place in this list; 0: it did not.
 OUTAGES: Final = ("", "vendor_outage", "credentials_rejected", "quota_exhausted")
 
 # What the rate learns from: `T.phase` is the place in this list.
@@ -70,7 +70,7 @@ FIELDS: Final[Mapping[str, float]] = {
     "answers_before": 0,
     "streak": 0,
     "refusals": 0,
-    # Lines and runways.
+    # Queues and ready queues.
     "sequence": 0,
     "served_interactive": 0,
     "served_bulk": 0,

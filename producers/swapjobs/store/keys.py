@@ -1,7 +1,7 @@
 """Every key in Redis: name, type, time to live. The data model on one page.
 
-A *lane* is one of `LANES`. Each lane has lines (one per tenant, or per endpoint host for webhooks), turns among
-them, a register of the hints that are out, and a runway: the list from which Celery's workers pop.
+A *lane* is one of `LANES`. Each lane has queues (one per tenant, or per receiving host for webhooks), a fair order
+among them, a register of the messages that are out, and a ready queue: the list from which Celery's workers pop.
 
 kombu keeps keys of its own beside these: `_kombu.binding.*` (sets, no TTL: which queue hangs on which exchange) and
 the pub/sub channels of events and control commands. With `ack_emulation` off it keeps no `unacked*` keys.
@@ -73,7 +73,7 @@ def held_batches() -> str:
 
 
 def held(tenant: str, batch_id: str) -> str:
-    """Sorted set of the jobs of a stopped batch that were at the head of their line, score = place. Gone when empty."""
+    """Sorted set of the jobs of a stopped batch that were at the head of their queue, score = place. Gone when empty."""
     return f"{PREFIX}held:{tenant}:{batch_id}"
 
 
@@ -88,7 +88,7 @@ def alias(task_id: str) -> str:
 
 
 def delivery(delivery_id: str) -> str:
-    """Hash: a delivery; a job's own is in the job instead, as its fields `hook...`. TTL: result_ttl_s once it ended."""
+    """Hash: a delivery; a job's own is in the job instead, as its fields `delivery_...`. TTL: result_ttl_s once it ended."""
     return f"{PREFIX}delivery:{delivery_id}"
 
 
@@ -138,12 +138,12 @@ def fair(lane: str) -> str:
 
 
 def blocked(lane: str) -> str:
-    """Set of the tenants whose line is left out of the turns, for a limit of their own. No TTL: gone when empty."""
+    """Set of the tenants whose queue is left out of the fair order, for a limit of their own. No TTL: gone when empty."""
     return f"{PREFIX}blocked:{lane}"
 
 
 def published(lane: str) -> str:
-    """Sorted set of the jobs whose hint is out, score = when (ms). No TTL: gone when empty."""
+    """Sorted set of the jobs whose message is out, score = when (ms). No TTL: gone when empty."""
     return f"{PREFIX}published:{lane}"
 
 
@@ -199,12 +199,12 @@ def refused() -> str:
 
 
 def probes() -> str:
-    """Set of the jobs that probe a closed line now. No TTL: gone when the line opens."""
+    """Set of the jobs that probe the vendor now. No TTL: gone when dispatch is resumed."""
     return f"{PREFIX}probes"
 
 
 def parked() -> str:
-    """Sorted set of the jobs that were probes in this outage, score = when (ms). No TTL: gone when the line opens."""
+    """Sorted set of the jobs that were probes in this outage, score = when (ms). No TTL: gone when dispatch is resumed."""
     return f"{PREFIX}parked"
 
 

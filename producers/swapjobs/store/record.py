@@ -144,7 +144,7 @@ def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], 
 
 
 def in_brief(request: SwapRequest) -> str:
-    """Return `expires_at hook_host batch` as submit.lua takes them."""
+    """Return `expires_at webhook_host batch` as submit.lua takes them."""
     expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
     host = target_of(request.callback_url).site if request.callback_url else "-"
     return f"{expires} {host} {request.batch_id or '-'}"

@@ -35,7 +35,7 @@ def broker_options(redis_url: str) -> dict[str, Any]:
 class _TolerantChannel:
     """A channel that takes a lost and a full Redis calmly."""
 
-    # Else kombu would, whenever the connection is lost, put the hints of running jobs on the runway again, or where it
+    # Else kombu would, whenever the connection is lost, put the messages of running jobs into the ready queue again, or where it
     # can't, into a file in the temporary folder.
     do_restore = False
 

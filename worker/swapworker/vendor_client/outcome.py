@@ -1,6 +1,6 @@
 """What one request to the vendor came to, as values.
 
-A reply becomes an outcome at one boundary (`vendor/replies.py`); `retry.decide` turns it into what to write.
+A reply becomes an outcome at one boundary (`read_reply.py`); `retry_policy.decide` turns it into what to write.
 """
 
 from __future__ import annotations

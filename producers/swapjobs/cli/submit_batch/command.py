@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _YEAR_S: Final = 366 * 86_400
 
 RowsFile = Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)]
-MaxQueued = Annotated[int | None, typer.Option(min=1, help="wait while so many jobs stand in line")]
+MaxQueued = Annotated[int | None, typer.Option(min=1, help="wait while so many jobs are queued")]
 GiveUpS = Annotated[
     float, typer.Option("--give-up-after", min=0, max=_YEAR_S, help="seconds to wait for Redis when it goes away")
 ]

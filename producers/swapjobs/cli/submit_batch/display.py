@@ -20,14 +20,14 @@ _COUNT_S: Final = 2.0
 class Display:
     """A line on standard error, only where that is a terminal; a context manager.
 
-    `size` is the input's in bytes, if it is known; `depth` counts the jobs in line.
+    `size` is the input's in bytes, if it is known; `depth` counts the queued jobs.
     """
 
     def __init__(self, size: int | None, start: Position, depth: Callable[[], int], *, shown: bool) -> None:
         self._shown = shown and err.is_terminal
         self._depth = depth
         self._counted = 0.0
-        texts = ("{task.fields[lines]} lines", "{task.fields[rate]}/s", "{task.fields[depth]} in line")
+        texts = ("{task.fields[lines]} lines", "{task.fields[rate]}/s", "{task.fields[depth]} queued")
         columns = (BarColumn(bar_width=16), *map(TextColumn, texts), TimeRemainingColumn())
         self._progress = Progress(
             TextColumn("{task.description}"), *columns, console=err, transient=True, disable=not self._shown

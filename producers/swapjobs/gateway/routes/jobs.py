@@ -156,12 +156,12 @@ def cancel(job_id: str, caller: Authenticated, gateway: Gateway) -> Job:
 @router.post(
     "/{job_id}/retry",
     responses={
-        200: job_answer("It is back in line", JOB_EXAMPLE),
+        200: job_answer("It is queued again", JOB_EXAMPLE),
         **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
 def retry(job_id: str, caller: Authenticated, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
-    """Put a failed, cancelled or expired job back in line; 409 for others.
+    """Queue a failed, cancelled or expired job again; 409 for others.
 
     With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
     """

@@ -1,4 +1,4 @@
--- Decide whether a hint leads to a delivery; claimed, leased and fenced like an attempt.
+-- Decide whether a message leads to a delivery; claimed, leased and fenced like an attempt.
 -- ARGV: id, lease in ms
 -- Returns {'drop'} or {'go', fence, now in ms, history, fields, then of the job that it tells of (none: its own record
 --   tells, or no job) history and fields, then the fields of its endpoint, if it has one}.

@@ -1,4 +1,4 @@
--- The dispatcher's step: handle what is due, publish lost hints again, refill. One worker at a time does it.
+-- The dispatcher's step: handle what is due, publish lost messages again, refill. One worker at a time does it.
 -- ARGV: worker, lease in ms (the grace after a gap), how many members at most, whether this worker dispatched or tried
 --   to before (stayed, or new)
 -- Returns {members handled, ms until the next look}; {-1, 0} where another worker's dispatcher is at work.

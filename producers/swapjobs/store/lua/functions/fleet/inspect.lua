@@ -1,4 +1,4 @@
--- How the line stands: everything that traffic control knows, and how many stand in line.
+-- How dispatch stands: everything that traffic control knows, and how many jobs are queued.
 -- Returns {now in ms, traffic as name, value pairs, counts as name, value pairs, whether a probe is out (1 or 0)}.
 local contract = require('contract')
 local clock = require('fleet.clock')

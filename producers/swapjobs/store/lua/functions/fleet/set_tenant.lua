@@ -16,17 +16,17 @@ local function call(args)
 
   -- What was begun before it had limits counts too.
   local function count_what_is_out()
-    local calls, hints = 0, 0
+    local calls, messages = 0, 0
     for _, member in ipairs(redis.call('ZRANGE', keys.schedule, 0, -1)) do
       local id = string.match(member, '^lease:(.+)$')
       if id and is_of_tenant(id) then calls = calls + 1 end
     end
     for _, lane in ipairs(SWAP_LANES) do
       for _, id in ipairs(redis.call('ZRANGE', keys.published .. lane, 0, -1)) do
-        if is_of_tenant(id) then hints = hints + 1 end
+        if is_of_tenant(id) then messages = messages + 1 end
       end
     end
-    redis.call('HSET', key, 'in_flight', calls, 'messages', hints)
+    redis.call('HSET', key, 'in_flight', calls, 'messages', messages)
   end
 
   if #args > 1 then

@@ -1,7 +1,7 @@
 -- Decides whether a message leads to work, and books its call in the same step.
 -- ARGV: id, lease in ms
 -- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'rate_limit'}, {'paused_manually'} or {'outage'}:
---   back at the head of its queue; {'batch_held'}: set aside with its batch; {'go', wait in ms, fence, call, now in ms,
+--   back at the head of its queue; {'batch_held'}: held with its batch; {'go', wait in ms, fence, call, now in ms,
 --   history, fields...}: the lease is held, the call is booked.
 local contract = require('contract')
 local clock = require('fleet.clock')

@@ -1,4 +1,4 @@
--- A worker that stops has a hint in hand and will not use it.
+-- A worker that stops has a message in hand and will not use it.
 -- ARGV: id
 local contract = require('contract')
 local jobs = require('jobs.job')

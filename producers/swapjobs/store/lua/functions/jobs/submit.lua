@@ -1,5 +1,5 @@
 -- Accept jobs: idempotency check, record, line, refill, in one step. Refused as a whole when Redis is full.
--- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and `expires_at hook_host
+-- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and `expires_at webhook_host
 --   batch`, each of them "-" where there is none; until when its URLs work (url_time.lua)
 -- Returns for each job: created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory
 -- limit).
@@ -21,7 +21,7 @@ local function call(args)
   end
   for i = 1, #args, 8 do
     local id, fingerprint, tenant, priority = args[i], args[i + 1], args[i + 2], args[i + 3]
-    local expires_at, hook_host, batch = string.match(args[i + 6], '^(%S+) (%S+) (%S+)$')
+    local expires_at, webhook_host, batch = string.match(args[i + 6], '^(%S+) (%S+) (%S+)$')
     local known = redis.call('HGET', keys.job .. id, 'fingerprint')
     if known then
       outcomes[#outcomes + 1] = known == fingerprint and 'existing' or 'conflict'
@@ -38,8 +38,8 @@ local function call(args)
         redis.call('HSET', keys.job .. id, 'expires_at', expires_at)
         redis.call('ZADD', keys.schedule, expires_at, 'expiry:' .. id)
       end
-      if hook_host ~= '-' then
-        redis.call('HSET', keys.job .. id, 'delivery_state', 'none', 'delivery_host', hook_host)
+      if webhook_host ~= '-' then
+        redis.call('HSET', keys.job .. id, 'delivery_state', 'none', 'delivery_host', webhook_host)
       end
       if batch ~= '-' then
         added[tenant .. ':' .. batch] = (added[tenant .. ':' .. batch] or 0) + 1

@@ -1,5 +1,5 @@
--- A job's record and the one place where it stands: its line, the runway, its lease, a time in the wake-up set, or set
--- aside.
+-- A job's record and the one place where it is: its queue, the ready queue, its lease, a time in the schedule, or held
+-- with its batch.
 local contract = require('contract')
 local batch_counts = require('batches.counts')
 local fair = require('queue.fair')

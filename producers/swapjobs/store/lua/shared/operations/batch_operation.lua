@@ -1,5 +1,5 @@
 -- What is done to all jobs of a batch, some at a time: the batch's hash holds what, and how far it is. The client
--- makes steps, and a wake-up as long as there is more to do.
+-- makes steps, and an entry in the schedule as long as there is more to do.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local batches = require('batches.batch')

@@ -1,9 +1,9 @@
--- Held batches: paused or being cancelled, so that none of their jobs starts. A job of theirs is set aside, with its
+-- Held batches: paused or being cancelled, so that none of their jobs starts. A job of theirs is held, with its
 -- place, when it reaches the head of its queue: it keeps nobody else waiting. Costs nothing while no batch is held.
 local contract = require('contract')
 local keys, fleet = contract.keys, contract.fleet
 
-local BUDGET = 250  -- jobs that one refill may set aside; the next one goes on
+local BUDGET = 250  -- jobs that one refill may hold; the next one goes on
 local M = {budget = BUDGET}
 
 -- Returns whether this batch is held.
@@ -16,7 +16,7 @@ function M.reset()
   M.budget = BUDGET
 end
 
--- Sets a job aside until its batch may go on.
+-- Holds a job until its batch may go on.
 function M.hold(tenant, batch, id, place)
   redis.call('ZADD', keys.held .. tenant .. ':' .. batch, place, id)
   M.budget = M.budget - 1

@@ -1,4 +1,4 @@
--- The breaker. It trips when the vendor fails: the line is closed, jobs that met it are spared, probes ask on.
+-- The breaker. It trips when the vendor fails: dispatch is paused, jobs that met it are not charged, probes ask on.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local counters = require('fleet.counters')
@@ -7,19 +7,19 @@ local failure_window = require('vendor.failure_window')
 local probes = require('vendor.probes')
 local keys, fleet, UNFINISHED, OUTAGE = contract.keys, contract.fleet, contract.UNFINISHED, contract.OUTAGE
 
-local FLAP_MS, MOST_SPARED = 60000, 200
+local FLAP_MS, MAX_UNCHARGED = 60000, 200
 
 -- Whether this job's failure is forgiven as the vendor's. One that has met as many outages as it may have failures is
--- suspected of being their cause; so is one that has been spared for very long without a sure sign of an outage.
+-- suspected of being their cause; so is one that was not charged for very long without a sure sign of an outage.
 local function uncharge(id, says)
   local met = redis.call('HMGET', keys.job .. id, 'outage', 'outages', 'uncharged')
-  local since, outages, spared = string.format('%.0f', fleet.tripped_at), tonumber(met[2] or 0), tonumber(met[3] or 0)
+  local since, outages, uncharged = string.format('%.0f', fleet.tripped_at), tonumber(met[2] or 0), tonumber(met[3] or 0)
   if met[1] ~= since then
     if outages >= fleet.max_attempts then return false end
-    outages, spared = outages + 1, 0
+    outages, uncharged = outages + 1, 0
   end
-  if spared >= MOST_SPARED and says ~= 'outage' then return false end
-  redis.call('HSET', keys.job .. id, 'outage', since, 'outages', outages, 'uncharged', spared + 1)
+  if uncharged >= MAX_UNCHARGED and says ~= 'outage' then return false end
+  redis.call('HSET', keys.job .. id, 'outage', since, 'outages', outages, 'uncharged', uncharged + 1)
   return true
 end
 

@@ -33,7 +33,7 @@ local function requeue(id, job)
   fair.enqueue(job.priority, job.tenant, id, true)
 end
 
--- The next probe is another job's: this one waits aside until the line opens, or until nobody else is left to ask.
+-- The next probe is another job's: this one waits until dispatch is resumed, or until nobody else is left to ask.
 local function park(id, job)
   jobs.set_state(id, job, TARGET.hold, 'reason', 'vendor_outage')
   redis.call('ZADD', keys.parked, clock.now_ms, id)

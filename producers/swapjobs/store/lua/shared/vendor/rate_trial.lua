@@ -6,7 +6,7 @@ local fleet, PHASE = contract.fleet, contract.PHASE
 local FINE, BOLDER, DOUBLE, SHY = 1.05, 4, 2.03, 0.985
 
 -- How many calls at `share` would show that it is too much.
-local function calls_to_tell(share)
+local function calls_needed(share)
   return math.max(1.6 / (1 - fleet.rate_factor / share), 4, 0.05 * rate_share.calls_per_s())
 end
 
@@ -24,7 +24,7 @@ local function begin()
   end
   rate_share.begin_phase(PHASE.more)
   fleet.tried, fleet.later = math.min(share, 1), 0
-  fleet.tried_calls = calls_to_tell(fleet.tried)
+  fleet.tried_calls = calls_needed(fleet.tried)
   fleet.tried_until = fleet.phase_from + fleet.tried_calls * fleet.interval / fleet.tried
 end
 

@@ -19,7 +19,7 @@ end
 
 -- Take in what a call that was made at `began` says of the vendor: answer, too_fast (an answer too), failure (perhaps
 -- the job's own), outage (certainly not), the code of a refused account, or nothing (""). `charged`: the failure was,
--- to the job. `began` is nil for a call that is not held to the swaps' rate. Returns whether the line is closed and
+-- to the job. `began` is nil for a call that is not held to the swaps' rate. Returns whether dispatch is paused and
 -- this job's failure forgiven.
 local function record_signal(says, id, fence, charged, succeeded, began)
   if says == '' then return false end
@@ -44,7 +44,7 @@ local function record_signal(says, id, fence, charged, succeeded, began)
   return fleet.tripped > 0 and breaker.uncharge(id, says)
 end
 
--- After `hear` forgave: the job goes where it waits for the outage's end; what a probe told is used up.
+-- Where the failure is not charged: the job goes where it waits for the outage's end; what a probe told is used up.
 local function requeue_uncharged(id, job)
   redis.call('HDEL', keys.job .. id, 'failed_lookups', 'failed_lookups_since')
   if probes.finish(id, true) then probes.park(id, job) else probes.requeue(id, job) end
