@@ -53,7 +53,7 @@ class Jobs:
         facts = self._redis.info("everything")
         return {
             "redis_cpu_us": (facts["used_cpu_user_main_thread"] + facts["used_cpu_sys_main_thread"]) * 1e6,
-            "commands": sum(each["calls"] for each in self._redis.info("commandstats").values()),
+            "commands": sum(item["calls"] for item in self._redis.info("commandstats").values()),
             "round_trips": facts["total_reads_processed"],
             "net_in_bytes": facts["total_net_input_bytes"],
             "net_out_bytes": facts["total_net_output_bytes"],
@@ -67,7 +67,7 @@ class Jobs:
     def submit(self) -> tuple[dict[str, float], int]:
         """Submit in blocks; return what each job took, and the bytes that Redis used before."""
         with self._bench.client() as producer:
-            assert all(each.outcome == "created" for each in producer.submit_many(self._requests(0, FIRST)))
+            assert all(item.outcome == "created" for item in producer.submit_many(self._requests(0, FIRST)))
             empty, before = self._bench.used_memory(), self._read()
             exhaust(producer.submit_many(self._requests(FIRST, self._options.jobs)))
             figures = self._since(before, self._options.jobs, "submit")
@@ -75,11 +75,11 @@ class Jobs:
 
     def submit_singly(self) -> dict[str, float]:
         """Submit one by one, as a web product does; return what each job took of Redis."""
-        requests = [SwapRequest.parse(each) for each in self._requests(10**7, SINGLY)]
+        requests = [SwapRequest.parse(item) for item in self._requests(10**7, SINGLY)]
         with self._bench.client() as producer:
             before = self._read()
-            for each in requests:
-                producer.submit(each)
+            for item in requests:
+                producer.submit(item)
             return {"single_submit_redis_cpu_us": self._since(before, SINGLY, "submit")["submit_redis_cpu_us"]}
 
     def work(self) -> dict[str, float]:
@@ -93,27 +93,27 @@ class Jobs:
             workers["hook"] = self._bench.start([*command, "-l", "warning"], core=0, **settings)
         jobs = self._options.jobs + FIRST
         wait(lambda: self._bench.done(OURS) >= jobs // 10, "a tenth is done", 900)
-        first, before, began, most = self._bench.done(OURS), self._read(), time.monotonic(), 0
-        cpu = {name: cpu_s(each.handle) for name, each in workers.items()}
-        while self._bench.done(OURS) < jobs and all(each.check() for each in workers.values()):
-            most = max(most, self._redis.info("clients")["connected_clients"] - connections)
+        first, before, began, highest = self._bench.done(OURS), self._read(), time.monotonic(), 0
+        cpu = {name: cpu_s(worker.handle) for name, worker in workers.items()}
+        while self._bench.done(OURS) < jobs and all(worker.check() for worker in workers.values()):
+            highest = max(highest, self._redis.info("clients")["connected_clients"] - connections)
             time.sleep(0.1)
         figures = self._since(before, jobs - first, "work")
         figures["work_jobs_per_s"] = (jobs - first) / (time.monotonic() - began)
-        for name, each in workers.items():
-            figures[f"{name}_worker_cpu_us"] = (cpu_s(each.handle) - cpu[name]) / (jobs - first) * 1e6
-            figures[f"{name}_worker_rss_mb"] = rss_mb(each.handle)
-        figures |= {"connections": most} | self._idle(workers)
-        for each in workers.values():
-            each.end()
+        for name, worker in workers.items():
+            figures[f"{name}_worker_cpu_us"] = (cpu_s(worker.handle) - cpu[name]) / (jobs - first) * 1e6
+            figures[f"{name}_worker_rss_mb"] = rss_mb(worker.handle)
+        figures |= {"connections": highest} | self._idle(workers)
+        for worker in workers.values():
+            worker.end()
         return figures
 
     def _idle(self, workers: dict[str, Process]) -> dict[str, float]:
         before, began = self._read(), time.monotonic()
-        cpu = sum(cpu_s(each.handle) for each in workers.values())
+        cpu = sum(cpu_s(worker.handle) for worker in workers.values())
         time.sleep(self._options.idle_s)
         span, now = time.monotonic() - began, self._since(before, 1, "idle")
-        cpu = sum(cpu_s(each.handle) for each in workers.values()) - cpu
+        cpu = sum(cpu_s(worker.handle) for worker in workers.values()) - cpu
         return {"idle_redis_cpu_us": now["idle_redis_cpu_us"] / span, "idle_worker_cpu_us": cpu / span * 1e6}
 
     def leftovers(self, empty: int) -> dict[str, float]:
@@ -164,7 +164,7 @@ def main() -> None:
     for kind, taken in samples.items():
         table = Table(f"One job, {kind}, {chosen.rounds} rounds", ["what", "median", "lowest", "highest"])
         for name in taken[0]:
-            seen = [each[name] for each in taken]
+            seen = [item[name] for item in taken]
             table.add(name, statistics.median(seen), min(seen), max(seen))
         tables.append(table)
     finish("capacity", chosen, tables, **samples)

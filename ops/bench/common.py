@@ -98,12 +98,12 @@ def pin(handle: psutil.Process, core: int) -> None:
 
 def cpu_s(handle: psutil.Process) -> float:
     """Return the CPU seconds of a process and its children so far."""
-    return sum(sum(each.cpu_times()[:2]) for each in (handle, *handle.children(recursive=True)))
+    return sum(sum(item.cpu_times()[:2]) for item in (handle, *handle.children(recursive=True)))
 
 
 def rss_mb(handle: psutil.Process) -> float:
     """Return the resident memory of a process and its children."""
-    return float(sum(each.memory_info().rss for each in (handle, *handle.children(recursive=True))) / 1e6)
+    return float(sum(item.memory_info().rss for item in (handle, *handle.children(recursive=True))) / 1e6)
 
 
 class Bench:
@@ -159,7 +159,7 @@ class Bench:
         others = self._listeners()
         started = [self.start_worker(kind, slots=slots, **environment) for _ in range(count)]
         wait(
-            lambda: all(each.check() for each in started) and self._listeners() - others >= count,
+            lambda: all(item.check() for item in started) and self._listeners() - others >= count,
             f"{count} workers are ready",
             90,
         )

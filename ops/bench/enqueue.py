@@ -45,7 +45,7 @@ def swapjobs(redis_url: str) -> Callable[[range], None]:
     client = SwapClient(CoreSettings(redis_url=redis_url))
 
     def enqueue(numbers: range) -> None:
-        created = sum(each.outcome == "created" for each in client.submit_many(map(request, numbers)))
+        created = sum(item.outcome == "created" for item in client.submit_many(map(request, numbers)))
         assert created == len(numbers)
 
     return enqueue
@@ -146,7 +146,7 @@ def main() -> None:
     note = "loop: apply_async for each; batch: no result backend, Producer.batch(1000)"
     table = Table(title, ["what", "swapjobs", "loop", "batch", "loop / swapjobs", "batch / swapjobs"], note=note)
     for figure in samples["swapjobs"][0]:
-        ours, plain, best = (statistics.median(each[figure] for each in taken) for taken in samples.values())
+        ours, plain, best = (statistics.median(item[figure] for item in taken) for taken in samples.values())
         table.add(figure, ours, plain, best, plain / ours, best / ours)
     finish("enqueue", chosen, [table], **samples)
 

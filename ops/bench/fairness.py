@@ -93,8 +93,8 @@ def main() -> None:
             who = "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
             starts.compare(f"{what}, behind {who}: median", sorted(waited)[len(waited) // 2], reckoned)
             starts.compare(f"{what}, behind {who}: longest", max(waited), reckoned)
-    sizes = [int(each) for each in chosen.sizes.split(",")]
-    fleets = [int(each) for each in chosen.tenants.split(",")]
+    sizes = [int(item) for item in chosen.sizes.split(",")]
+    fleets = [int(item) for item in chosen.tenants.split(",")]
     flat = Table(
         "Redis CPU per job, us, by length of the queue",
         ["queued jobs", *("1 tenant" if n == 1 else f"{n:,} tenants" for n in fleets)],

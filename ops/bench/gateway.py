@@ -47,8 +47,8 @@ def raw(method: str, path: str, body: str = "", *headers: str) -> bytes:
 async def answer(reader: asyncio.StreamReader) -> tuple[int, bytes]:
     """Return status and body of an answer with a length."""
     head = await reader.readuntil(b"\r\n\r\n")
-    found = _LENGTH.search(head)
-    return int(head[9:12]), await reader.readexactly(int(found[1]) if found else 0)
+    match = _LENGTH.search(head)
+    return int(head[9:12]), await reader.readexactly(int(match[1]) if match else 0)
 
 
 async def submit_all(port: int, path: str, clients: int, first: int, count: int) -> tuple[list[float], float]:
@@ -90,7 +90,11 @@ def start(bench: Bench, kind: str) -> tuple[Process, int]:
 
     def listens() -> bool:
         server.check()
-        return any(each.laddr.port == port for each in server.handle.net_connections() if each.status == "LISTEN")
+        return any(
+            net_connection.laddr.port == port
+            for net_connection in server.handle.net_connections()
+            if net_connection.status == "LISTEN"
+        )
 
     wait(listens, f"{kind} listens", 30)
     return server, port
@@ -105,18 +109,18 @@ def load(kind: str, chosen: argparse.Namespace) -> dict[str, float]:
         def generate(first: int, count: int) -> dict[str, Any]:
             command = ["taskset", "-c", "1", sys.executable, __file__, "--generate", *arguments, str(first), str(count)]
             ran = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-            told: dict[str, Any] = json.loads(ran.stdout)
-            return told
+            output: dict[str, Any] = json.loads(ran.stdout)
+            return output
 
         generate(0, WARM_UP)
         before = cpu_s(server.handle), cpu_s(bench.server)
-        told = generate(WARM_UP, chosen.requests)
+        output = generate(WARM_UP, chosen.requests)
         after = cpu_s(server.handle), cpu_s(bench.server)
     per = 1e6 / chosen.requests
     return {
-        "requests/s": chosen.requests / told["seconds"],
-        "p50, ms": percentile(told["ms"], 0.5),
-        "p99, ms": percentile(told["ms"], 0.99),
+        "requests/s": chosen.requests / output["seconds"],
+        "p50, ms": percentile(output["ms"], 0.5),
+        "p99, ms": percentile(output["ms"], 0.99),
         "server CPU, us a request": (after[0] - before[0]) * per,
         "Redis CPU, us a request": (after[1] - before[1]) * per,
     }
@@ -142,13 +146,13 @@ async def hold(
         is_open.release()
         if events:
             await reader.readuntil(b"event: cancelled")
-            told = True
+            result = True
         else:
             _, body = await answer(reader)
-            told = b'"state":"cancelled"' in body
+            result = b'"state":"cancelled"' in body
         ends.append(time.perf_counter())
         writer.close()
-        return told
+        return result
 
     opened = asyncio.Semaphore(0)
     tasks = [asyncio.create_task(one(id_, opened)) for id_ in ids]
@@ -162,10 +166,10 @@ async def hold(
     cpu, began = cpu_s(server.handle), time.perf_counter()
     await asyncio.to_thread(end)
     ended = time.perf_counter()
-    told = await asyncio.wait_for(asyncio.gather(*tasks), 50)
+    result = await asyncio.wait_for(asyncio.gather(*tasks), 50)
     return {
         "open at once": float(len(ids)),
-        "told of the end": float(sum(told)),
+        "told of the end": float(sum(result)),
         "memory for each, kB": (held - memory) * 1000 / len(ids),
         "CPU to open one, us": cost_s * 1e6 / len(ids),
         "CPU while all are idle, share of a core": idle_cpu / idle_s,
@@ -181,7 +185,7 @@ def held(chosen: argparse.Namespace, *, events: bool) -> dict[str, float]:
         server, port = start(bench, GATEWAY)
         with bench.client() as client:
             requests = (request(number, tenant="bench") for number in range(chosen.open + WARM_UP))
-            ids = [str(each.id) for each in client.submit_many(requests)]
+            ids = [str(item.id) for item in client.submit_many(requests)]
 
             def end(ids: list[str]) -> None:
                 for id_ in ids:
@@ -219,8 +223,8 @@ def main() -> None:
     title = f"{chosen.requests} submits by {chosen.clients} clients at a time, median of {chosen.rounds} rounds"
     table = Table(title, ["what", *PATHS, "gateway / bare", "lowest / highest round of the gateway"])
     for figure in samples[GATEWAY][0]:
-        ours, *others = (statistics.median(each[figure] for each in taken) for taken in samples.values())
-        rounds = [each[figure] for each in samples[GATEWAY]]
+        ours, *others = (statistics.median(sample[figure] for sample in taken) for taken in samples.values())
+        rounds = [sample[figure] for sample in samples[GATEWAY]]
         table.add(figure, ours, *others, ours / others[0], min(rounds) / max(rounds))
     opened = {}
     for what, events in (("waits", False), ("event streams", True)):

@@ -52,10 +52,10 @@ def workers(app: str, folder: Path, **environment: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for each in started:
-            each.send_signal(signal.SIGTERM)
-        for each in started:
-            each.wait(60)
+        for item in started:
+            item.send_signal(signal.SIGTERM)
+        for item in started:
+            item.wait(60)
 
 
 def answered(vendor: str) -> list[float]:
@@ -106,7 +106,7 @@ def main() -> None:
         stack.enter_context(workers("plain_celery", folder, **bench))
         client = stack.enter_context(SwapClient(CoreSettings(redis_url=ours.url)))
         urls = {"source_url": "https://img.example/s.jpg", "target_url": "https://img.example/t.jpg"}
-        ids = [str(each.id) for each in client.submit_many({**urls} for _ in range(options.jobs))]
+        ids = [str(item.id) for item in client.submit_many({**urls} for _ in range(options.jobs))]
         os.environ.update(bench)  # noqa: TID251 - read by the module when it is imported
         sys.path.insert(0, str(HERE))
         import plain_celery  # noqa: PLC0415 - after its settings are known

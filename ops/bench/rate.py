@@ -52,7 +52,7 @@ def used(times: Sequence[float], interval_s: float) -> float:
 def figures(times: list[float], rate: Rate) -> dict[str, float]:
     """Return all figures of one run."""
     interval = rate.interval_s
-    early = [max(each * 1000, 0) for each in earliness_s(times, interval)]
+    early = [max(early_s * 1000, 0) for early_s in earliness_s(times, interval)]
     return {
         "calls": len(times),
         "used_percent": 100 * used(times, interval),
@@ -112,8 +112,8 @@ def main() -> None:
     options.add_argument("--celery-rate", default="50/s", help="the one at which plain Celery stands beside")
     options.add_argument("--slots", type=int, default=50)
     chosen = options.parse_args()
-    fleets = [int(each) for each in chosen.workers.split(",")]
-    rates = [Rate(each) for each in chosen.rates.split(",")]
+    fleets = [int(item) for item in chosen.workers.split(",")]
+    rates = [Rate(item) for item in chosen.rates.split(",")]
     columns = ["rate, workers", "calls", "used", "1 interval", "1 s", "10 s", "whole", "any", "early ms: max (p99)"]
     tables = {kind: Table(f"{kind}: calls above rate x T + 1, by window length T", columns) for kind in KINDS}
     samples: dict[str, dict[str, dict[str, float]]] = {kind: {} for kind in KINDS}

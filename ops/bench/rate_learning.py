@@ -113,16 +113,16 @@ def main() -> None:
         *(f"{rate} {what}" for rate in chosen.rates.split(",") for what in ("used", "refused")),
     ]
     table = Table("Used of what could come through (mean, worst), and refused", columns)
-    found: dict[str, list[str]] = {}
+    result: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
         for rate in chosen.rates.split(","):
             for case in cases(1 / Rate(rate).interval_s):
                 say(f"{rate}: {case.name}")
                 runs = [play(server, rate, case, seed) for seed in range(1, chosen.seeds + 1)]
                 used, refused = [run[0] for run in runs], [run[1] for run in runs]
-                row = found.setdefault(case.name, [case.wanted])
+                row = result.setdefault(case.name, [case.wanted])
                 row += [f"{sum(used) / len(used):.1%} ({min(used):.1%})", f"{sum(refused) / len(refused):.1%}"]
-    for name, row in found.items():
+    for name, row in result.items():
         table.add(name, *row)
     finish("rate_learning", chosen, [table])
 

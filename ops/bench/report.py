@@ -114,13 +114,13 @@ def machine() -> dict[str, Any]:
 def _cpu() -> str:
     with_name = Path("/proc/cpuinfo")
     text = with_name.read_text(encoding="utf-8") if with_name.exists() else ""
-    found = re.search(r"model name\s*: (.+)", text)
-    return found[1] if found else platform.processor()
+    match = re.search(r"model name\s*: (.+)", text)
+    return match[1] if match else platform.processor()
 
 
 def _redis() -> str:
-    found = re.search(r"(Redis|Valkey) server v=(\S+)", _output(find_server(), "--version"))
-    return f"{found[1]} {found[2]}" if found else "?"
+    match = re.search(r"(Redis|Valkey) server v=(\S+)", _output(find_server(), "--version"))
+    return f"{match[1]} {match[2]}" if match else "?"
 
 
 def _output(*command: str) -> str:

@@ -100,7 +100,7 @@ def plot(path: Path, calls: Calls, begins: Sequence[float], rate: Rate) -> None:
         axes.text(middle, limit * 1.36, words, ha="center", va="top", fontsize=10, color="#444444")
     times = [[at for at, status in calls if status == kind] for kind in KINDS]
     labels, colours = zip(*KINDS.values(), strict=True)
-    weights = [[1 / BIN_S] * len(each) for each in times]
+    weights = [[1 / BIN_S] * len(item) for item in times]
     axes.hist(times, bins, weights=weights, stacked=True, histtype="stepfilled", color=colours, label=labels)
     axes.plot([0, end], [limit, limit], color="#222222", lw=1.2, ls="--", label=f"configured limit, {rate}")
     axes.plot(begins[1:3], [limit / 2] * 2, color="#222222", lw=1.2, ls=":", label="the vendor's real limit")
@@ -128,7 +128,7 @@ def main() -> None:
     options.add_argument("--rate", type=Rate, default=Rate("50/s"))
     options.add_argument("--phases", default="25,45,30,30,40", help="seconds of the five phases")
     chosen = options.parse_args()
-    phases = [float(each) for each in chosen.phases.split(",")]
+    phases = [float(item) for item in chosen.phases.split(",")]
     if len(phases) != len(PHASES):
         options.error(f"--phases takes {len(PHASES)} numbers, not {chosen.phases!r}")
     calls, begins, left = run(chosen.rate, phases)

@@ -63,8 +63,8 @@ class Vendor:
         status = self.status
         if status == OK and self.rate and not self._admits(at):
             status = TOO_MANY
-        found = _ID.search(body)
-        self.calls.append((at, status, found[1].decode() if found else ""))
+        match = _ID.search(body)
+        self.calls.append((at, status, match[1].decode() if match else ""))
         if status not in self._replies:
             self._replies[status] = http(status, b'{"code":"%d","msg":"no"}' % status)
         return self._replies[status]
@@ -119,8 +119,8 @@ class Connection:
         self._buffer += data
         while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
             head = self._buffer[:end]
-            _, found, rest = head.lower().partition(b"content-length:")
-            length = int(rest.partition(b"\r\n")[0]) if found else 0
+            _, separator, rest = head.lower().partition(b"content-length:")
+            length = int(rest.partition(b"\r\n")[0]) if separator else 0
             if len(self._buffer) < end + 4 + length:
                 return
             body, self._buffer = self._buffer[end + 4 : end + 4 + length], self._buffer[end + 4 + length :]

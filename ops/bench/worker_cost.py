@@ -94,7 +94,7 @@ def main() -> None:
         note="Finished: ours keeps the whole record, plain Celery the result only.",
     )
     for figure, what in FIGURES.items():
-        table.compare(what, *(statistics.median(each[figure] for each in samples[kind]) for kind in KINDS))
+        table.compare(what, *(statistics.median(sample[figure] for sample in samples[kind]) for kind in KINDS))
     finish("worker_cost", chosen, [table], **samples)
 
 

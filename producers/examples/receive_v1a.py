@@ -30,8 +30,8 @@ def verify(public_key: str, headers: Mapping[str, str], body: bytes) -> None:
     if not id_ or not timestamp.isdecimal() or abs(time.time() - int(timestamp)) > TOLERANCE_S:
         raise ValueError("no id, or no timestamp of the last five minutes")
     signed = f"{id_}.{timestamp}.".encode() + body
-    for each in headers.get("webhook-signature", "").split(" "):  # several while a secret is being rotated
-        scheme, _, signature = each.partition(",")
+    for item in headers.get("webhook-signature", "").split(" "):  # several while a secret is being rotated
+        scheme, _, signature = item.partition(",")
         if scheme == "v1a":
             try:
                 key.verify(base64.b64decode(signature), signed)

@@ -95,6 +95,6 @@ def test_the_command_line_needs_none_of_the_extras_and_names_the_one_it_lacks() 
         ("sandbox", "demo"),
         ("demo", "demo"),
     ]:
-        status, told = run(command)
-        assert (status, told.count("\n")) == (2, 1), told
-        assert told.endswith(f"pip install 'swapjobs[{extra}]'\n")
+        status, output = run(command)
+        assert (status, output.count("\n")) == (2, 1), output
+        assert output.endswith(f"pip install 'swapjobs[{extra}]'\n")

@@ -63,14 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="swapjobs-chaos-"))
     say(f"seed {options.seed}")
-    kept = False
+    stored = False
     try:
         with Stack(folder, seed=options.seed) as stack:
             result = Driver(stack, plan_of(options), options.seed, say).run()
         tell(result)
         if not result.findings.problems:
             return 0
-        kept = True
+        stored = True
         for problem in result.findings.problems:
             say(f"FAILED: {problem}\n")
         for child in stack.children:
@@ -79,8 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("stopped")
         return 130
     finally:
-        for each in (folder / "redis", folder / "tmp") if kept else (folder,):
-            shutil.rmtree(each, ignore_errors=True)
+        for item in (folder / "redis", folder / "tmp") if stored else (folder,):
+            shutil.rmtree(item, ignore_errors=True)
     say(f"FAILED: {len(result.findings.problems)} checks, seed {options.seed}; the logs are in {stack.logs}")
     return 1
 

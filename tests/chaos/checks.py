@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from chaos.child import Child
-    from chaos.feeder import Told
+    from chaos.feeder import Answers
     from chaos.look import Leftovers, Look
 
 # Of each check only so many jobs are shown in full.
@@ -23,7 +23,7 @@ _SHOWN: Final = 3
 
 
 @dataclass
-class Tally:
+class Account:
     """What became of a phase's jobs.
 
     Attributes:
@@ -44,7 +44,7 @@ class Findings:
     """What the checks found.
 
     Attributes:
-        tallies: By phase.
+        accounts: By phase.
         problems: What is wrong; empty when every promise was kept.
         counts: How often each of `line.COUNTS` happened.
         stats: The vendor's counts.
@@ -52,7 +52,7 @@ class Findings:
         busiest_second: The most calls that the vendor got within one second.
     """
 
-    tallies: dict[str, Tally] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     stats: dict[str, Any] = field(default_factory=dict)
@@ -74,15 +74,15 @@ class Books(Protocol):
 class Checker:
     """Reads all books once, and compares them."""
 
-    def __init__(self, books: Books, look: Look, told: Told) -> None:
+    def __init__(self, books: Books, look: Look, output: Answers) -> None:
         self._books = books
         self._look = look
-        self._told = told
+        self._told = output
         self._tasks: Mapping[str, Any] = books.vendor("tasks")
         self._billed: Counter[str] = Counter()
         for vendor_id, task in self._tasks.items():
             self._billed[business_id_of(vendor_id) or vendor_id] += task["billed"]
-        self.findings = Findings(counts=look.counts(), stats=books.vendor("stats"), problems=list(told.problems))
+        self.findings = Findings(counts=look.counts(), stats=books.vendor("stats"), problems=list(output.problems))
         self._ids: dict[str, str] = {}
         self._states: dict[str, str | None] = {}
 
@@ -96,7 +96,7 @@ class Checker:
             lost = {id_ for id_, state in states.items() if state not in FINAL}
             lost |= {id_of(phase, number) for number in self._told.forgotten[phase]}
             paid_twice = sum(max(self._billed[name] - 1, 0) for name in ids.values())
-            self.findings.tallies[phase] = Tally(len(ids), Counter(map(str, states.values())), len(lost), paid_twice)
+            self.findings.accounts[phase] = Account(len(ids), Counter(map(str, states.values())), len(lost), paid_twice)
             self._report(f"phase {phase}: lost", lost)
         bills = {id_: self._billed[name] for id_, name in self._ids.items()}
         ok = {id_ for id_, state in self._states.items() if state == JobState.SUCCEEDED}
@@ -122,10 +122,10 @@ class Checker:
             came[event["job_id"]][event["id"]] = event["type"]
             self.findings.webhook_tries[event["tries"]] += 1
         final = {id_ for id_, state in self._states.items() if state in FINAL}
-        told = final & came.keys()
-        self._report("final, but no webhook came", final - told)
-        self._report("more than one webhook id", (id_ for id_ in told if len(came[id_]) > 1))
-        wrong = (id_ for id_ in told if set(came[id_].values()) != {f"swap.{self._states[id_]}"})
+        result = final & came.keys()
+        self._report("final, but no webhook came", final - result)
+        self._report("more than one webhook id", (id_ for id_ in result if len(came[id_]) > 1))
+        wrong = (id_ for id_ in result if set(came[id_].values()) != {f"swap.{self._states[id_]}"})
         self._report("the webhook tells another end", wrong)
         unsigned = [event["id"] for event in events if not event["verified"]]
         if unsigned:
@@ -150,10 +150,10 @@ class Checker:
             self.findings.problems.append(f"{len(lasting)} keys without a time to live: {', '.join(lasting[:10])}")
 
     def _report(self, what: str, ids: Iterable[str]) -> None:
-        found = sorted(ids)
-        if found:
-            shown = "\n".join(self._explain(id_) for id_ in found[:_SHOWN])
-            self.findings.problems.append(f"{what}: {len(found)} jobs, such as\n{shown}")
+        result = sorted(ids)
+        if result:
+            shown = "\n".join(self._explain(id_) for id_ in result[:_SHOWN])
+            self.findings.problems.append(f"{what}: {len(result)} jobs, such as\n{shown}")
 
     def _explain(self, id_: str) -> str:
         """Return what is known of a job: its record, the vendor's calls for it, the workers' lines about it."""
@@ -169,9 +169,9 @@ class Checker:
         return "\n".join(lines)
 
 
-def check(books: Books, look: Look, told: Told, leftovers: Leftovers) -> Findings:
+def check(books: Books, look: Look, output: Answers, leftovers: Leftovers) -> Findings:
     """Make every check and return what was found."""
-    checker = Checker(books, look, told)
+    checker = Checker(books, look, output)
     checker.jobs()
     checker.ends()
     checker.webhooks()

@@ -31,8 +31,8 @@ class Child:
         self.name = name
         self.log = folder / f"{name}.log"
         self.frozen = False
-        self.told_at: float | None = None
-        self.told: int | None = None
+        self.signalled_at: float | None = None
+        self.signalled: int | None = None
         self._log_from = 0
         self._command = [sys.executable, "-m", *command]
         self._folder = folder
@@ -41,7 +41,7 @@ class Child:
 
     def start(self) -> None:
         """Start it (again)."""
-        self.told_at = self.told = None
+        self.signalled_at = self.signalled = None
         self.frozen = False
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
@@ -74,7 +74,7 @@ class Child:
         """Send a signal; after SIGTERM and SIGKILL its end is expected."""
         assert self._process is not None
         if number in {signal.SIGTERM, signal.SIGKILL}:
-            self.told_at, self.told = time.monotonic(), number
+            self.signalled_at, self.signalled = time.monotonic(), number
         self.frozen = number == signal.SIGSTOP or (self.frozen and number != signal.SIGCONT)
         self._process.send_signal(number)
 
@@ -104,6 +104,6 @@ class Child:
 
 def clean_environment(settings: Mapping[str, str], path: Path) -> dict[str, str]:
     """Return the environment of a child: ours without any SWAPJOBS_ setting, then `settings`; `path` is importable."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child process
-    paths = [str(path), *filter(None, [kept.get("PYTHONPATH")])]
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths), **settings}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child process
+    paths = [str(path), *filter(None, [inherited.get("PYTHONPATH")])]
+    return {**inherited, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(paths), **settings}

@@ -80,7 +80,7 @@ class Driver:
         finally:
             self._feeder.end()
         self._result.exits = self._stack.exits
-        self._result.findings = check(self._stack, self._look, self._feeder.told, leftovers)
+        self._result.findings = check(self._stack, self._look, self._feeder.answers, leftovers)
         self._result.findings.problems += [
             f"not recovered within {_RECOVERY_DEADLINE_S:g} s: {one.kind} in phase {one.phase}, {one.what}"
             for one in self._result.injections
@@ -105,7 +105,9 @@ class Driver:
             injection.look()
             if injection.recovered_s is not None:
                 held = "" if injection.held is None else f", {injection.held} hung on it"
-                self._tell(f"  recovered after {injection.recovered_s:.1f} s: {injection.kind}, {injection.what}{held}")
+                self._print(
+                    f"  recovered after {injection.recovered_s:.1f} s: {injection.kind}, {injection.what}{held}"
+                )
         self._open = [injection for injection in self._open if injection.recovered_s is None]
 
     def _advance(self, condition: Callable[[], object], seconds: float) -> bool:
@@ -125,7 +127,7 @@ class Driver:
     # -- a phase
 
     def _run(self, phase: Phase, jobs: int) -> None:
-        self._tell(f"phase {phase.name}: {len(phase.kinds)} faults")
+        self._print(f"phase {phase.name}: {len(phase.kinds)} faults")
         # What Redis may forget is what was told just before: so somebody is told something all the time.
         self._feeder.open(phase.name, trickling=phase.strikes_redis)
         if not self._advance(lambda: len(self._look.leased()) >= _WARM, 30):
@@ -135,7 +137,7 @@ class Driver:
             self._strike(kind, phase)
         self._advance(lambda: not self._open and not self._agenda, _RECOVERY_DEADLINE_S)
         self._open.clear()
-        accepted = self._feeder.told.accepted[phase.name]
+        accepted = self._feeder.answers.accepted[phase.name]
         self._advance(lambda: len(accepted) >= jobs, _DRAIN_DEADLINE_S)
         self._feeder.close()
         self._advance(lambda: self._feeder.range is None, _DRAIN_DEADLINE_S)
@@ -156,7 +158,7 @@ class Driver:
             self._problems.append(f"{kind} in phase {phase.name}: no moment for it within 30 s")
             return
         injection = struck[0]
-        self._tell(f"{kind}: {injection.what}")
+        self._print(f"{kind}: {injection.what}")
         self._result.injections.append(injection)
         self._open.append(injection)
         if not phase.overlapping:
@@ -165,7 +167,7 @@ class Driver:
 
     def _drain(self, phase: str) -> None:
         """Let the phase's jobs end, so that the next one's faults can't be blamed for them or they for those."""
-        unfinished = {id_of(phase, number) for number in self._feeder.told.accepted[phase]}
+        unfinished = {id_of(phase, number) for number in self._feeder.answers.accepted[phase]}
 
         def all_final() -> bool:
             states = self._look.states(unfinished)
@@ -173,11 +175,11 @@ class Driver:
             return not unfinished
 
         self._advance(all_final, _DRAIN_DEADLINE_S)
-        accepted = len(self._feeder.told.accepted[phase])
-        self._tell(f"phase {phase}: {accepted} jobs accepted, {len(unfinished)} not final")
+        accepted = len(self._feeder.answers.accepted[phase])
+        self._print(f"phase {phase}: {accepted} jobs accepted, {len(unfinished)} not final")
 
     def _is_settled(self) -> bool:
         return not self._look.leftovers()
 
-    def _tell(self, text: str) -> None:
+    def _print(self, text: str) -> None:
         self._say(f"[{time.monotonic() - self._began:6.1f} s] {text}")

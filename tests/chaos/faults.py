@@ -105,7 +105,7 @@ class Faults:
         return Injection(kind, "", what, MovedOn(self._look.leased, self._look.still_stuck), since=time.monotonic())
 
     def _any_running(self, children: list[Child]) -> Child | None:
-        running = [child for child in children if child.running and child.told is None]
+        running = [child for child in children if child.running and child.signalled is None]
         # Not `choice`: it would draw differently often from one and from two, and the seed's later dice with it.
         at = self._random.random()
         return running[int(at * len(running))] if running else None
@@ -149,9 +149,9 @@ class Faults:
         if work is None:
             self._feeder.begin()
             return None
-        told = work.reached - work.first
+        result = work.reached - work.first
         # Not before it has told of something: else there is nothing to go over again.
-        if work.child.status is not None or told < max(BLOCK, self._producer_dies_at * (work.end - work.first)):
+        if work.child.status is not None or result < max(BLOCK, self._producer_dies_at * (work.end - work.first)):
             return None
         self._producer_dies_at = None
         work.child.send(signal.SIGKILL)

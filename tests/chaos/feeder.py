@@ -40,7 +40,7 @@ class Range:
 
 
 @dataclass
-class Told:
+class Answers:
     """What the producers were told.
 
     Attributes:
@@ -65,7 +65,7 @@ class Told:
 
 
 class Feeder:
-    """Starts producers while there is too little in line, and reads what they say was accepted."""
+    """Starts producers while there is too little queued, and reads what they say was accepted."""
 
     def __init__(self, stack: Stack, look: Look) -> None:
         self._stack = stack
@@ -75,7 +75,7 @@ class Feeder:
         self._wanted = False
         self._trickling = False
         self.range: Range | None = None
-        self.told = Told()
+        self.answers = Answers()
 
     def open(self, phase: str, *, trickling: bool) -> None:
         """From now on keep the line filled, with jobs of this phase; `trickling`: submit also while it is full."""
@@ -86,7 +86,7 @@ class Feeder:
         self._wanted = False
 
     def begin(self, how: tuple[int, int] = _FILL) -> None:
-        """Start a producer on the next range, however much stands in line."""
+        """Start a producer on the next range, however much is queued."""
         length, per_second = how
         phase, first, end = self._phase, self._next, self._next + length
         self._next = end
@@ -121,7 +121,7 @@ class Feeder:
             self.range = None
             return
         if status != -signal.SIGKILL:
-            self.told.problems.append(f"{work.child.name} ended with status {status}:\n{work.child.tail()}")
+            self.answers.problems.append(f"{work.child.name} ended with status {status}:\n{work.child.tail()}")
         self._start(work)
 
     def _begin_in_time(self) -> None:
@@ -139,7 +139,7 @@ class Feeder:
         for line in whole.splitlines():
             if line.startswith(b"["):
                 start, outcomes = json.loads(line)
-                self.told.note(work.phase, start, outcomes)
+                self.answers.note(work.phase, start, outcomes)
                 work.reached = start + len(outcomes)
 
     def end(self) -> None:

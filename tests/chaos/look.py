@@ -26,13 +26,13 @@ class Leftovers:
     """What should not be there when nothing is left to do; see `Look.leftovers`."""
 
     scheduled: Sequence[str] = ()
-    hints: Sequence[str] = ()
+    messages: Sequence[str] = ()
     lines: Sequence[str] = ()
-    runways: Mapping[str, int] = field(default_factory=dict)
+    ready_queues: Mapping[str, int] = field(default_factory=dict)
     in_flight: int = 0
 
     def __bool__(self) -> bool:
-        return bool(self.scheduled or self.hints or self.lines or self.runways or self.in_flight)
+        return bool(self.scheduled or self.messages or self.lines or self.ready_queues or self.in_flight)
 
 
 class Look:
@@ -43,15 +43,15 @@ class Look:
 
     def _each(self, ids: Collection[str], *fields: str) -> dict[str, list[str | None]]:
         """Return these fields of each job's hash."""
-        found: dict[str, list[str | None]] = {}
+        result: dict[str, list[str | None]] = {}
         listed = list(ids)
         for start in range(0, len(listed), _BLOCK):
             block = listed[start : start + _BLOCK]
             with self._redis.pipeline(transaction=False) as pipe:
                 for id_ in block:
                     pipe.hmget(keys.job(id_), fields)
-                found.update(zip(block, pipe.execute(), strict=True))
-        return found
+                result.update(zip(block, pipe.execute(), strict=True))
+        return result
 
     def _woken(self, kind: str) -> list[str]:
         """Return the ids of a kind in the schedule."""
@@ -74,13 +74,13 @@ class Look:
     def handed_out(self) -> dict[str, int]:
         """Return the deliveries that a webhook worker holds or is about to take, with how often each was claimed."""
         ids = {*self._woken("delivery"), *self._redis.zrange(keys.published(keys.WEBHOOKS), 0, -1)}
-        found = self._each(ids, "delivery_claims", "delivery_next_at")
-        return {id_: int(claims or 0) for id_, (claims, next_at) in found.items() if next_at is None}
+        result = self._each(ids, "delivery_claims", "delivery_next_at")
+        return {id_: int(claims or 0) for id_, (claims, next_at) in result.items() if next_at is None}
 
     def put_off(self) -> dict[str, int]:
         """Return the deliveries that failed and wait for another try."""
-        found = self._each(self._woken("delivery"), "delivery_claims", "delivery_next_at")
-        return {id_: int(claims or 0) for id_, (claims, next_at) in found.items() if next_at is not None}
+        result = self._each(self._woken("delivery"), "delivery_claims", "delivery_next_at")
+        return {id_: int(claims or 0) for id_, (claims, next_at) in result.items() if next_at is not None}
 
     def not_tried_again(self, held: Mapping[str, int]) -> dict[str, int]:
         """Return those of `held` that were not claimed since and are not delivered."""
@@ -106,14 +106,14 @@ class Look:
         return {name: int(number) for name, number in self._redis.hgetall(keys.counts()).items()}
 
     def leftovers(self) -> Leftovers:
-        """Return what is still to be done: scheduled members, hints that are out, lines, runways, calls in flight."""
-        runways = {name: self._redis.llen(name) for name in keys.READY.values()}
+        """Return what is still to be done: scheduled members, messages, queues, ready queues, calls in flight."""
+        ready_queues = {name: self._redis.llen(name) for name in keys.READY.values()}
         return Leftovers(
             # what becomes of indexes and batches when records expire is not a job's
             scheduled=[member for member in self._redis.zrange(keys.schedule(), 0, -1) if not _LATER.match(member)],
-            hints=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.published(lane), 0, -1)],
+            messages=[id_ for lane in keys.LANES for id_ in self._redis.zrange(keys.published(lane), 0, -1)],
             lines=[keys.queue(lane, who) for lane, who in self._lines()],
-            runways={name: length for name, length in runways.items() if length},
+            ready_queues={name: length for name, length in ready_queues.items() if length},
             in_flight=int(peek(self._redis, "in_flight")),
         )
 
@@ -127,8 +127,8 @@ class Look:
                 for name in block:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
-        kept = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule()}
-        return [name for name in lasting if name not in kept and not name.startswith(keys.index(""))]
+        stored = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule()}
+        return [name for name in lasting if name not in stored and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:
         """Return a job that has a record, as producers see it."""

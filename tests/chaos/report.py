@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from chaos import faults
-from chaos.checks import Tally
+from chaos.checks import Account
 from chaos.plan import MIXED, Kind
 from chaos.stack import LEASE_S, SETTINGS, SLOTS
 
@@ -69,27 +69,27 @@ def table(result: Result) -> str:
         "| fault | times | jobs | lost | paid twice | recovered after (median, max) | plain Celery |",
         "|---|---|---|---|---|---|---|",
     ]
-    for phase, tally in result.findings.tallies.items():
+    for phase, account in result.findings.accounts.items():
         injections = [one for one in result.injections if one.phase == phase]
-        rows.append(_row(_LABELS[phase], injections, tally, _PLAIN_CELERY[phase]))
-    tallies = list(result.findings.tallies.values())
-    total = Tally(
-        accepted=sum(each.accepted for each in tallies),
-        lost=sum(each.lost for each in tallies),
-        paid_twice=sum(each.paid_twice for each in tallies),
+        rows.append(_row(_LABELS[phase], injections, account, _PLAIN_CELERY[phase]))
+    accounts = list(result.findings.accounts.values())
+    total = Account(
+        accepted=sum(item.accepted for item in accounts),
+        lost=sum(item.lost for item in accounts),
+        paid_twice=sum(item.paid_twice for item in accounts),
     )
-    if len(tallies) > 1:
+    if len(accounts) > 1:
         rows.append(_row("**all**", result.injections, total, "", recovery=False))
     return "\n".join(rows)
 
 
-def _row(label: str, injections: list[Injection], tally: Tally, plain: str, *, recovery: bool = True) -> str:
+def _row(label: str, injections: list[Injection], account: Account, plain: str, *, recovery: bool = True) -> str:
     cells = [
         label,
         f"{len(injections)}",
-        f"{tally.accepted:,}",
-        f"{tally.lost}",
-        f"{tally.paid_twice}",
+        f"{account.accepted:,}",
+        f"{account.lost}",
+        f"{account.paid_twice}",
         _recovery(injections) if recovery else "",
         plain,
     ]
@@ -99,10 +99,10 @@ def _row(label: str, injections: list[Injection], tally: Tally, plain: str, *, r
 def _recovery(injections: Iterable[Injection]) -> str:
     struck = [one for one in injections if one.held != 0]
     times = [one.recovered_s for one in struck if one.recovered_s is not None]
-    told = [f"{statistics.median(times):.1f} s, {max(times):.1f} s"] if times else []
+    result = [f"{statistics.median(times):.1f} s, {max(times):.1f} s"] if times else []
     if len(times) < len(struck):
-        told.append(f"{len(struck) - len(times)} never")
-    return "; ".join(told) or "nothing hung on it"
+        result.append(f"{len(struck) - len(times)} never")
+    return "; ".join(result) or "nothing hung on it"
 
 
 def below(result: Result) -> str:
@@ -117,7 +117,7 @@ def counters(result: Result) -> str:
     """Return the counts that explain a run: what was struck, the product's own counters, vendor, receiver, exits."""
     findings = result.findings
     struck = Counter(one.kind.value for one in result.injections)
-    states = sum((tally.states for tally in findings.tallies.values()), Counter())
+    states = sum((account.states for account in findings.accounts.values()), Counter())
     vendor = {name: value for name, value in findings.stats.items() if isinstance(value, int)}
     again = dict(sorted(findings.webhook_tries.items()))
     lines = [

@@ -101,7 +101,7 @@ class Stack:
     @property
     def serving(self) -> bool:
         """Whether all workers have started and none is about to end."""
-        return all(child.running and child.told is None and child.has_said(_READY) for child in self.workers)
+        return all(child.running and child.signalled is None and child.has_said(_READY) for child in self.workers)
 
     @property
     def children(self) -> list[Child]:
@@ -163,14 +163,14 @@ class Stack:
         for child in self.children:
             status = child.status
             if status is None:
-                if child.told_at is not None and time.monotonic() - child.told_at > _STOPS_WITHIN_S:
+                if child.signalled_at is not None and time.monotonic() - child.signalled_at > _STOPS_WITHIN_S:
                     self.exits.append(
                         Exit(child.name, f"still there {_STOPS_WITHIN_S:g} s after SIGTERM", child.tail())
                     )
                     child.end()
                 continue
             # It may have died of the signal itself: of SIGTERM too, while it had not got as far as to handle it.
-            if child.told is None or status not in {0, -child.told}:
+            if child.signalled is None or status not in {0, -child.signalled}:
                 self.exits.append(Exit(child.name, f"ended with status {status}", child.tail()))
             child.start()
 

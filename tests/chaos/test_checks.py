@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chaos.checks import Findings, check
-from chaos.feeder import Told
+from chaos.feeder import Answers
 from chaos.jobs import business_id, id_of, request
 from chaos.look import Leftovers, Look
 from support.builders import claim
@@ -50,10 +50,10 @@ class Run:
 
     def __init__(self, client: SwapClient, store: Store) -> None:
         self.books = FakeBooks()
-        self.told = Told()
+        self.answers = Answers()
         self.store = store
         self.look = Look(store.redis)
-        self.told.note(PHASE, 0, [item.outcome for item in client.submit_many([request(PHASE, 0, CALLBACK)])])
+        self.answers.note(PHASE, 0, [item.outcome for item in client.submit_many([request(PHASE, 0, CALLBACK)])])
 
     def finish(self) -> None:
         entry = record.entry("result", output_url="https://pictures.example/out.jpg")
@@ -64,9 +64,9 @@ class Run:
 
     def check(self) -> Findings:
         leftovers = self.look.leftovers()
-        # no worker pops the hints of this test
+        # no worker pops the messages of this test
         return check(
-            self.books, self.look, self.told, Leftovers(scheduled=leftovers.scheduled, in_flight=leftovers.in_flight)
+            self.books, self.look, self.answers, Leftovers(scheduled=leftovers.scheduled, in_flight=leftovers.in_flight)
         )
 
 
@@ -79,25 +79,25 @@ def test_a_job_that_went_well_is_no_problem(run: Run) -> None:
     run.finish()
     findings = run.check()
     assert findings.problems == []
-    assert (findings.tallies[PHASE].accepted, findings.tallies[PHASE].lost) == (1, 0)
+    assert (findings.accounts[PHASE].accepted, findings.accounts[PHASE].lost) == (1, 0)
 
 
 def test_a_job_that_is_not_final_is_lost(run: Run) -> None:
-    assert run.check().tallies[PHASE].lost == 1
+    assert run.check().accounts[PHASE].lost == 1
 
 
 def test_a_job_without_a_record_is_lost(run: Run) -> None:
     run.finish()
     run.store.redis.flushall()
     findings = run.check()
-    assert findings.tallies[PHASE].lost == 1
+    assert findings.accounts[PHASE].lost == 1
     assert findings.problems[0].startswith(f"phase {PHASE}: lost: 1 jobs")
 
 
 def test_a_job_that_was_new_when_it_was_submitted_again_is_lost(run: Run) -> None:
     run.finish()
-    run.told.note(PHASE, 0, ["created"])
-    assert run.check().tallies[PHASE].lost == 1
+    run.answers.note(PHASE, 0, ["created"])
+    assert run.check().accounts[PHASE].lost == 1
 
 
 def test_a_lease_that_nobody_ended_is_left_over(run: Run) -> None:
@@ -138,7 +138,7 @@ def keep_a_record_for_ever(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "found"),
+    ("wrong", "result"),
     [
         (bill_twice, "paid more than once: 1 jobs"),
         (bill_never, "succeeded without a billing: 1 jobs"),
@@ -150,10 +150,10 @@ def keep_a_record_for_ever(run: Run) -> None:
         (keep_a_record_for_ever, "1 keys without a time to live"),
     ],
 )
-def test_each_wrong_is_found(run: Run, wrong: Callable[[Run], None], found: str) -> None:
+def test_each_wrong_is_found(run: Run, wrong: Callable[[Run], None], result: str) -> None:
     run.finish()
     wrong(run)
-    assert [problem.startswith(found) for problem in run.check().problems] == [True]
+    assert [problem.startswith(result) for problem in run.check().problems] == [True]
 
 
 def test_a_failure_that_the_vendor_did_not_name_is_found(run: Run) -> None:

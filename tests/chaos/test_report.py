@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from chaos.checks import Findings, Tally
+from chaos.checks import Account, Findings
 from chaos.driver import Result
 from chaos.faults import Injection
 from chaos.plan import MIXED, Kind, Plan
@@ -23,7 +23,7 @@ def struck(recovered_s: float | None, held: int | None) -> Injection:
 
 
 def cells(*injections: Injection) -> list[str]:
-    findings = Findings(tallies={Kind.WORKER_KILL: Tally(accepted=1200, lost=2, paid_twice=1)})
+    findings = Findings(accounts={Kind.WORKER_KILL: Account(accepted=1200, lost=2, paid_twice=1)})
     row = table(Result(seed=1, injections=list(injections), findings=findings)).splitlines()[-1]
     return row.strip("| ").split(" | ")
 

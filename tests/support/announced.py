@@ -13,12 +13,12 @@ LISTENER = "https://one.example/batches"
 def announced(client: Any, batch_id: str | None = None) -> list[dict[str, str]]:
     """Return the data of each `batch.completed` that anybody is told, oldest first: its fields at that moment."""
     prefix = keys.delivery("")
-    told = {}
+    result = {}
     for key in client.scan_iter(f"{prefix}*", count=1000):
         tenant, event, subject = client.hmget(key, "tenant", "event", "subject")
         if event == "batch.completed" and batch_id in {None, subject}:
             id_ = key.removeprefix(prefix)
             first, _, _ = client.get(keys.history(id_)).partition("\n")
             order = tuple(int(number) for number in id_.partition("@")[0].split("_")[1:])
-            told[order] = {**json.loads(json.loads(first)["data"]), "tenant": tenant, "id": subject}
-    return [told[order] for order in sorted(told)]
+            result[order] = {**json.loads(json.loads(first)["data"]), "tenant": tenant, "id": subject}
+    return [result[order] for order in sorted(result)]

@@ -19,9 +19,9 @@ T = TypeVar("T")
 _numbers = itertools.count(1)
 
 
-def job_of(hint: Any) -> str:
-    """Return the id of the job that a hint from a runway leads to."""
-    return str(json.loads(hint)["properties"]["correlation_id"])
+def job_of(message: Any) -> str:
+    """Return the id of the job that a message from a ready queue leads to."""
+    return str(json.loads(message)["properties"]["correlation_id"])
 
 
 def make_request(**fields: Any) -> SwapRequest:

@@ -20,7 +20,7 @@ WORKER: Final = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n")
 
 def submit(client: SwapClient, count: int) -> list[str]:
     """Submit new jobs and return their ids."""
-    return [str(each.id) for each in client.submit_many(make_request().model_dump() for _ in range(count))]
+    return [str(item.id) for item in client.submit_many(make_request().model_dump() for _ in range(count))]
 
 
 def in_flight(vendor: Sandbox, count: int) -> None:

@@ -27,7 +27,7 @@ class Life:
         self.state, self.fence, self.lease_until, self.reason = JobState.RUNNING, fence, lease_until, False
 
     def refused(self, verdict: str) -> None:
-        """A hint led to no claim."""
+        """A message led to no claim."""
         if verdict == "outage":
             self.state = after(self.state, Event.HOLD) or JobState.RUNNING
         else:

@@ -32,11 +32,11 @@ class Program:
     """A child process of a test: its output is read all the time, and it is gone at the end of the block."""
 
     def __init__(self, *command: str, cwd: Path, env: dict[str, str]) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child process
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child process
         self.process = subprocess.Popen(
             [sys.executable, "-m", *command],
             cwd=cwd,
-            env={**kept, "PYTHONUNBUFFERED": "1", **env},
+            env={**inherited, "PYTHONUNBUFFERED": "1", **env},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -59,11 +59,11 @@ class Program:
     def wait_for(self, text: str, *, count: int = 1, deadline_s: float = 30) -> Self:
         """Return when the output holds `text`."""
 
-        def told() -> bool:
+        def output() -> bool:
             assert self.process.poll() is None or self.output.count(text) >= count, self.output[-4000:]
             return self.output.count(text) >= count
 
-        wait_until(told, deadline_s=deadline_s, what=f"{text!r} in the output")
+        wait_until(output, deadline_s=deadline_s, what=f"{text!r} in the output")
         return self
 
     def send(self, number: int) -> None:
@@ -174,11 +174,11 @@ def program(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..
         return program
 
     yield start
-    for each in started:  # all at once: it takes a second or so
-        if each.process.poll() is None:
-            each.process.terminate()
-    for each in reversed(started):
-        each.__exit__()
+    for item in started:  # all at once: it takes a second or so
+        if item.process.poll() is None:
+            item.process.terminate()
+    for item in reversed(started):
+        item.__exit__()
 
 
 @pytest.fixture
@@ -216,8 +216,8 @@ def start_gateway(program: Callable[..., Program]) -> Iterator[Callable[..., Gat
         return started[-1]
 
     yield start
-    for each in started:
-        each.http.close()
+    for item in started:
+        item.http.close()
 
 
 @pytest.fixture
@@ -243,6 +243,6 @@ def finished(client: SwapClient, job_id: str, *, hook: bool = False) -> Any:
     """Return the job at its end, and with `hook` once its webhook is delivered."""
     job = client.wait(job_id, 30)
     if hook:
-        wait_until(lambda: (found := client.get(job_id).webhook) and found.state != "pending")
+        wait_until(lambda: (result := client.get(job_id).webhook) and result.state != "pending")
         job = client.get(job_id)
     return job

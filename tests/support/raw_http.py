@@ -48,11 +48,11 @@ class Rude:
 
     def read(self, until: bytes | None = None) -> bytes:
         """Return what comes, to the end of the connection or up to `until`."""
-        found = b""
+        result = b""
         with contextlib.suppress(ConnectionError):
-            while (until is None or until not in found) and (piece := self.socket.recv(65536)):
-                found += piece
-        return found
+            while (until is None or until not in result) and (piece := self.socket.recv(65536)):
+                result += piece
+        return result
 
     def reset(self) -> None:
         """Go away without a word."""
@@ -86,12 +86,12 @@ class Target:
 
     def connections(self) -> int:
         """How many connections of clients are open, as the system sees it."""
-        found = [x for x in self.process.net_connections() if x.laddr.port == self.port and x.status != "LISTEN"]
-        return len(found)
+        result = [x for x in self.process.net_connections() if x.laddr.port == self.port and x.status != "LISTEN"]
+        return len(result)
 
     def watched(self) -> list[str]:
         """The jobs that the gateway waits for."""
-        return [str(each) for each in self.redis.pubsub_channels(f"{keys.PREFIX}*")]
+        return [str(pubsub_channel) for pubsub_channel in self.redis.pubsub_channels(f"{keys.PREFIX}*")]
 
     def memory(self) -> int:
         """Bytes in memory."""
@@ -99,14 +99,14 @@ class Target:
 
     def accepted(self, **filters: Any) -> dict[str, str]:
         """All of acme's jobs: business id by id. Reads each record, so a half one shows."""
-        found: dict[str, str] = {}
+        result: dict[str, str] = {}
         cursor: str | None = None
         while True:
             page = self.jobs.list(tenant="acme", limit=500, cursor=cursor, **filters)
-            found |= {job.id: job.business_task_id for job in page.jobs}
+            result |= {job.id: job.business_task_id for job in page.jobs}
             cursor = page.next_cursor
             if cursor is None:
-                return found
+                return result
 
     def check(self) -> None:
         """It still answers, has kept nothing of those who went away, and found no fault with itself."""
@@ -135,7 +135,7 @@ def post(body: bytes, *fields: str, path: str = "/v1/jobs", kind: str = "applica
 
 def statuses(answers: bytes) -> list[int]:
     """Return the statuses of the answers."""
-    return [int(each[:3]) for each in answers.split(b"HTTP/1.1 ")[1:]]
+    return [int(item[:3]) for item in answers.split(b"HTTP/1.1 ")[1:]]
 
 
 @contextlib.contextmanager

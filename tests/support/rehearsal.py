@@ -67,8 +67,8 @@ class Rehearsal:
         return sum(since <= at < until for at in self.answered) / (until - since)
 
     def claim_all(self, at: float) -> None:
-        while hint := self.store.redis.rpop(keys.SWAPS_QUEUE):
-            claim = self.store.attempts.claim(job_of(hint), 600)
+        while message := self.store.redis.rpop(keys.SWAPS_QUEUE):
+            claim = self.store.attempts.claim(job_of(message), 600)
             if isinstance(claim, Claim):
                 self.later(at + claim.wait_s, claim)
 

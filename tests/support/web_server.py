@@ -46,7 +46,7 @@ class Peer:
                 return None
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         line, *fields = head.decode("latin-1").split("\r\n")
-        headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in fields)}
+        headers = {name.lower(): value.strip() for name, _, value in (item.partition(":") for item in fields)}
         length = int(headers.get("content-length", "0"))
         while len(self.buffer) < length:
             if not self._more():

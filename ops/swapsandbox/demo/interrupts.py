@@ -46,8 +46,8 @@ def uninterrupted() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    found: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
-    before = {number: handler for number, handler in found.items() if handler is not signal.SIG_IGN}
+    handlers: dict[int, Any] = {number: signal.getsignal(number) for number in _SIGNALS}
+    before = {number: handler for number, handler in handlers.items() if handler is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, lambda got, _frame: came.append(got))
     try:

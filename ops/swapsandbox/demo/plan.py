@@ -105,9 +105,9 @@ def failed_checks(
         yield from (f"{item.plan.key}: {problem}" for problem in _job_problems(item, pictures, tasks))
     if stats["duplicates"]:
         yield f"the vendor billed {stats['duplicates']} jobs twice"
-    told = {event["job_id"]: event for event in events}
+    by_job = {event["job_id"]: event for event in events}
     for item in finished:
-        event = told.get(item.job.id)
+        event = by_job.get(item.job.id)
         if event is None:
             yield f"{item.plan.key}: the webhook did not arrive"
         elif not event["verified"]:

@@ -103,9 +103,9 @@ class _Demo:
         return list(failed_checks(finished, pictures, stats, tasks, events))
 
     def _environment(self, secret: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child
         return {
-            **kept,
+            **inherited,
             "SWAPJOBS_REDIS_URL": self.redis.url,
             "SWAPJOBS_API_URL": self.vendor.url,
             "SWAPJOBS_API_KEY_ID": "demo",

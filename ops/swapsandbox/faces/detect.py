@@ -39,15 +39,15 @@ def _same(one: Face, other: Face) -> bool:
 
 
 def _candidates(picture: Pixels) -> Boxes:
-    found = _scan_both(picture)
-    if found.best < _SURELY_UPRIGHT:
+    result = _scan_both(picture)
+    if result.best < _SURELY_UPRIGHT:
         # An upside-down face gives a weak box and then a wrong upright mesh with a high presence, so the
         # detector's score decides which way is up, not the mesh's.
         turned = [_scan_both(np.ascontiguousarray(np.rot90(picture, turns))) for turns in (1, 2, 3)]
         best = max(range(3), key=lambda index: turned[index].best)
-        if turned[best].best > found.best:
-            found = turned[best].turned_back(best + 1, picture.shape)
-    return found if found.scores.size else _scan_tiles(picture)
+        if turned[best].best > result.best:
+            result = turned[best].turned_back(best + 1, picture.shape)
+    return result if result.scores.size else _scan_tiles(picture)
 
 
 def _scan_both(picture: Pixels) -> Boxes:
@@ -59,12 +59,12 @@ def _scan_tiles(picture: Pixels) -> Boxes:
     """Look again through half-overlapping square tiles, where a small face is larger."""
     height, width = picture.shape[:2]
     side = min(max(height, width), max(FULL_RANGE.side, math.ceil(max(height, width) * _TILE_SHARE)))
-    found = [
+    result = [
         scan(picture[top : top + side, left : left + side], FULL_RANGE, _TILE_THRESHOLD).moved(left, top)
         for top in _starts(height, side)
         for left in _starts(width, side)
     ]
-    return Boxes.join(*found)
+    return Boxes.join(*result)
 
 
 def _starts(length: int, side: int) -> list[int]:

@@ -62,9 +62,9 @@ def triangles(points: Floats) -> Indices:
         plane.insert((float(x), float(y)))
         numbers[float(x), float(y)] = number
     corners = np.reshape(plane.getTriangleList(), (-1, 3, 2)).tolist()
-    found = [[numbers.get((x, y), -1) for x, y in corner] for corner in corners]
+    result = [[numbers.get((x, y), -1) for x, y in corner] for corner in corners]
     # The subdivision adds far-away helper points; their triangles are not ours.
-    inside = np.array([row for row in found if -1 not in row], dtype=np.int32)
+    inside = np.array([row for row in result if -1 not in row], dtype=np.int32)
     turning = signed_areas(flat, inside) > 0
     return np.where(turning[:, None], inside, inside[:, ::-1])
 

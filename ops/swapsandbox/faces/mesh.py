@@ -119,5 +119,5 @@ def _read_crop(picture: Pixels, centre: Floats, side: float, angle: float) -> tu
     crop = cv2.warpAffine(picture, to_picture, (MESH_SIDE, MESH_SIDE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     points, logit = nets().mesh(crop)
     flat = points[:, :2] @ to_picture[:, :2].T + to_picture[:, 2]
-    found = np.column_stack([flat, points[:, 2] * scale])
-    return floats(found), 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))
+    result = np.column_stack([flat, points[:, 2] * scale])
+    return floats(result), 1 / (1 + math.exp(-max(-60.0, min(60.0, logit))))

@@ -106,7 +106,7 @@ _per_thread = threading.local()
 @cache
 def _verified(file: str) -> Pixels:
     data = (FOLDER / file).read_bytes()
-    found = hashlib.sha256(data).hexdigest()
-    if found != SHA256[file]:
-        raise RuntimeError(f"{file} has sha256 {found}, expected {SHA256[file]}")
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != SHA256[file]:
+        raise RuntimeError(f"{file} has sha256 {digest}, expected {SHA256[file]}")
     return np.frombuffer(data, dtype=np.uint8)

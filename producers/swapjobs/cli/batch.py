@@ -116,12 +116,12 @@ def show(
 @app.command("list")
 def list_batches(*, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
     """List the batches of a tenant, newest first."""
-    cursor, found = None, 0
+    cursor, result = None, 0
     with SwapClient() as client:
         while True:
             batches, cursor = client.batches.list(tenant=tenant, cursor=cursor, limit=_PAGE)
             for batch in batches:
-                found += 1
+                result += 1
                 if as_json:
                     print_batch(batch, as_json=True)
                 else:
@@ -129,7 +129,7 @@ def list_batches(*, tenant: Tenant = "default", as_json: JsonFlag = False) -> No
                     print_fields(out, (batch.id, 32, "bold"), (batch.state, 9, ""), (final, 0, ""))
             if cursor is None:
                 break
-    if not found and not as_json:
+    if not result and not as_json:
         out.print(f"no batches of tenant {tenant}", markup=False, soft_wrap=True)
 
 

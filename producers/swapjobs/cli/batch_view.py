@@ -56,10 +56,10 @@ class Watching:
         if self._live:
             self._live.update(_picture(batch), refresh=True)
             return
-        told = (batch.state, batch.paused, batch.round, batch.counts)
-        if told == self._last:
+        shown = (batch.state, batch.paused, batch.round, batch.counts)
+        if shown == self._last:
             return
-        self._last = told
+        self._last = shown
         if self._as_json:
             print_batch(batch, as_json=True)
         else:
@@ -81,7 +81,7 @@ def _fields(batch: Batch) -> Iterator[tuple[str, str]]:
     if batch.round > 1:
         yield "round", str(batch.round)
     yield "jobs", f"{batch.total}: {_counts(batch)}" if batch.total else "none"
-    for code, count in sorted(batch.errors.items(), key=lambda each: -each[1]):
+    for code, count in sorted(batch.errors.items(), key=lambda item: -item[1]):
         yield "", f"{count} {code.value}"
     if batch.rate_per_s:
         yield "rate", f"{batch.rate_per_s:.3g}/s"
@@ -101,7 +101,7 @@ def _picture(batch: Batch) -> Group:
     for state in STATES:
         if batch.counts.get(state):
             grid.add_row(Text(state.value, state_style(state)), f"{batch.counts[state]:,}")
-    for code, count in sorted(batch.errors.items(), key=lambda each: -each[1]):
+    for code, count in sorted(batch.errors.items(), key=lambda item: -item[1]):
         grid.add_row(Text(f"  {code.value}", "dim"), Text(f"{count:,}", "dim"))
     return Group(head, ProgressBar(total=max(batch.total, 1), completed=done, width=40), grid)
 

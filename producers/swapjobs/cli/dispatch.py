@@ -162,5 +162,5 @@ def _clock(status: DispatchStatus, time: datetime) -> str:
 def _span(status: DispatchStatus, time: datetime) -> str:
     """Return how far away a time is, in the unit that says it best."""
     seconds = abs((time - status.as_of).total_seconds())
-    unit = next((unit for unit, most in _LARGEST.items() if seconds <= most * _SECONDS[unit]), "days")
+    unit = next((unit for unit, limit in _LARGEST.items() if seconds <= limit * _SECONDS[unit]), "days")
     return f"{seconds / _SECONDS[unit]:.0f} {unit}"

@@ -92,8 +92,8 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
             workers = store.fleet()
             disabled = store.endpoints.disabled()
         except RedisError as error:
-            found = f"cannot be used: {error or type(error).__name__}"
-            yield Check("redis", "problem", found, advice(error), 4)
+            result = f"cannot be used: {error or type(error).__name__}"
+            yield Check("redis", "problem", result, advice(error), 4)
             return
     yield Check("redis", "ok", f"{facts['server']}, memory {facts['memory']}")
     for problem in problems:
@@ -113,13 +113,13 @@ def _redis(settings: WorkerSettings) -> Iterator[Check]:
 
 def _webhooks(snapshot: TrafficSnapshot, disabled: list[Endpoint]) -> Check:
     numbers = snapshot.numbers
-    found = f"{numbers['endpoints']:.0f} endpoints, {numbers['deliveries_pending']:.0f} deliveries pending"
+    result = f"{numbers['endpoints']:.0f} endpoints, {numbers['deliveries_pending']:.0f} deliveries pending"
     if not disabled:
-        return Check("webhooks", "ok", found)
+        return Check("webhooks", "ok", result)
     first = disabled[0]
     remedy = f"swapjobs webhooks update {first.id} --tenant {first.tenant} --enable"
     why = f"{len(disabled)} disabled, {first.id}: {first.disabled_reason}"
-    return Check("webhooks", "warning", f"{found}; {why}", f"once the receiver works again: {remedy}")
+    return Check("webhooks", "warning", f"{result}; {why}", f"once the receiver works again: {remedy}")
 
 
 def _dispatch(status: DispatchStatus) -> Check:
@@ -129,26 +129,26 @@ def _dispatch(status: DispatchStatus) -> Check:
 
 
 def _workers(snapshot: TrafficSnapshot) -> Check:
-    found = ", ".join(f"{count or 'no worker'} for {queue}" for queue, count in snapshot.workers.items())
+    result = ", ".join(f"{count or 'no worker'} for {queue}" for queue, count in snapshot.workers.items())
     if snapshot.status.unattended:
-        return Check("workers", "problem", f"{found}, and jobs wait", START_WORKER)
+        return Check("workers", "problem", f"{result}, and jobs wait", START_WORKER)
     if not snapshot.workers.get(keys.SWAPS_QUEUE):
-        return Check("workers", "warning", found, "swapjobs worker")
-    return Check("workers", "ok", found)
+        return Check("workers", "warning", result, "swapjobs worker")
+    return Check("workers", "ok", result)
 
 
 def _rate(settings: WorkerSettings, snapshot: TrafficSnapshot, ready: int) -> Check:
     theirs, mine = snapshot.rate_limit, 1 / settings.rate_limit.interval_s
     if theirs is None:
         return Check("rate", "warning", "no worker has been here yet", "swapjobs worker")
-    found = f"{rate_text(snapshot.status)}; {ready} messages ready"
+    result = f"{rate_text(snapshot.status)}; {ready} messages ready"
     if abs(mine - theirs) > 1e-6 * mine:
         remedy = f"SWAPJOBS_RATE_LIMIT here says {settings.rate_limit}: make it the same everywhere"
-        return Check("rate", "warning", found, remedy)
+        return Check("rate", "warning", result, remedy)
     if snapshot.numbers["rate_factor"] < _MUCH_LOWER:
         remedy = "the vendor refuses calls as too fast: set SWAPJOBS_RATE_LIMIT to what it allows, or ask it for more"
-        return Check("rate", "warning", found, remedy)
-    return Check("rate", "ok", found)
+        return Check("rate", "warning", result, remedy)
+    return Check("rate", "ok", result)
 
 
 def _vendor(settings: WorkerSettings) -> Iterator[Check]:
@@ -160,8 +160,8 @@ def _vendor(settings: WorkerSettings) -> Iterator[Check]:
     try:
         answer = httpx.get(settings.api_url, timeout=10, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last from a host name that is none
-        found = f"{settings.api_url} cannot be reached: {error or type(error).__name__}"
-        yield Check("vendor", "problem", found, "check SWAPJOBS_API_URL and the network")
+        result = f"{settings.api_url} cannot be reached: {error or type(error).__name__}"
+        yield Check("vendor", "problem", result, "check SWAPJOBS_API_URL and the network")
     else:
         yield Check("vendor", "ok", f"{settings.api_url} answers (HTTP {answer.status_code})")
     if settings.api_key_id is None:

@@ -48,12 +48,12 @@ def create(
 def list_keys(*, as_json: JsonFlag = False) -> None:
     """List the keys, without their secrets."""
     with _keys() as keys:
-        found = keys.list()
+        result = keys.list()
     if as_json:
-        print_json({"keys": [key.model_dump(mode="json") for key in found]})
-    elif not found:
+        print_json({"keys": [key.model_dump(mode="json") for key in result]})
+    elif not result:
         print_fields(out, ("there are no keys; swapjobs keys create --help", 0, ""))
-    for key in [] if as_json else found:
+    for key in [] if as_json else result:
         _print(key)
 
 

@@ -104,7 +104,7 @@ def _report(error: Any) -> int:
         text = error.format_message().rstrip(".").replace("Value error, ", "")
         print_error("usage", f"{text} (see {path} --help)")
     elif isinstance(error, SwapjobsError):
-        print_error(error.code, _told(error))
+        print_error(error.code, _message_of(error))
         status = exit_status(error)
     elif isinstance(error, RedisError):
         print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
@@ -129,7 +129,7 @@ def _invoke(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _told(error: SwapjobsError) -> str:
+def _message_of(error: SwapjobsError) -> str:
     if isinstance(error, QueueUnavailable) and error.__cause__:  # else Redis answered, but is not as it should be
         return f"{str(error).rstrip('.')}; {advice(error.__cause__)}"
     return str(error)

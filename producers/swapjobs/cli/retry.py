@@ -79,7 +79,7 @@ def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
     Raises:
         InvalidRequest: a row can't be read, or names no job; nothing is retried then.
     """
-    found = {}
+    result = {}
     with opened(name) as stream:
         for row in read_rows(stream, name):
             if isinstance(row.content, str):
@@ -91,8 +91,8 @@ def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
             if request.business_task_id is None:
                 raise InvalidRequest(f"{name}, line {row.line}: has no business_task_id, by which its job is found")
             urls = {key: str(value) for key, value in row.content.items() if key in PICTURES and value}
-            found[job_id(request.tenant, request.business_task_id)] = urls
-    return found
+            result[job_id(request.tenant, request.business_task_id)] = urls
+    return result
 
 
 def _retry_each(client: SwapClient, wanted: Mapping[str, Mapping[str, str]], *, as_json: bool) -> int:

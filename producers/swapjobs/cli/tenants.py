@@ -23,14 +23,14 @@ def register(app: typer.Typer) -> None:
 def tenants(*, as_json: JsonFlag = False) -> None:
     """List the tenants that have limits of their own."""
     with SwapClient() as client:
-        found = client.operator.tenants()
+        result = client.operator.tenants()
     if as_json:
-        print_json({"tenants": [each.model_dump(mode="json") for each in found]})
-    elif not found:
+        print_json({"tenants": [item.model_dump(mode="json") for item in result]})
+    elif not result:
         print_fields(out, ("no tenant has limits of its own; swapjobs tenant NAME --help", 0, ""))
-    width = max((len(each.tenant) for each in found), default=0)
-    for each in [] if as_json else found:
-        print_fields(out, (each.tenant, width, "bold"), (told(each), 0, ""))
+    width = max((len(item.tenant) for item in result), default=0)
+    for item in [] if as_json else result:
+        print_fields(out, (item.tenant, width, "bold"), (limits_text(item), 0, ""))
 
 
 def tenant(
@@ -57,10 +57,10 @@ def tenant(
     if as_json:
         print_json(limits.model_dump(mode="json"))
     else:
-        print_fields(out, (limits.tenant, 0, "bold"), (told(limits), 0, ""))
+        print_fields(out, (limits.tenant, 0, "bold"), (limits_text(limits), 0, ""))
 
 
-def told(limits: TenantLimits) -> str:
+def limits_text(limits: TenantLimits) -> str:
     """Return a tenant's own limits in plain words."""
     parts = [
         "paused" if limits.paused else "",

@@ -28,11 +28,11 @@ def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "") -> 
     touches an alive file of its own, and `alive_file` is touched while all of these are fresh.
     """
     running: dict[int, subprocess.Popen[bytes]] = {}
-    told: set[int] = set()
+    ended: set[int] = set()
     stopping = False
 
     def tell(child: subprocess.Popen[bytes], number: int = signal.SIGTERM) -> None:
-        told.add(child.pid)
+        ended.add(child.pid)
         child.send_signal(number)
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -42,8 +42,8 @@ def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "") -> 
             tell(child, signal.SIGQUIT if number == signal.SIGQUIT else signal.SIGTERM)
 
     # Before there is a child: a signal that came in between would leave it behind.
-    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
-        signal.signal(each, stop)
+    for item in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(item, stop)
     tether.on_hangup(stop)
     tether.hold()
     for command, environment in zip(commands, _alive_files(alive_file, len(commands)), strict=True):
@@ -59,7 +59,7 @@ def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "") -> 
             child.returncode = os.waitstatus_to_exitcode(result)
             status = status or child.returncode
             # A second SIGTERM would cut running jobs off: each is told only once of another's end.
-            for other in [other for other in running.values() if other.pid not in told]:
+            for other in [other for other in running.values() if other.pid not in ended]:
                 tell(other)
     return abs(status)
 

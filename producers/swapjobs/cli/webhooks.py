@@ -77,8 +77,8 @@ def list_deliveries(
     if as_json:
         print_json(page.model_dump(mode="json"))
         return
-    for each in page.deliveries:
-        _print_line(each)
+    for delivery in page.deliveries:
+        _print_line(delivery)
     if not page.deliveries:
         err.print(f"no delivery of tenant {plain(tenant)} fits", soft_wrap=True)
     if page.next_cursor:
@@ -146,13 +146,13 @@ def send_test(
 def endpoints(tenant: TenantOption = "default", *, as_json: JsonFlag = False) -> None:
     """List a tenant's endpoints."""
     with SwapClient() as client:
-        found = client.webhooks.endpoints(tenant=tenant)
+        result = client.webhooks.endpoints(tenant=tenant)
     if as_json:
-        print_json({"endpoints": [each.model_dump(mode="json") for each in found]})
-    for each in [] if as_json else found:
-        state = (each.state, len("disabled"), _COLOURS[each.state])
-        print_fields(out, (each.id, 0, "bold"), state, (each.url, 0, ""), (_told(each), 0, "dim"))
-    if not found and not as_json:
+        print_json({"endpoints": [item.model_dump(mode="json") for item in result]})
+    for item in [] if as_json else result:
+        state = (item.state, len("disabled"), _COLOURS[item.state])
+        print_fields(out, (item.id, 0, "bold"), state, (item.url, 0, ""), (_details(item), 0, "dim"))
+    if not result and not as_json:
         err.print(f"tenant {plain(tenant)} has no endpoints", soft_wrap=True)
 
 
@@ -209,10 +209,10 @@ def _print(model: BaseModel, *, as_json: bool) -> None:
     for name, value in shown.items():
         text = ", ".join(value) if isinstance(value, list) else str(value)
         print_fields(out, (name, len("disabled_reason"), "dim"), (text, 0, _COLOURS.get(text, "")))
-    for each in tries:
-        came = f"HTTP {each['status']}" if each["status"] else "no answer"
-        line = f"{each['at']}  {came}, {each['duration_ms']} ms  {each['reason']}"
-        print_fields(out, (f"try {each['number']}", len("disabled_reason"), "dim"), (line, 0, ""))
+    for item in tries:
+        came = f"HTTP {item['status']}" if item["status"] else "no answer"
+        line = f"{item['at']}  {came}, {item['duration_ms']} ms  {item['reason']}"
+        print_fields(out, (f"try {item['number']}", len("disabled_reason"), "dim"), (line, 0, ""))
 
 
 def _print_line(delivery: Delivery) -> None:
@@ -223,7 +223,7 @@ def _print_line(delivery: Delivery) -> None:
     print_fields(out, began, state, event, (delivery.id, 0, "bold"), (last, 0, "dim"))
 
 
-def _told(endpoint: Endpoint) -> str:
+def _details(endpoint: Endpoint) -> str:
     parts = [
         ", ".join(endpoint.events),
         endpoint.disabled_reason or "",

@@ -81,11 +81,11 @@ class Batches:
         _check(tenant)
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"limit: must be from 1 to {MAX_PAGE}", field="limit")
-        found = re.fullmatch(r"([0-9]{1,15})~([A-Za-z0-9._-]{1,64})", cursor) if cursor is not None else None
-        if cursor is not None and not found:
+        match = re.fullmatch(r"([0-9]{1,15})~([A-Za-z0-9._-]{1,64})", cursor) if cursor is not None else None
+        if cursor is not None and not match:
             raise InvalidRequest("cursor: is not one that a page gave", field="cursor")
         with queue_errors():
-            rows = self._store.batches.list(tenant, (int(found[1]), found[2]) if found else None, limit)
+            rows = self._store.batches.list(tenant, (int(match[1]), match[2]) if match else None, limit)
         batches = [batch_of(tenant, id_, fields) for id_, _, fields in rows if fields]
         return batches, f"{rows[-1][1]}~{rows[-1][0]}" if len(rows) == limit else None
 

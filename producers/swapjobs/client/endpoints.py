@@ -160,7 +160,7 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
         checked_url = checked(_URL, "url", url)
         fields |= {"url": checked_url, "host": target_of(checked_url).site}
     if events is not None:
-        unknown = [each for each in events if each not in EVENT_TYPES]
+        unknown = [event for event in events if event not in EVENT_TYPES]
         if unknown:
             raise InvalidRequest(f"events: {unknown[0]!a} is none of {', '.join(EVENT_TYPES)}", field="events")
         fields["events"] = ",".join(dict.fromkeys(events)) or ALL_EVENTS

@@ -123,15 +123,15 @@ class Webhooks(Endpoints):
         """
         ids = []
         with queue_errors():
-            found, after = self._store.deliveries.since(tenant, when, cursor)
-            for each in found:
-                if each.state != state or endpoint_id not in {None, each.endpoint_id}:
+            deliveries, after = self._store.deliveries.since(tenant, when, cursor)
+            for item in deliveries:
+                if item.state != state or endpoint_id not in {None, item.endpoint_id}:
                     continue
-                answer = self._store.deliveries.replay(each.id, tenant)
+                answer = self._store.deliveries.replay(item.id, tenant)
                 if answer == "full":
                     raise QueueFull
                 if answer == "ok":
-                    ids.append(each.id)
+                    ids.append(item.id)
         return ids, after
 
     def test(self, endpoint_id: str, *, tenant: str = "default") -> Delivery:

@@ -135,5 +135,7 @@ def without_signature(url: str) -> str:
     if "?" not in url:
         return url
     parts = urlsplit(url)
-    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE_PARAMETER.match(pair[0])]
-    return urlunsplit(parts._replace(query=urlencode(kept)))
+    unsigned = [
+        pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not _SIGNATURE_PARAMETER.match(pair[0])
+    ]
+    return urlunsplit(parts._replace(query=urlencode(unsigned)))

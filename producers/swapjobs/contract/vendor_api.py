@@ -173,11 +173,11 @@ def request_of(tool: str, body: SwapBody, tenant: str) -> SwapRequest:
         BadBody: a field is not valid, told by the vendor's name for it.
     """
     business_id = business_id_of(body.business_task_id)
-    kept: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
     if business_id != body.business_task_id:
-        kept["metadata"] = {ORIGINAL_ID: body.business_task_id}
+        extra["metadata"] = {ORIGINAL_ID: body.business_task_id}
     if body.callback_url is not None:
-        kept |= {"callback_url": body.callback_url, "callback_style": "vendor"}
+        extra |= {"callback_url": body.callback_url, "callback_style": "vendor"}
     try:
         return SwapRequest.parse(
             {
@@ -187,7 +187,7 @@ def request_of(tool: str, body: SwapBody, tenant: str) -> SwapRequest:
                 "source_url": body.source_urls[0],
                 "target_url": body.target_url,
                 **body.tool_fields,
-                **kept,
+                **extra,
             }
         )
     except InvalidRequest as error:

@@ -138,15 +138,15 @@ class Upload:
             try:
                 room = self._patiently(self._room)
                 taken = self._block[:room]
-                told = self._patiently(lambda: submit_block(self._gateway.client, taken, self._fixed, self._prefix))  # noqa: B023 - at once
-                self._room.take(sum(each.outcome == "created" for each in told))
+                result = self._patiently(lambda: submit_block(self._gateway.client, taken, self._fixed, self._prefix))  # noqa: B023 - at once
+                self._room.take(sum(item.outcome == "created" for item in result))
                 self._held_since = None
             except (TooManyRequests, QueueFull, QueueUnavailable) as error:
                 taken = self._block
-                told = [_refused(row, error) for row in taken]
+                result = [_refused(row, error) for row in taken]
             self._block = self._block[len(taken) :]
-            self._counts.update(each.outcome for each in told)
-            self._spool.write(b"".join(_line(each._asdict()) for each in told))
+            self._counts.update(item.outcome for item in result)
+            self._spool.write(b"".join(_line(item._asdict()) for item in result))
 
     def _patiently(self, action: Callable[[], T]) -> T:
         """Return what `action` returns, or raise its last error after half a minute without success."""
@@ -158,8 +158,8 @@ class Upload:
                 time.sleep(_PAUSE_S)
 
     def _hold(self, depth: int) -> None:
-        most = self._gateway.settings.gateway_max_queued
-        self._give_up_late(TooManyRequests(f"{depth} jobs are queued, {most} may be"))
+        limit = self._gateway.settings.gateway_max_queued
+        self._give_up_late(TooManyRequests(f"{depth} jobs are queued, {limit} may be"))
 
     def _give_up_late(self, error: SwapjobsError) -> None:
         now = time.monotonic()
@@ -171,10 +171,10 @@ class Upload:
 
     def _summary(self, code: str | None, text: str) -> None:
         error = {"code": code, "detail": text} if code else None
-        told = {"batch_id": self.batch.id, "state": self.batch.state, "complete": error is None}
+        result = {"batch_id": self.batch.id, "state": self.batch.state, "complete": error is None}
         names: tuple[Outcome, ...] = ("created", "existing", "conflict", "invalid", "refused")
         counts = {name: self._counts[name] for name in names}
-        self._spool.write(_line({"summary": {**told, "rows": self._counts.total(), **counts, "error": error}}))
+        self._spool.write(_line({"summary": {**result, "rows": self._counts.total(), **counts, "error": error}}))
 
 
 class JsonLines(Response):

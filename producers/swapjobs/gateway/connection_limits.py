@@ -29,7 +29,7 @@ _HEAD, _BODY, _OURS = "head", "body", "ours"
 class Connection(H11Protocol):
     """A connection of uvicorn's that knows how long its client has kept us waiting."""
 
-    most: int  # open at once
+    max_open: int  # at once
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take the connection; in the place of idle ones, where too many are open."""
@@ -38,7 +38,7 @@ class Connection(H11Protocol):
         self.since: float = self.loop.time()  # we wait for the client; a body that comes on moves it
         self._received = 0
         self._unsent, self._taken_at = 0, self.since
-        others = cast("set[Connection]", self.connections) - {self} if len(self.connections) > self.most else set()
+        others = cast("set[Connection]", self.connections) - {self} if len(self.connections) > self.max_open else set()
         if others and not close_idle(others):
             self._refuse(503, "too_many_connections", "too many connections are open; try again later")
 
@@ -105,9 +105,9 @@ class Connection(H11Protocol):
         self.transport.close()
 
 
-def connection_class(most: int) -> type[Connection]:
-    """Return the class of connections of which `most` may be open at once."""
-    return type("LimitedConnection", (Connection,), {"most": most})
+def connection_class(limit: int) -> type[Connection]:
+    """Return the class of connections of which `limit` may be open at once."""
+    return type("LimitedConnection", (Connection,), {"max_open": limit})
 
 
 def close_idle(connections: Iterable[Connection]) -> int:
@@ -115,9 +115,9 @@ def close_idle(connections: Iterable[Connection]) -> int:
 
     First those that never asked for anything whole, then those that have been idle for longest.
     """
-    idle = [each for each in connections if each.is_idle]
-    idle.sort(key=lambda each: (each.cycle is not None, each.since))
+    idle = [connection for connection in connections if connection.is_idle]
+    idle.sort(key=lambda connection: (connection.cycle is not None, connection.since))
     closed = idle[: len(idle) // _AT_ONCE + 1]
-    for each in closed:
-        each.transport.close()
+    for connection in closed:
+        connection.transport.close()
     return len(closed)

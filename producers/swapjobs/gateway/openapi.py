@@ -108,18 +108,18 @@ BODY_PROBLEMS: Final = ("malformed_request", "body_too_large", "unsupported_medi
 
 def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     """Return what a route's `responses` says of the problems with these codes."""
-    found: dict[int | str, dict[str, Any]] = {}
+    result: dict[int | str, dict[str, Any]] = {}
     for code in codes:
         status = ALL_STATUSES[code]
         detail, field = _PROBLEMS.get(code, ("what is wrong", None))
-        told = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field)
+        output = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field)
         schema = {"schema": {"$ref": f"{_REF}Problem"}, "examples": {}}
-        answer = found.setdefault(
+        answer = result.setdefault(
             status, {"description": HTTPStatus(status).phrase, "content": {"application/problem+json": schema}}
         )
         examples = answer["content"]["application/problem+json"]["examples"]
-        examples[code] = {"value": told.model_dump(exclude_none=True)}
-    return found
+        examples[code] = {"value": output.model_dump(exclude_none=True)}
+    return result
 
 
 def job_answer(description: str, example: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +171,7 @@ def _swap_requests() -> dict[str, Any]:
     del base["properties"]["tenant"]
     base["properties"]["metadata"]["additionalProperties"] = True
     base["properties"]["expires_at"] |= {"anyOf": [PLAIN_TIME, {"type": "null"}]}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for tool, fields in TOOLS.items():
         own = fields.model_json_schema(by_alias=False)["properties"] if fields.model_fields else {}
         properties = {**base["properties"], "tool": {"const": tool}, **own}
@@ -180,7 +180,7 @@ def _swap_requests() -> dict[str, Any]:
                 properties[name] = _url(schema)
         required = base["required"] if tool == "roop" else [*base["required"], "tool"]
         title = "SwapRequest" + "".join(part.capitalize() for part in tool.replace("/", " ").split())
-        found[title] = {
+        result[title] = {
             "type": "object",
             "title": title,
             "description": (fields.__doc__ or "").strip(),
@@ -188,8 +188,8 @@ def _swap_requests() -> dict[str, Any]:
             "required": required,
             "additionalProperties": False,
         }
-    union = {"anyOf": [{"$ref": f"{_REF}{title}"} for title in found], "title": "SwapRequest"}
-    return {**found, "SwapRequest": union}
+    union = {"anyOf": [{"$ref": f"{_REF}{title}"} for title in result], "title": "SwapRequest"}
+    return {**result, "SwapRequest": union}
 
 
 def _url(schema: dict[str, Any]) -> dict[str, Any]:

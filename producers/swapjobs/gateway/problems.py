@@ -85,8 +85,10 @@ def problem(
     headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
     """Return the answer for one problem."""
-    told = Problem(title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field, job_id=job_id)
-    body = told.model_dump(exclude_none=True)
+    result = Problem(
+        title=HTTPStatus(status).phrase, status=status, code=code, detail=detail, field=field, job_id=job_id
+    )
+    body = result.model_dump(exclude_none=True)
     return JSONResponse(body, status, dict(headers or {}), media_type="application/problem+json")
 
 
@@ -148,12 +150,12 @@ async def _http(request: Request, error: Any) -> JSONResponse:
 
 def _allowed(request: Request) -> list[str]:
     """Return the methods of all routes at this path; Starlette names those of the first one only."""
-    found: set[str] = set()
+    methods: set[str] = set()
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
         scope = {**request.scope, "method": method}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
-            found.add(method)
-    return sorted(found)
+            methods.add(method)
+    return sorted(methods)
 
 
 async def _validation(_: Request, error: Any) -> JSONResponse:

@@ -60,11 +60,11 @@ def _room_for(connections: int) -> int:
 
     A process without a free file takes no connection at all, and can't ask Redis either.
     """
-    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    now, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = connections + _BACKLOG + _OTHER_FILES
     if now != resource.RLIM_INFINITY and now < wanted:
-        now = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (now, most))
+        now = wanted if limit == resource.RLIM_INFINITY else min(wanted, limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (now, limit))
     return connections if now == resource.RLIM_INFINITY else min(connections, max(now - _BACKLOG - _OTHER_FILES, 16))
 
 

@@ -100,14 +100,14 @@ class Spool:
             self._file.seek(self._written)
             self._file.write(data)
             self._written += len(data)
-        self._tell()
+        self._notify()
 
     def end(self) -> None:
         """Say that nothing more comes, from a thread."""
         self._ended = True
-        self._tell()
+        self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         self._loop.call_soon_threadsafe(self._changed.set)
 
     async def take(self) -> bytes:

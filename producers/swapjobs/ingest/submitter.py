@@ -33,13 +33,13 @@ class RowResult(NamedTuple):
 
 
 class Backpressure:
-    """How many jobs may be submitted now, so that no more than `most` stand in line; waits until there is room.
+    """How many jobs may be submitted now, so that no more than `limit` are queued; waits until there is room.
 
     The line is counted when what was free is used up, or after some seconds; not for every block.
     """
 
-    def __init__(self, most: int | None, depth: Callable[[], int], held: Callable[[int], object]) -> None:
-        self._most = most
+    def __init__(self, limit: int | None, depth: Callable[[], int], held: Callable[[int], object]) -> None:
+        self._limit = limit
         self._depth = depth
         self._held = held
         self._left = 0
@@ -47,10 +47,10 @@ class Backpressure:
 
     def __call__(self) -> int:
         """Return a number from 1 to `BLOCK`."""
-        if self._most is None:
+        if self._limit is None:
             return BLOCK
         if self._left <= 0 or time.monotonic() - self._counted > _RECOUNT_S:
-            while (left := self._most - (depth := self._depth())) <= 0:
+            while (left := self._limit - (depth := self._depth())) <= 0:
                 self._held(depth)
                 time.sleep(_PAUSE_S)
             self._left, self._counted = left, time.monotonic()
@@ -88,7 +88,7 @@ def submit_block(client: SwapClient, rows: Sequence[Row], fixed: Mapping[str, An
     """
     requests = [_request(row, fixed, prefix) for row in rows if not isinstance(row.content, str)]
     answers = iter(list(client.submit_many(requests)))
-    return [_told(row, answers) for row in rows]
+    return [_result_of(row, answers) for row in rows]
 
 
 def check_fixed_fields(row: Row, fixed: Mapping[str, str]) -> Row:
@@ -111,7 +111,7 @@ def _request(row: Row, fixed: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {**fixed, **row.content, **named}  # type: ignore[dict-item]  # a mapping: the caller saw to it
 
 
-def _told(row: Row, answers: Iterator[Submission]) -> RowResult:
+def _result_of(row: Row, answers: Iterator[Submission]) -> RowResult:
     if isinstance(row.content, str):
         return RowResult(row.line, None, "invalid", row.content)
     answer = next(answers)

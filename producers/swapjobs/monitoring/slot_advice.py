@@ -33,17 +33,17 @@ def slots_for(rate_per_s: float, call_s: float, max_in_flight: int = 0) -> int:
 def advise(fleet: Fleet, rate_per_s: float, max_in_flight: int = 0) -> Advice:
     """Say whether the fleet has too few or too many slots for its rate, by what it has seen."""
     processes = f"{fleet.processes} process" + ("es" if fleet.processes != 1 else "")
-    found = f"{fleet.slots} slots in {processes}, {fleet.busy:.0f} busy on average"
+    result = f"{fleet.slots} slots in {processes}, {fleet.busy:.0f} busy on average"
     if fleet.call_s is None:
-        return Advice(fits=True, found=f"{found}; no call has ended of late")
+        return Advice(fits=True, found=f"{result}; no call has ended of late")
     needed = slots_for(rate_per_s, fleet.call_s, max_in_flight)
-    found += f", calls take {fleet.call_s:.2g} s"
+    result += f", calls take {fleet.call_s:.2g} s"
     per_process = math.ceil(fleet.slots / fleet.processes)
     if needed > fleet.slots and fleet.busy >= _BUSY * fleet.slots:
-        found += f": too few for the rate {rate_per_s:g}/s, {needed} would do"
+        result += f": too few for the rate {rate_per_s:g}/s, {needed} would do"
         more = math.ceil((needed - fleet.slots) / per_process)
         workers = f"{more} more worker" + ("s" if more > 1 else "")
-        return Advice(fits=False, found=found, to_do=f"raise SWAPJOBS_CONCURRENCY or start {workers}")
+        return Advice(fits=False, found=result, to_do=f"raise SWAPJOBS_CONCURRENCY or start {workers}")
     if fleet.slots > _MANY * needed and per_process > 1:
-        return Advice(fits=True, found=f"{found}: {needed} would do for the rate {rate_per_s:g}/s")
-    return Advice(fits=True, found=found)
+        return Advice(fits=True, found=f"{result}: {needed} would do for the rate {rate_per_s:g}/s")
+    return Advice(fits=True, found=result)

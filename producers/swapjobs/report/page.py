@@ -93,7 +93,7 @@ def _head(batch: Batch, made_at: datetime, *, pictures: bool) -> str:
     times = (("opened", batch.created_at), ("closed", batch.closed_at), ("completed", batch.completed_at))
     facts = [f"tenant <b>{escape(batch.tenant)}</b>", f"round {batch.round}" if batch.round > 1 else ""]
     facts += [f"{name} {_time(at)}" for name, at in times if at] + [f"report of {_time(made_at)}"]
-    told = "".join(f"<li>{fact}</li>" for fact in facts if fact)
+    result = "".join(f"<li>{fact}</li>" for fact in facts if fact)
     state = f"{batch.state}{', paused' if batch.paused else ''}"
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8">
@@ -103,7 +103,7 @@ def _head(batch: Batch, made_at: datetime, *, pictures: bool) -> str:
 <title>Batch {escape(batch.id)}</title><style>{_asset("css")}</style></head>
 <body><a class="skip" href="#list">to the list of jobs</a><main data-pictures="{int(pictures)}">
 <header><h1><span class="dim">Batch</span> {escape(batch.id)} <span class="pill {batch.state}">{state}</span></h1>
-<ul class="facts">{told}</ul></header>
+<ul class="facts">{result}</ul></header>
 """
 
 
@@ -137,11 +137,11 @@ def _tiles(batch: Batch, counted: Figures) -> str:
 
 
 def _failures(batch: Batch) -> str:
-    most = max(batch.errors.values(), default=0)
+    highest = max(batch.errors.values(), default=0)
     rows = "".join(
         f'<tr><th scope="row"><button type="button" class="code" data-code="{code.value}">{code.value}</button></th>'
-        f"<td>{charts.share_bar(count, most)}</td><td>{count:,}</td></tr>"
-        for code, count in sorted(batch.errors.items(), key=lambda each: -each[1])
+        f"<td>{charts.share_bar(count, highest)}</td><td>{count:,}</td></tr>"
+        for code, count in sorted(batch.errors.items(), key=lambda item: -item[1])
     )
     body = (
         '<table class="codes"><caption class="unseen">Failed and expired jobs by error code</caption>'

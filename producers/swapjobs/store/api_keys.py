@@ -77,8 +77,8 @@ class ApiKeys:
 
     def list(self) -> list[ApiKey]:
         """Return all keys, oldest first, revoked ones too."""
-        kept = cast("dict[str, str]", self._redis.hgetall(keys.gateway_keys()))
-        return sorted((_unpacked(text)[0] for text in kept.values()), key=lambda key: (key.created_at, key.id))
+        stored = cast("dict[str, str]", self._redis.hgetall(keys.gateway_keys()))
+        return sorted((_unpacked(text)[0] for text in stored.values()), key=lambda key: (key.created_at, key.id))
 
     def revoke(self, id_: str) -> ApiKey:
         """Make a key useless, at all gateways within 5 s; one that was revoked before stays as it is.
@@ -105,9 +105,9 @@ class ApiKeys:
         text = self._redis.hget(keys.gateway_keys(), id_) if id_ else None
         if text is None:
             return None
-        found, kept_digest = _unpacked(cast("str", text))
-        right = hmac.compare_digest(kept_digest, digest(key))
-        return found if right and found.revoked_at is None else None
+        stored, stored_digest = _unpacked(cast("str", text))
+        is_right = hmac.compare_digest(stored_digest, digest(key))
+        return stored if is_right and stored.revoked_at is None else None
 
 
 def id_of(key: str) -> str | None:

@@ -1,7 +1,8 @@
 """The job message: the smallest Celery message that makes a stock worker look at a job.
 
-The job's record is the truth, so a message carries the task's name and the job's id and nothing else: no URL, no secret.
-The scripts in Redis push it, so it is a template; `tests/integration/test_hints.py` holds it against the message
+The job's record is the truth, so a message carries the task's name and the job's id and nothing else: no URL, no
+secret.
+The scripts in Redis push it, so it is a template; `tests/integration/test_messages.py` holds it against the message
 that the installed Celery itself would send.
 """
 

@@ -28,8 +28,8 @@ def read(client: redis.Redis, tenant: str, ids: Sequence[str]) -> list[Delivery 
             pipe.hgetall(keys.job(id_) if record.is_own_delivery(id_) else keys.delivery(id_))
             pipe.get(keys.history(id_))
         answers = pipe.execute()
-    found = zip(ids, answers[::2], answers[1::2], strict=True)
-    return [_view(record.unpack(id_, fields, history), tenant) if fields else None for id_, fields, history in found]
+    result = zip(ids, answers[::2], answers[1::2], strict=True)
+    return [_view(record.unpack(id_, fields, history), tenant) if fields else None for id_, fields, history in result]
 
 
 def page(
@@ -43,16 +43,16 @@ def page(
     limit: int,
 ) -> DeliveryPage:
     """Return the newest deliveries that are `wanted`, as far as a bounded look finds them."""
-    found: list[Delivery] = []
+    result: list[Delivery] = []
     place, seen = _parsed(cursor), 0
     for block in _blocks(client, tenant, _ms(after, 0), _ms(before, None), place, newest_first=True):
-        for each, delivery in zip(block, read(client, tenant, [id_ for _, id_ in block]), strict=True):
-            place, seen = each, seen + 1
+        for item, delivery in zip(block, read(client, tenant, [id_ for _, id_ in block]), strict=True):
+            place, seen = item, seen + 1
             if delivery and wanted(delivery):
-                found.append(delivery)
-            if len(found) == limit or seen == _MOST_READ:
-                return DeliveryPage(deliveries=found, next_cursor=f"{place[0]}.{place[1]}")
-    return DeliveryPage(deliveries=found)
+                result.append(delivery)
+            if len(result) == limit or seen == _MOST_READ:
+                return DeliveryPage(deliveries=result, next_cursor=f"{place[0]}.{place[1]}")
+    return DeliveryPage(deliveries=result)
 
 
 def since(client: redis.Redis, tenant: str, when: datetime, cursor: str | None) -> tuple[list[Delivery], str | None]:
@@ -66,8 +66,8 @@ def since(client: redis.Redis, tenant: str, when: datetime, cursor: str | None) 
     block = next(_blocks(client, tenant, _ms(when, 0), last, place, newest_first=False), None)
     if block is None:
         return [], None
-    found = read(client, tenant, [id_ for _, id_ in block])
-    return [each for each in found if each], f"{last}~{block[-1][0]}.{block[-1][1]}"
+    result = read(client, tenant, [id_ for _, id_ in block])
+    return [item for item in result if item], f"{last}~{block[-1][0]}.{block[-1][1]}"
 
 
 def _blocks(
@@ -86,7 +86,7 @@ def _blocks(
             else client.zrangebyscore(log, low, high, 0, size, withscores=True)
         )
         members = [(int(score), str(member)) for member, score in answer]
-        new = [each for each in members if place is None or ((each < place) if newest_first else (each > place))]
+        new = [item for item in members if place is None or ((item < place) if newest_first else (item > place))]
         if new:
             yield new
             place, size = new[-1], _BLOCK
@@ -96,22 +96,22 @@ def _blocks(
             size *= 2  # so many began in the same millisecond
 
 
-def _view(found: record.Record, tenant: str) -> Delivery | None:
-    fields, own = found.fields, record.is_own_delivery(found.id)
+def _view(delivery: record.Record, tenant: str) -> Delivery | None:
+    fields, own = delivery.fields, record.is_own_delivery(delivery.id)
     if fields["tenant"] != tenant or fields.get("delivery_state", "none") == "none":
         return None
-    tries = [line for line in found.history[1:] if line.get("kind") in {"webhook", "retry"}]
+    tries = [line for line in delivery.history[1:] if line.get("kind") in {"webhook", "retry"}]
     rounds = [number for number, line in enumerate(tries) if line["kind"] == "retry"]
     return Delivery(
-        id=found.id,
+        id=delivery.id,
         tenant=tenant,
         event=cast("Any", f"swap.{fields['state']}" if own else fields["event"]),
-        subject=found.id if own else fields["subject"],
+        subject=delivery.id if own else fields["subject"],
         endpoint_id=fields.get("endpoint"),
-        url=found.request["callback_url" if own else "url"],
+        url=delivery.request["callback_url" if own else "url"],
         state=cast("Any", fields["delivery_state"]),
-        created_at=cast("datetime", found.time("finished_at" if own else "created_at")),
-        next_attempt_at=found.time("delivery_next_at"),
+        created_at=cast("datetime", delivery.time("finished_at" if own else "created_at")),
+        next_attempt_at=delivery.time("delivery_next_at"),
         tries=[_try(line) for line in tries[rounds[-1] + 1 if rounds else 0 :]],
     )
 

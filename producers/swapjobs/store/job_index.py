@@ -46,7 +46,7 @@ def page(client: redis.Redis, query: JobQuery) -> JobPage:
                     more = more or entry != entries[-1][0]
                     break
         newest = f"({last}"
-    jobs = [each.to_job() for each in _records(client, chosen)]
+    jobs = [item.to_job() for item in _records(client, chosen)]
     return JobPage(jobs=jobs, next_cursor=last if more else None)
 
 
@@ -75,8 +75,8 @@ def _records(client: redis.Redis, ids: list[str]) -> list[record.Record]:
         for id_ in ids:
             pipe.hgetall(keys.job(id_))
             pipe.get(keys.history(id_))
-        found = pipe.execute()
-    halves = zip(ids, found[::2], found[1::2], strict=True)
+        replies = pipe.execute()
+    halves = zip(ids, replies[::2], replies[1::2], strict=True)
     return [record.unpack(id_, fields, history) for id_, fields, history in halves if fields and history]
 
 

@@ -73,7 +73,7 @@ def held_batches() -> str:
 
 
 def held(tenant: str, batch_id: str) -> str:
-    """Sorted set of the jobs of a stopped batch that were at the head of their queue, score = place. Gone when empty."""
+    """Sorted set of the held jobs of a stopped batch, score = their place in the queue. No TTL: gone when empty."""
     return f"{PREFIX}held:{tenant}:{batch_id}"
 
 
@@ -88,7 +88,7 @@ def alias(task_id: str) -> str:
 
 
 def delivery(delivery_id: str) -> str:
-    """Hash: a delivery; a job's own is in the job instead, as its fields `delivery_...`. TTL: result_ttl_s once it ended."""
+    """Hash: a delivery; a job's own is in the job, as its fields `delivery_...`. TTL: result_ttl_s once it ended."""
     return f"{PREFIX}delivery:{delivery_id}"
 
 
@@ -138,7 +138,7 @@ def fair(lane: str) -> str:
 
 
 def blocked(lane: str) -> str:
-    """Set of the tenants whose queue is left out of the fair order, for a limit of their own. No TTL: gone when empty."""
+    """Set of the tenants that the fair order leaves out, for a limit of their own. No TTL: gone when empty."""
     return f"{PREFIX}blocked:{lane}"
 
 
@@ -204,7 +204,7 @@ def probes() -> str:
 
 
 def parked() -> str:
-    """Sorted set of the jobs that were probes in this outage, score = when (ms). No TTL: gone when dispatch is resumed."""
+    """Sorted set of the jobs that were probes in this outage, score = when (ms). No TTL: gone at its end."""
     return f"{PREFIX}parked"
 
 

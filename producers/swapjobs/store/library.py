@@ -143,10 +143,10 @@ def _files(folder: Traversable, inside: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _flags(text: str) -> str:
-    found = re.search(r"^return \{flags = \{(.*?)\}, call = ", text, re.MULTILINE)
-    if found is None:
+    match = re.search(r"^return \{flags = \{(.*?)\}, call = ", text, re.MULTILINE)
+    if match is None:
         raise ValueError(f"a file of lua/functions must end in `return {{flags = ..., call = ...}}`:\n{text}")
-    return found[1]
+    return match[1]
 
 
 def _table(values: Mapping[str, str]) -> str:

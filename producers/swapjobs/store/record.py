@@ -54,8 +54,8 @@ class Record:
 
     def last(self, kind: Kind) -> Mapping[str, Any] | None:
         """Return the newest history entry of this kind; but for the retry itself, none from before the last retry."""
-        found = next((line for line in reversed(self.history) if line.get("kind") in {kind, "retry"}), None)
-        return found if found and found["kind"] == kind else None
+        result = next((line for line in reversed(self.history) if line.get("kind") in {kind, "retry"}), None)
+        return result if result and result["kind"] == kind else None
 
     def time(self, name: str) -> datetime | None:
         """Return a time of the hash."""

@@ -25,14 +25,14 @@ def test_pages_hold_what_fits_newest_first(client: JobClient, store: Store) -> N
     ids = [client.submit(make_request(batch_id="b" if n % 2 else None)).id for n in range(7)]
     fail(store, ids[1])
     fail(store, ids[2])
-    found, cursor = [], None
+    result, cursor = [], None
     while True:
         page = client.list(limit=3, cursor=cursor)
-        found += [job.id for job in page.jobs]
+        result += [job.id for job in page.jobs]
         cursor = page.next_cursor
         if cursor is None:
             break
-    assert found == ids[::-1]
+    assert result == ids[::-1]
 
     def those(**filters: Any) -> list[str]:
         return [job.id for job in client.list(**filters).jobs]
@@ -59,7 +59,7 @@ def test_a_batch_counts_its_jobs_and_completes_when_closed(client: JobClient, st
     opened = client.batches.open("b", callback_url="https://hooks.example/b")
     assert (opened.id, opened.state, opened.total) == ("b", "open", 0)
     assert client.batches.open("b", callback_url="https://hooks.example/b").created_at == opened.created_at
-    ids = [str(each.id) for each in client.submit_many(one(batch_id="b") for _ in range(3))]
+    ids = [str(item.id) for item in client.submit_many(one(batch_id="b") for _ in range(3))]
     assert client.batches.get("b").counts[JobState.QUEUED] == 3
     fail(store, ids[0])
     closed = client.batches.close("b")
@@ -88,14 +88,14 @@ def test_a_batch_is_paused_resumed_cancelled_and_retried_as_one(client: JobClien
     vendor.faults("status_2:msg=TARGET_NO_FACE: no face found")
     client.batches.open("b")
     assert client.batches.pause("b").paused is True
-    ids = [str(each.id) for each in client.submit_many(one(batch_id="b") for _ in range(5))]
+    ids = [str(item.id) for item in client.submit_many(one(batch_id="b") for _ in range(5))]
     assert client.batches.resume("b").paused is False
     assert {client.wait(id_, 30).state for id_ in ids} == {JobState.FAILED}
     vendor.faults()
     client.batches.retry("b", error_code="no_face")
     wait_until(lambda: client.batches.get("b").counts[JobState.SUCCEEDED] == 5)
     client.batches.pause("b")
-    more = [str(each.id) for each in client.submit_many(one(batch_id="b") for _ in range(5))]
+    more = [str(item.id) for item in client.submit_many(one(batch_id="b") for _ in range(5))]
     client.batches.cancel("b")
     assert {client.wait(id_, 30).state for id_ in more} == {JobState.CANCELLED}
 

@@ -94,21 +94,21 @@ def test_each_request_of_many_has_its_outcome_in_order(client: JobClient) -> Non
         {**same, "business_task_id": "twice"},
         {**same, "business_task_id": "twice", "source_url": "https://a.example/2.jpg"},
     ]
-    told = list(client.submit_many(requests))
+    answer = list(client.submit_many(requests))
     outcomes = ["created", "existing", "conflict", "invalid", "created", "created", "existing", "conflict"]
-    assert [each.outcome for each in told] == outcomes
-    assert [each.id for each in told[:4]] == [job_id(TENANT, "new"), known.id, known.id, None]
-    assert "source_url" in str(told[3].error)
-    assert {each.id for each in told[5:]} == {job_id(TENANT, "twice")}
-    assert all(client.get(str(each.id)) for each in told if each.outcome == "created")
+    assert [item.outcome for item in answer] == outcomes
+    assert [item.id for item in answer[:4]] == [job_id(TENANT, "new"), known.id, known.id, None]
+    assert "source_url" in str(answer[3].error)
+    assert {item.id for item in answer[5:]} == {job_id(TENANT, "twice")}
+    assert all(client.get(str(item.id)) for item in answer if item.outcome == "created")
 
 
 def test_the_first_of_two_with_one_id_is_the_job(client: JobClient) -> None:
     """Also where requests are under way side by side."""
     rows = [one(business_task_id=f"pair-{n // 2}", target_url=f"https://a.example/{n}.jpg") for n in range(80)]
-    told = list(client.submit_many(rows))
-    assert [each.outcome for each in told] == ["created", "conflict"] * 40
-    assert [client.get(str(each.id)).target_url for each in told[::2]] == [row["target_url"] for row in rows[::2]]
+    result = list(client.submit_many(rows))
+    assert [item.outcome for item in result] == ["created", "conflict"] * 40
+    assert [client.get(str(item.id)).target_url for item in result[::2]] == [row["target_url"] for row in rows[::2]]
 
 
 def test_many_are_bulk_unless_they_say_otherwise(client: JobClient) -> None:
@@ -118,7 +118,7 @@ def test_many_are_bulk_unless_they_say_otherwise(client: JobClient) -> None:
         make_request(priority="interactive"),
         one(priority="interactive"),
     ]
-    priorities = [client.get(str(each.id)).priority for each in client.submit_many(requests)]
+    priorities = [client.get(str(item.id)).priority for item in client.submit_many(requests)]
     assert priorities == ["bulk", "bulk", "interactive", "interactive"]
 
 
@@ -128,7 +128,7 @@ def test_many_are_taken_lazily_and_all_of_them(client: JobClient) -> None:
     assert next(answers).outcome == "created"
     ahead = next(taken)
     assert ahead <= 200
-    assert Counter(each.outcome for each in answers) == {"created": 1049}
+    assert Counter(answer.outcome for answer in answers) == {"created": 1049}
 
 
 def test_many_may_be_left_in_the_middle(client: JobClient) -> None:

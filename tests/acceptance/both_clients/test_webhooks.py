@@ -24,7 +24,7 @@ def test_an_endpoint_is_added_changed_rotated_and_removed(client: JobClient) -> 
     added = webhooks.add("https://hooks.example/all", events=["swap.failed"])
     assert added.secret.startswith("whsec_")
     assert added.public_key.startswith("whpk_")
-    assert [each.id for each in webhooks.endpoints()] == [added.id]
+    assert [endpoint.id for endpoint in webhooks.endpoints()] == [added.id]
     assert webhooks.endpoint(added.id).events == ("swap.failed",)
     assert webhooks.secret(added.id).secret == added.secret
     changed = webhooks.update(added.id, url="https://hooks.example/other", enabled=False)
@@ -64,5 +64,5 @@ def test_deliveries_are_told_and_replayed(client: JobClient, program: Callable[.
         wait_until(lambda: len(receiver.requests) == 2)
         test = client.webhooks.test(endpoint.id)
         wait_until(lambda: client.webhooks.delivery(test.id).state == "delivered")
-        assert {each.id for each in deliveries()} == {delivery.id, test.id}
+        assert {item.id for item in deliveries()} == {delivery.id, test.id}
         assert list(client.webhooks.replay_since(began)) == []  # none is undelivered

@@ -39,10 +39,10 @@ def test_a_file_sent_twice_makes_nothing_twice(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, tmp_path: Path
 ) -> None:
     write(tmp_path, 250)
-    status, told = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--keep-open")
-    assert (status, told) == (0, "batch spring\n250 jobs: 250 created, 0 existing, 0 conflict, 0 invalid\n")
-    status, told = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--json")
-    *rows, batch = shown(told)
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--keep-open")
+    assert (status, output) == (0, "batch spring\n250 jobs: 250 created, 0 existing, 0 conflict, 0 invalid\n")
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--json")
+    *rows, batch = shown(output)
     assert status == 0
     assert [row["outcome"] for row in rows] == ["existing"] * 250
     assert (batch["state"], batch["total"]) == ("closed", 250)
@@ -58,7 +58,7 @@ def test_ids_of_rows_stay_short_enough_for_the_longest_batch_id(
         assert swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", id_)[0] == 0
         assert client.batches.get(id_).total == 2
         ids = [job.business_task_id for job in client.list(batch_id=id_).jobs]
-        assert all(len(each) <= 64 for each in ids)
+        assert all(len(item) <= 64 for item in ids)
 
 
 def test_rows_of_another_tenant_or_batch_are_refused(
@@ -66,12 +66,12 @@ def test_rows_of_another_tenant_or_batch_are_refused(
 ) -> None:
     text = "source_url,target_url,tenant,batch_id\nhttp://a.example/s,http://b.example/t,{},{}\n"
     (tmp_path / "jobs.csv").write_text(text.format("acme", "mine"), encoding="utf-8")
-    status, told = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "mine", "--tenant", "acme")
-    assert status == 0, told
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "mine", "--tenant", "acme")
+    assert status == 0, output
     for tenant, batch_id in (("other", "mine"), ("acme", "another")):
         (tmp_path / "jobs.csv").write_text(text.format(tenant, batch_id), encoding="utf-8")
-        status, told = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "mine", "--tenant", "acme")
-        assert (status, "leave it out" in told) == (1, True)
+        status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "mine", "--tenant", "acme")
+        assert (status, "leave it out" in output) == (1, True)
     assert client.batches.get("mine", tenant="acme").total == 1
     assert client.batches.list(tenant="other") == ([], None)
 
@@ -82,7 +82,7 @@ def test_killed_and_started_again_it_goes_on_with_the_same_batch(
     """Also where no batch id was given: the progress file knows it."""
     write(tmp_path, 500)
     running = program("swapjobs", "batch", "submit", "jobs.csv", "--max-queued", "150")
-    wait_until(lambda: sum(client.operator.status().queued.values()) == 150, what="150 in line")
+    wait_until(lambda: sum(client.operator.status().queued.values()) == 150, what="150 queued")
     running.end(signal.SIGKILL)
     (batch,), _ = client.batches.list()
     assert batch.state == "open"
@@ -96,7 +96,7 @@ def test_killed_and_started_again_it_goes_on_with_the_same_batch(
 def test_nothing_is_left_where_redis_is_not_there(swapjobs_cli: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     write(tmp_path, 3)
     assert swapjobs_cli("batch", "submit", "jobs.csv", SWAPJOBS_REDIS_URL="redis://127.0.0.1:1/0")[0] == 4
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["jobs.csv"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["jobs.csv"]
 
 
 def test_a_batch_is_watched_to_its_end_retried_and_reported(
@@ -106,16 +106,16 @@ def test_a_batch_is_watched_to_its_end_retried_and_reported(
     write(tmp_path, 60, bad=10)
     vendor.faults(NO_FACE)
     assert swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "b")[0] == 0
-    status, told = swapjobs_cli("batch", "show", "b", "--watch", "--interval", "0.2", "--json")
-    last = shown(told)[-1]
+    status, output = swapjobs_cli("batch", "show", "b", "--watch", "--interval", "0.2", "--json")
+    last = shown(output)[-1]
     assert (status, last["state"], last["counts"]["succeeded"], last["errors"]) == (1, "completed", 50, {"no_face": 10})
     vendor.faults()
-    status, told = swapjobs_cli("batch", "retry", "b", "--error-code", "no_face")
-    assert (status, "round" in told) == (0, True), told
-    status, told = swapjobs_cli("batch", "show", "b", "--watch", "--interval", "0.2")
-    assert (status, "60: 60 succeeded" in told) == (0, True), told
-    status, told = swapjobs_cli("batch", "report", "b", "--no-pictures")
-    assert (status, told) == (0, "batch-b.html is written\n")
+    status, output = swapjobs_cli("batch", "retry", "b", "--error-code", "no_face")
+    assert (status, "round" in output) == (0, True), output
+    status, output = swapjobs_cli("batch", "show", "b", "--watch", "--interval", "0.2")
+    assert (status, "60: 60 succeeded" in output) == (0, True), output
+    status, output = swapjobs_cli("batch", "report", "b", "--no-pictures")
+    assert (status, output) == (0, "batch-b.html is written\n")
     page = (tmp_path / "batch-b.html").read_text(encoding="utf-8")
     assert page.count('"succeeded"') >= 60
     assert page.endswith("</html>\n")
@@ -129,15 +129,15 @@ def test_a_batch_is_steered(swapjobs_cli: Callable[..., tuple[int, str]], tmp_pa
     assert not shown(swapjobs_cli("batch", "resume", *mine)[1])[0]["paused"]
     assert shown(swapjobs_cli("batch", "close", *mine)[1])[0]["state"] == "closed"
     assert shown(swapjobs_cli("batch", "cancel", *mine)[1])[0]["counts"]["cancelled"] == 5
-    status, told = swapjobs_cli("batch", "list", "--tenant", "acme")
-    assert (status, told.split()) == (0, ["b", "completed", "5", "of", "5", "finished"])
+    status, output = swapjobs_cli("batch", "list", "--tenant", "acme")
+    assert (status, output.split()) == (0, ["b", "completed", "5", "of", "5", "finished"])
     assert swapjobs_cli("batch", "list") == (0, "no batches of tenant default\n")
 
 
 @pytest.mark.parametrize("command", ["show", "pause", "resume", "cancel", "retry", "close", "report"])
 def test_an_unknown_batch_is_told(command: str, swapjobs_cli: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
-    told = "error (batch_not_found) tenant 'default' has no batch 'none'\n"
-    assert swapjobs_cli("batch", command, "none") == (3, told)
+    result = "error (batch_not_found) tenant 'default' has no batch 'none'\n"
+    assert swapjobs_cli("batch", command, "none") == (3, result)
     assert not list(tmp_path.iterdir())
 
 
@@ -145,10 +145,10 @@ def test_a_report_that_cannot_be_written_is_told(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient
 ) -> None:
     client.batches.open("b")
-    status, told = swapjobs_cli("batch", "report", "b", "-o", "none/x.html")
-    assert (status, told) == (
+    status, output = swapjobs_cli("batch", "report", "b", "-o", "none/x.html")
+    assert (status, output) == (
         2,
         "error (invalid_request) -o none/x.html: cannot be written: No such file or directory\n",
     )
-    status, told = swapjobs_cli("batch", "report", "b", "-o", "-")
-    assert (status, told.startswith("<!doctype html>")) == (0, True)
+    status, output = swapjobs_cli("batch", "report", "b", "-o", "-")
+    assert (status, output.startswith("<!doctype html>")) == (0, True)

@@ -34,9 +34,9 @@ def seen(swapjobs_cli: Cli) -> Callable[[], Any]:
     """What `swapjobs status --json` says now."""
 
     def ask() -> Any:
-        status, told = swapjobs_cli("status", "--json")
-        assert (status, told.count("\n")) == (0, 1)
-        return json.loads(told)
+        status, output = swapjobs_cli("status", "--json")
+        assert (status, output.count("\n")) == (0, 1)
+        return json.loads(output)
 
     return ask
 
@@ -44,9 +44,9 @@ def seen(swapjobs_cli: Cli) -> Callable[[], Any]:
 def trip(store: Store, says: str) -> None:
     """Let the calls of five jobs fail."""
     claimed = [claim(store, submit(store)) for _ in range(5)]
-    for each in claimed:
+    for item in claimed:
         store.attempts.record_outcome(
-            each, Event.WAIT, patch={"attempts": 1, "next_call": "swap"}, schedule="retry", delay_s=20, signal=says
+            item, Event.WAIT, patch={"attempts": 1, "next_call": "swap"}, schedule="retry", delay_s=20, signal=says
         )
 
 
@@ -69,7 +69,7 @@ def check(output: str, name: str) -> dict[str, Any]:
 def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[], Any], store: Store) -> None:
     for _ in range(3):
         submit(store, priority="bulk")
-    status, told = swapjobs_cli("status")
+    status, output = swapjobs_cli("status")
     rows = [
         "dispatch     running; no worker for swaps",
         "to do        start one: swapjobs worker; one that runs and is not seen hangs: restart it",
@@ -78,10 +78,10 @@ def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[],
         "interactive  0 queued",
         "bulk         3 queued",
     ]
-    assert (status, told.splitlines()) == (0, [*rows, "webhooks     0 queued"])
-    status, told = swapjobs_cli("pause", COLUMNS="20")
+    assert (status, output.splitlines()) == (0, [*rows, "webhooks     0 queued"])
+    status, output = swapjobs_cli("pause", COLUMNS="20")
     assert status == 0
-    first, remedy, *_ = told.splitlines()
+    first, remedy, *_ = output.splitlines()
     assert re.fullmatch(r"dispatch     paused since \d\d:\d\d:\d\d UTC \(\d+ s\): by an operator", first)
     assert remedy == "to do        swapjobs resume"
     paused = seen()
@@ -89,8 +89,8 @@ def test_pause_and_resume_as_they_are_told(swapjobs_cli: Cli, seen: Callable[[],
     assert datetime.fromisoformat(paused["since"]) <= datetime.fromisoformat(paused["as_of"])
     assert paused["since"].endswith("Z")
     assert paused["queued"] == {"interactive": 0, "bulk": 3, "webhooks": 0}
-    status, told = swapjobs_cli("pause", "--json")
-    assert (status, json.loads(told)["since"]) == (0, paused["since"])
+    status, output = swapjobs_cli("pause", "--json")
+    assert (status, json.loads(output)["since"]) == (0, paused["since"])
     line = check(swapjobs_cli("doctor", "--json")[1], "dispatch")
     assert (line["state"], line["remedy"]) == ("warning", "swapjobs resume")
     assert swapjobs_cli("resume")[1].startswith("dispatch     running; no worker for swaps\n")
@@ -131,9 +131,9 @@ def test_a_pause_outlives_a_killed_redis_and_a_new_worker(
         assert server.process is not None
         server.process.kill()
         server.process.wait()
-        status, told = swapjobs_cli("pause")
-        assert (status, told.count("\n")) == (4, 1)
-        assert told.startswith("error (queue_unavailable) Redis cannot be reached: ")
+        status, output = swapjobs_cli("pause")
+        assert (status, output.count("\n")) == (4, 1)
+        assert output.startswith("error (queue_unavailable) Redis cannot be reached: ")
         server.start()
         program("celery", "-A", "swapworker.app", "worker", "-l", "info").wait_for("ready.")
         now = seen()  # and the rate is the worker's
@@ -157,11 +157,11 @@ def test_an_outage_shows_everywhere_and_passes(
     line = seen()
     assert (line["state"], line["reason"]) == ("paused", "vendor_outage")
     assert line["since"] < line["next_probe_at"]
-    told = swapjobs_cli("status")[1]
-    assert re.match(r"dispatch     paused since \d\d:\d\d:\d\d UTC \(\d+ s\): vendor_outage; ", told)
-    told = swapjobs_cli("doctor")[1]
-    assert re.search(r"\nwarning  dispatch        paused since .+: vendor_outage; .+\n +-> nothing: jobs wait", told)
-    assert "ok       so far          1 times dispatch was paused by failing calls\n" in told
+    output = swapjobs_cli("status")[1]
+    assert re.match(r"dispatch     paused since \d\d:\d\d:\d\d UTC \(\d+ s\): vendor_outage; ", output)
+    output = swapjobs_cli("doctor")[1]
+    assert re.search(r"\nwarning  dispatch        paused since .+: vendor_outage; .+\n +-> nothing: jobs wait", output)
+    assert "ok       so far          1 times dispatch was paused by failing calls\n" in output
     metrics = swapjobs_cli("metrics")[1]
     assert 'swapjobs_dispatch_paused{reason="vendor_outage"} 1.0\n' in metrics
     assert "swapjobs_outages_total 1.0\n" in metrics
@@ -183,8 +183,8 @@ def test_the_doctor_says_what_to_do_about_a_refused_account(
 ) -> None:
     trip(store, says)
     worker_usage.report(store.redis, "w", worker_usage.Usage(slots=1, busy=0, calls=0, call_s=0))
-    status, told = swapjobs_cli("doctor", "--json")
-    line = check(told, "dispatch")
+    status, output = swapjobs_cli("doctor", "--json")
+    line = check(output, "dispatch")
     assert (status, line["state"], line["remedy"]) == (0, "warning", remedy)
     assert re.search(rf": {says}; next probe in [456] s$", line["found"])
     assert swapjobs_cli("resume")[1].splitlines()[0].endswith(f": {says}; a probe is due")
@@ -195,18 +195,18 @@ def test_the_doctor_says_what_to_do_about_a_refused_account(
 def test_the_doctor_and_the_metrics_tell_every_count(store: Store, swapjobs_cli: Cli) -> None:
     for number, name in enumerate(COUNTS, 1):
         store.redis.hset(keys.counts(), name, number)
-    status, told = swapjobs_cli("doctor", "--json")
-    counts = [each["found"] for each in json.loads(told)["checks"] if each["name"] == "so far"]
+    status, output = swapjobs_cli("doctor", "--json")
+    counts = [load["found"] for load in json.loads(output)["checks"] if load["name"] == "so far"]
     assert counts == [f"{number} {meaning}" for number, meaning in enumerate(COUNTS.values(), 1)]
-    status, told = swapjobs_cli("metrics")
+    status, output = swapjobs_cli("metrics")
     assert status == 0
-    values = {sample.name: sample.value for each in text_string_to_metric_families(told) for sample in each.samples}
+    values = {sample.name: sample.value for load in text_string_to_metric_families(output) for sample in load.samples}
     assert [values[f"swapjobs_{name}_total"] for name in COUNTS] == list(range(1, len(COUNTS) + 1))
 
 
 @pytest.mark.parametrize("command", ["status", "pause", "resume", "metrics"])
 def test_without_redis_it_is_told_in_one_line_and_nothing_is_printed(command: str, swapjobs_cli: Cli) -> None:
     """Nothing on standard output: `metrics` must not leave an empty file where the last good one was."""
-    status, told = swapjobs_cli(command, SWAPJOBS_REDIS_URL="redis://127.0.0.1:1/0")
-    assert (status, told.count("\n")) == (4, 1)
-    assert told.startswith("error (queue_unavailable) Redis cannot be reached: ")
+    status, output = swapjobs_cli(command, SWAPJOBS_REDIS_URL="redis://127.0.0.1:1/0")
+    assert (status, output.count("\n")) == (4, 1)
+    assert output.startswith("error (queue_unavailable) Redis cannot be reached: ")

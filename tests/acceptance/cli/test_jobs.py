@@ -41,8 +41,8 @@ def swapjobs(environment: dict[str, str], tmp_path: Path) -> Callable[..., Strea
             timeout=60,
             check=False,
         )
-        told = done.stdout.decode() + done.stderr.decode()
-        assert "Traceback" not in told, told
+        output = done.stdout.decode() + done.stderr.decode()
+        assert "Traceback" not in output, output
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     return run
@@ -50,35 +50,35 @@ def swapjobs(environment: dict[str, str], tmp_path: Path) -> Callable[..., Strea
 
 def test_the_life_of_a_job(worker: Program, swapjobs: Callable[..., Streams], vendor: Sandbox) -> None:
     own = ("--business-task-id", "order-1", "--metadata", "cart=[7]", "--tool", "v2/roop")
-    status, told, _ = swapjobs("submit", *PAIR, *own, "--field", "fidelity_weight=0.5", "--wait", "--json")
+    status, answer, _ = swapjobs("submit", *PAIR, *own, "--field", "fidelity_weight=0.5", "--wait", "--json")
     assert status == 0
-    assert told.count("\n") == 1
-    job = json.loads(told)
+    assert answer.count("\n") == 1
+    job = json.loads(answer)
     assert (job["state"], job["metadata"], job["tool"]) == ("succeeded", {"cart": "[7]"}, "v2/roop")
-    status, told, errors = swapjobs("status", job["id"], COLUMNS="20")
+    status, answer, errors = swapjobs("status", job["id"], COLUMNS="20")
     assert (status, errors) == (0, "")
-    shown = dict(line.split(maxsplit=1) for line in told.splitlines())
+    shown = dict(line.split(maxsplit=1) for line in answer.splitlines())
     assert {name: shown[name] for name in ("id", "state", "source_url")} == {
         "id": job["id"],
         "state": "succeeded",
         "source_url": PAIR[0],
     }
-    status, told, _ = swapjobs("cancel", job["id"], "--json")
-    assert (status, json.loads(told)["state"]) == (0, "succeeded")
+    status, answer, _ = swapjobs("cancel", job["id"], "--json")
+    assert (status, json.loads(answer)["state"]) == (0, "succeeded")
     vendor.faults("status_2:msg=SOURCE_NO_FACE: no face")
-    status, told, _ = swapjobs("submit", *PAIR, "--wait", "--json")
-    assert (status, json.loads(told)["error"]["code"]) == (1, "no_face")
-    assert swapjobs("wait", json.loads(told)["id"])[0] == 1
+    status, answer, _ = swapjobs("submit", *PAIR, "--wait", "--json")
+    assert (status, json.loads(answer)["error"]["code"]) == (1, "no_face")
+    assert swapjobs("wait", json.loads(answer)["id"])[0] == 1
     assert worker.process.poll() is None
 
 
 def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., Streams], client: SwapClient) -> None:
-    status, told, errors = swapjobs("submit", *PAIR, "--wait", "--timeout", "0.2", "--json")
-    job = json.loads(told)
+    status, answer, errors = swapjobs("submit", *PAIR, "--wait", "--timeout", "0.2", "--json")
+    job = json.loads(answer)
     assert (status, job["state"]) == (5, "queued")
     assert errors == f"error (wait_timeout) job {job['id']} is queued after 0.2 s\n"
-    status, told, errors = swapjobs("wait", job["id"], "--timeout", "0.2")
-    assert (status, job["id"] in told, job["id"] in errors) == (5, True, True)
+    status, answer, errors = swapjobs("wait", job["id"], "--timeout", "0.2")
+    assert (status, job["id"] in answer, job["id"] in errors) == (5, True, True)
     assert swapjobs("cancel", job["id"])[0] == 0
     assert client.get(job["id"]).state is JobState.CANCELLED
     assert swapjobs("wait", job["id"])[0] == 1
@@ -130,10 +130,10 @@ def test_what_is_typed_wrong_is_told_in_one_line(
     with open(os.devnull, encoding="utf-8") as nothing:  # noqa: PTH123 - a device
         monkeypatch.setattr("sys.stdin", nothing)
         assert run(arguments) == status
-    told = capfdbinary.readouterr()
-    assert told.out == b""
-    assert told.err.decode().startswith(f"error {line}")
-    assert told.err.count(b"\n") == 1
+    output = capfdbinary.readouterr()
+    assert output.out == b""
+    assert output.err.decode().startswith(f"error {line}")
+    assert output.err.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ def test_a_wrong_setting_is_told_in_one_line(
     settings: dict[str, str], status: int, line: str, swapjobs: Callable[..., Streams], redis_url: str
 ) -> None:
     server = redis_url.removeprefix("redis://").removesuffix("/0")
-    ended, told, errors = swapjobs(
+    ended, result, errors = swapjobs(
         "status", "x", **{f"SWAPJOBS_{name}": value.format(redis=server) for name, value in settings.items()}
     )
-    assert (ended, told) == (status, "")
+    assert (ended, result) == (status, "")
     assert errors.startswith(line)
     assert errors.count("\n") == line.count("\n") + 1
     assert "hush" not in errors
@@ -174,25 +174,25 @@ def test_a_batch_keeps_the_good_lines_and_tells_the_bad_ones_in_order(
     lines = ["source_url,target_url,business_task_id", *good]
     lines[3:3] = ['"http://a.example/s,http://a.example/t,open', "http://a.example/s,nonsense,b-x", "", "a,b,c,d"]
     (tmp_path / "jobs.csv").write_text("\n".join(lines), encoding="utf-8")
-    status, told, errors = swapjobs("submit-batch", "jobs.csv", "--tenant", "shop", "--json")
+    status, answer, errors = swapjobs("submit-batch", "jobs.csv", "--tenant", "shop", "--json")
     assert status == 1
     assert [line.partition(":")[0] for line in errors.splitlines()] == ["line 4", "line 5", "line 7"]
-    found = [json.loads(line) for line in told.splitlines()]
-    assert [each["line"] for each in found] == [number for number in range(2, 256) if number != 6]
-    assert [each["outcome"] for each in found].count("created") == 250
-    job = client.get(found[-1]["id"])
+    result = [json.loads(line) for line in answer.splitlines()]
+    assert [item["line"] for item in result] == [number for number in range(2, 256) if number != 6]
+    assert [item["outcome"] for item in result].count("created") == 250
+    job = client.get(result[-1]["id"])
     assert (job.business_task_id, job.tenant, job.priority) == ("b-249", "shop", "bulk")
-    status, told, _ = swapjobs("submit-batch", "-", "--tenant", "shop", stdin="\n".join(lines).encode())
-    assert (status, told) == (1, "253 jobs: 0 created, 250 existing, 0 conflict, 3 invalid\n")
+    status, answer, _ = swapjobs("submit-batch", "-", "--tenant", "shop", stdin="\n".join(lines).encode())
+    assert (status, answer) == (1, "253 jobs: 0 created, 250 existing, 0 conflict, 3 invalid\n")
 
 
 def test_json_lines_from_a_pipe(swapjobs: Callable[..., Streams]) -> None:
     row = {"source_url": PAIR[0], "target_url": PAIR[1], "business_task_id": "j-1", "metadata": {"a": [1]}}
     other = {**row, "target_url": "http://other.example/"}
     half = {**row, "business_task_id": "j-2", "metadata": {"a": "\ud800"}}
-    lines = "\n".join(json.dumps(each) for each in (row, row, other, half))
-    status, told, errors = swapjobs("submit-batch", "-", stdin=lines.encode())
-    assert (status, told) == (1, "4 jobs: 1 created, 1 existing, 1 conflict, 1 invalid\n")
+    lines = "\n".join(json.dumps(item) for item in (row, row, other, half))
+    status, result, errors = swapjobs("submit-batch", "-", stdin=lines.encode())
+    assert (status, result) == (1, "4 jobs: 1 created, 1 existing, 1 conflict, 1 invalid\n")
     assert errors.splitlines() == [
         "line 3: business_task_id: was already used for a different request",
         "line 4: is not JSON: holds half of a surrogate pair",
@@ -233,7 +233,7 @@ def test_a_terminal_shows_progress_and_ctrl_c_tells_what_is_kept(environment: di
     assert b"stopped after about line " in shown
     assert b"0 invalid; what was accepted is kept; the same command goes on there" in shown
     assert b"/s" in shown
-    assert b" in line" in shown
+    assert b" queued" in shown
     assert b"Traceback" not in shown
 
 

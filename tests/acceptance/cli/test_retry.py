@@ -36,13 +36,13 @@ def swapjobs(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
-    def told(*arguments: str) -> tuple[int, str, str]:
+    def output(*arguments: str) -> tuple[int, str, str]:
         capfdbinary.readouterr()
         status = run(arguments)
         out, err = capfdbinary.readouterr()
         return status, out.decode(), err.decode()
 
-    return told
+    return output
 
 
 def failed(store: Store, code: str = "no_face", **fields: str) -> str:
@@ -154,8 +154,8 @@ def test_a_failed_batch_runs_again_and_every_end_has_its_webhook(
     assert {name for name, job in first.items() if job.state is JobState.FAILED} == set(names[:3])
     assert vendor.get("stats")["billed"] == 2
     vendor.faults()
-    status, told = swapjobs_cli("retry", "--batch", "monday")
-    assert (status, told) == (0, "3 retried\n")
+    status, output = swapjobs_cli("retry", "--batch", "monday")
+    assert (status, output) == (0, "3 retried\n")
     jobs = {name: finished(client, id_, hook=True) for name, id_ in ids.items()}
     assert {(job.state, job.attempts, job.error) for job in jobs.values()} == {(JobState.SUCCEEDED, 0, None)}
     assert all(jobs[name] == first[name] for name in names[3:])

@@ -35,19 +35,19 @@ def test_the_doctor_finds_everything_well(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, environment: dict[str, str]
 ) -> None:
     client._store.redis.config_set("appendonly", "yes")  # noqa: SLF001 - to make it fit
-    status, told = swapjobs_cli("doctor", "--json")
+    status, output = swapjobs_cli("doctor", "--json")
     assert status == 0
-    assert set(states(told).values()) == {"ok", "warning"}
-    assert states(told)["workers"] == "warning"
-    status, told = swapjobs_cli("doctor", COLUMNS="20")
+    assert set(states(output).values()) == {"ok", "warning"}
+    assert states(output)["workers"] == "warning"
+    status, output = swapjobs_cli("doctor", COLUMNS="20")
     assert status == 0
-    assert f"vendor          {environment['SWAPJOBS_API_URL']} answers (HTTP 200)\n" in told
-    assert environment["SWAPJOBS_API_KEY_SECRET"] not in told
-    assert environment["SWAPJOBS_WEBHOOK_SECRETS"] not in told
+    assert f"vendor          {environment['SWAPJOBS_API_URL']} answers (HTTP 200)\n" in output
+    assert environment["SWAPJOBS_API_KEY_SECRET"] not in output
+    assert environment["SWAPJOBS_WEBHOOK_SECRETS"] not in output
 
 
 @pytest.mark.parametrize(
-    ("settings", "status", "told"),
+    ("settings", "status", "answer"),
     [
         ({"RATE_LIMIT": "fast"}, 2, "problem  settings        SWAPJOBS_RATE_LIMIT: must be a rate like 5/s"),
         ({"REDIS_URL": f"redis://{NOWHERE}"}, 4, "problem  redis           cannot be used: "),
@@ -58,10 +58,10 @@ def test_the_doctor_finds_everything_well(
     ],
 )
 def test_the_doctor_says_what_is_wrong(
-    settings: dict[str, str], status: int, told: str, swapjobs_cli: Callable[..., tuple[int, str]]
+    settings: dict[str, str], status: int, answer: str, swapjobs_cli: Callable[..., tuple[int, str]]
 ) -> None:
     ended, output = swapjobs_cli("doctor", **{f"SWAPJOBS_{name}": value for name, value in settings.items()})
-    assert told in output
+    assert answer in output
     assert "Traceback" not in output
     assert ended == status
 
@@ -72,19 +72,19 @@ def test_an_unfit_redis_is_told_by_the_doctor_and_by_the_worker(
     redis = client._store.redis  # noqa: SLF001 - to make it unfit
     redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        status, told = swapjobs_cli("doctor")
-        assert (status, "-> CONFIG SET maxmemory-policy noeviction" in told) == (4, True)
-        status, told = swapjobs_cli("worker")
-        assert (status, told.count("\n")) == (4, 1)
-        assert told.startswith("error (queue_unavailable) Redis is not fit: the eviction policy is allkeys-lru")
+        status, output = swapjobs_cli("doctor")
+        assert (status, "-> CONFIG SET maxmemory-policy noeviction" in output) == (4, True)
+        status, output = swapjobs_cli("worker")
+        assert (status, output.count("\n")) == (4, 1)
+        assert output.startswith("error (queue_unavailable) Redis is not fit: the eviction policy is allkeys-lru")
     finally:
         redis.config_set("maxmemory-policy", "noeviction")
 
 
 def test_the_worker_tells_a_missing_redis_in_one_line(swapjobs_cli: Callable[..., tuple[int, str]]) -> None:
-    status, told = swapjobs_cli("worker", SWAPJOBS_REDIS_URL=f"redis://{NOWHERE}")
-    assert (status, told.count("\n")) == (4, 1)
-    assert NOWHERE in told
+    status, output = swapjobs_cli("worker", SWAPJOBS_REDIS_URL=f"redis://{NOWHERE}")
+    assert (status, output.count("\n")) == (4, 1)
+    assert NOWHERE in output
 
 
 def test_a_worker_for_one_queue_is_celery_itself_and_warns_once(program: Callable[..., Program]) -> None:
@@ -99,8 +99,8 @@ def test_flower_shows_its_own_options_and_serves(
 ) -> None:
     port = str(free_port())
     flower = program("swapjobs", "flower", "--port", port, "--basic-auth=u:p")
-    status, told = swapjobs_cli("flower", "--", "--help")
-    assert (status, "--basic-auth" in told) == (0, True)
+    status, output = swapjobs_cli("flower", "--", "--help")
+    assert (status, "--basic-auth" in output) == (0, True)
 
     def answer() -> int:
         assert flower.process.poll() is None, flower.output
@@ -110,9 +110,9 @@ def test_flower_shows_its_own_options_and_serves(
             return 0
 
     assert wait_until(answer) == 401
-    status, told = swapjobs_cli("flower", "--port", port)
-    assert (status, told.count("\n")) == (2, 1)
-    assert told.startswith(f"error (invalid_settings) can't listen on 127.0.0.1 port {port}: Address already in use")
+    status, output = swapjobs_cli("flower", "--port", port)
+    assert (status, output.count("\n")) == (2, 1)
+    assert output.startswith(f"error (invalid_settings) can't listen on 127.0.0.1 port {port}: Address already in use")
 
 
 @pytest.mark.parametrize(
@@ -127,9 +127,9 @@ def test_flower_shows_its_own_options_and_serves(
 def test_the_sandbox_tells_a_wrong_option_in_one_line(
     arguments: tuple[str, ...], line: str, swapjobs_cli: Callable[..., tuple[int, str]]
 ) -> None:
-    status, told = swapjobs_cli("sandbox", *arguments)
-    assert (status, told.count("\n")) == (2, 1)
-    assert told.startswith(line)
+    status, output = swapjobs_cli("sandbox", *arguments)
+    assert (status, output.count("\n")) == (2, 1)
+    assert output.startswith(line)
 
 
 def test_the_sandbox_takes_its_options_and_ends_at_a_signal(program: Callable[..., Program], vendor: Sandbox) -> None:
@@ -149,13 +149,13 @@ def test_version_and_help_need_no_settings_and_no_redis() -> None:
         return done.returncode, done.stdout
 
     assert run("--version") == (0, f"swapjobs {version('swapjobs')}\n")
-    status, told = run()
-    assert (status, "Usage: swapjobs [OPTIONS] COMMAND" in told) == (2, True)
-    status, told = run("submit", "--help")
-    assert (status, "{SOURCE_URL} {TARGET_URL}" in told, "[default: interactive]" in told) == (0, True, True)
+    status, output = run()
+    assert (status, "Usage: swapjobs [OPTIONS] COMMAND" in output) == (2, True)
+    status, output = run("submit", "--help")
+    assert (status, "{SOURCE_URL} {TARGET_URL}" in output, "[default: interactive]" in output) == (0, True, True)
     for command, option in [("sandbox", "--no-swap"), ("demo", "--output"), ("worker", "--queues")]:
-        status, told = run(command, "--help")
-        assert (status, option in told) == (0, True)
+        status, output = run(command, "--help")
+        assert (status, option in output) == (0, True)
 
 
 def test_a_worker_stopped_while_it_starts_leaves_nothing_behind(program: Callable[..., Program]) -> None:

@@ -70,19 +70,19 @@ def queued(client: SwapClient) -> int:
     return sum(client.operator.status().queued.values())
 
 
-def held_at(client: SwapClient, program: Callable[..., Program], most: int) -> Program:
-    """Start a run that stops when so many stand in line, and return once they do."""
-    running = program(*BATCH, "--max-queued", str(most), "--json")
-    wait_until(lambda: queued(client) == most, what=f"{most} in line")
-    wait_until(lambda: running.output.count("\n") == most, what=f"{most} lines told")
+def held_at(client: SwapClient, program: Callable[..., Program], limit: int) -> Program:
+    """Start a run that stops when so many are queued, and return once they do."""
+    running = program(*BATCH, "--max-queued", str(limit), "--json")
+    wait_until(lambda: queued(client) == limit, what=f"{limit} queued")
+    wait_until(lambda: running.output.count("\n") == limit, what=f"{limit} lines told")
     return running
 
 
 def free(client: SwapClient, running: Program) -> None:
     """Take every job away that was told."""
-    for told in list(running.lines):
-        if told.startswith("{"):
-            client.cancel(json.loads(told)["id"])
+    for output in list(running.lines):
+        if output.startswith("{"):
+            client.cancel(json.loads(output)["id"])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -93,17 +93,19 @@ def test_killed_at_any_moment_and_started_again_every_line_is_accepted_once(
     owned = frozenset(chance.sample(range(rows), (0, rows // 2, 5)[seed - 1]))
     write(tmp_path / "jobs.csv", rows, own_id=owned.__contains__)
     progress = tmp_path / "jobs.csv.progress"
-    told: Counter[int] = Counter()
+    counts: Counter[int] = Counter()
     for kill_at in [*sorted(chance.sample(range(rows), 4)), 2 * rows]:
         running = program(*BATCH, "--json", PYTHONUNBUFFERED="")  # as a user's: what was printed may be lost
         wait_until(lambda: running.process.poll() is not None or line_of(progress) > kill_at, what="time to kill")  # noqa: B023 - at once
         status = running.end(signal.SIGKILL)
-        told.update(json.loads(line)["line"] for line in running.lines if line.startswith("{") and line.endswith("}\n"))
+        counts.update(
+            json.loads(line)["line"] for line in running.lines if line.startswith("{") and line.endswith("}\n")
+        )
         if status == 0:
             break
         assert status == -signal.SIGKILL, running.output[-2000:]
     assert accepted(client) == dict.fromkeys(map(source, range(rows)), 1)
-    assert set(told) == set(range(2, rows + 2))
+    assert set(counts) == set(range(2, rows + 2))
     assert not progress.exists()
 
 
@@ -141,23 +143,23 @@ def test_what_is_not_the_same_as_before_is_refused_and_told(
     write(file, 300)
     text = file.read_text(encoding="utf-8")
     running = held_at(client, program, 100)
-    status, told = swapjobs_cli(*BATCH[1:])
-    assert (status, told) == (
+    status, output = swapjobs_cli(*BATCH[1:])
+    assert (status, output) == (
         2,
         "error (invalid_request) jobs.csv.progress: another run is submitting this file now; wait for its end\n",
     )
     running.end(signal.SIGKILL)
     begun = "error (invalid_request) jobs.csv.progress tells of a run that was stopped after line 101"
     file.write_text(text.replace("/299.jpg", "/300.jpg"), encoding="utf-8")
-    status, told = swapjobs_cli(*BATCH[1:])
-    assert (status, told.startswith(f"{begun}, and the input was changed since: ")) == (2, True), told
+    status, output = swapjobs_cli(*BATCH[1:])
+    assert (status, output.startswith(f"{begun}, and the input was changed since: ")) == (2, True), output
     file.write_text(text, encoding="utf-8")
-    status, told = swapjobs_cli(*BATCH[1:], "--tenant", "other")
-    assert (status, told.startswith(f"{begun}, with other options: ")) == (2, True), told
+    status, output = swapjobs_cli(*BATCH[1:], "--tenant", "other")
+    assert (status, output.startswith(f"{begun}, with other options: ")) == (2, True), output
     saved = progress.read_text(encoding="utf-8")
     progress.write_text(saved[:200], encoding="utf-8")
-    status, told = swapjobs_cli(*BATCH[1:])
-    assert (status, told.startswith("error (invalid_request) jobs.csv.progress: is not a progress file")) == (2, True)
+    status, output = swapjobs_cli(*BATCH[1:])
+    assert (status, output.startswith("error (invalid_request) jobs.csv.progress: is not a progress file")) == (2, True)
     assert len(accepted(client)) == 100
     progress.write_text(saved, encoding="utf-8")
     assert swapjobs_cli(*BATCH[1:])[0] == 0
@@ -177,9 +179,9 @@ def test_a_run_that_submitted_nothing_leaves_no_progress_file(
 def test_where_no_progress_file_can_be_it_is_told(swapjobs_cli: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
     write(tmp_path / "jobs.csv", 3)
     (tmp_path / "jobs.csv.progress").mkdir()
-    status, told = swapjobs_cli(*BATCH[1:])
-    assert (status, told.splitlines()[-1]) == (0, "3 jobs: 3 created, 0 existing, 0 conflict, 0 invalid")
-    assert told.startswith("warning jobs.csv.progress cannot be written (Is a directory): ")
+    status, output = swapjobs_cli(*BATCH[1:])
+    assert (status, output.splitlines()[-1]) == (0, "3 jobs: 3 created, 0 existing, 0 conflict, 0 invalid")
+    assert output.startswith("warning jobs.csv.progress cannot be written (Is a directory): ")
 
 
 @pytest.mark.parametrize(
@@ -247,9 +249,9 @@ def test_a_redis_that_comes_back_without_its_jobs_gets_them_again(
         assert running.process.wait(30) == 4
         running.__exit__()
         assert "error (queue_unavailable) Redis came back without job " in running.output
-        status, told = swapjobs_cli(*BATCH[1:])
+        status, output = swapjobs_cli(*BATCH[1:])
         assert status == 0
-        assert told.startswith("warning Redis does not know job ")
+        assert output.startswith("warning Redis does not know job ")
         assert accepted(client) == dict.fromkeys(map(source, range(300)), 1)
 
 
@@ -260,8 +262,8 @@ def test_a_full_redis_is_waited_for_but_not_for_ever(
     with SwapClient(CoreSettings(redis_url=server.url)) as client:
         redis: Any = client._store.redis  # noqa: SLF001 - to make it full
         redis.config_set("maxmemory", 1_000_000)
-        status, told = swapjobs_cli(*BATCH[1:], "--give-up-after", "0")
-        assert (status, told.startswith("error (queue_full) ")) == (4, True), told
+        status, output = swapjobs_cli(*BATCH[1:], "--give-up-after", "0")
+        assert (status, output.startswith("error (queue_full) ")) == (4, True), output
         running = program(*BATCH).wait_for("warning (queue_full) ")
         redis.config_set("maxmemory", 0)
         assert running.process.wait(30) == 0

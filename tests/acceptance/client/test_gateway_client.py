@@ -67,8 +67,8 @@ def test_children_that_were_forked_with_a_used_client_get_their_own_answers(acme
     for pid in children:
         os.waitpid(pid, 0)
     os.close(writing)
-    with os.fdopen(reading) as told:
-        assert told.read().split() == ["0"] * 4
+    with os.fdopen(reading) as output:
+        assert output.read().split() == ["0"] * 4
     assert acme.get(ids[0]).id == ids[0]
 
 
@@ -83,10 +83,10 @@ def test_the_answer_to_another_request_is_refused() -> None:
         client.get("job-1")
 
 
-def problem(status: int, **told: Any) -> bytes:
+def problem(status: int, **output: Any) -> bytes:
     """Return a gateway's refusal."""
-    headers = [f"{name.replace('_', '-')}: {value}" for name, value in told.pop("headers", {}).items()]
-    return answer(json.dumps(told), f"{status} X", "Content-Type: application/problem+json", *headers)
+    headers = [f"{name.replace('_', '-')}: {value}" for name, value in output.pop("headers", {}).items()]
+    return answer(json.dumps(output), f"{status} X", "Content-Type: application/problem+json", *headers)
 
 
 def jobs_of(store: Store) -> int:
@@ -116,13 +116,13 @@ def test_a_submit_whose_reply_is_lost_is_one_job(
 
 def test_replies_lost_among_many_cost_nothing(bad_line: TcpProxy, store: Store) -> None:
     with through(bad_line) as client:
-        told = []
-        for number, each in enumerate(client.submit_many(make_request(business_task_id=None) for _ in range(300))):
-            told.append(each)
+        result = []
+        for number, item in enumerate(client.submit_many(make_request(business_task_id=None) for _ in range(300))):
+            result.append(item)
             if number % 30 == 0:
                 bad_line.lose_a_reply()
-    assert len({each.id for each in told}) == 300
-    assert {each.outcome for each in told} <= {"created", "existing"}
+    assert len({item.id for item in result}) == 300
+    assert {item.outcome for item in result} <= {"created", "existing"}
     assert jobs_of(store) == 300
 
 
@@ -174,21 +174,21 @@ def test_a_wait_outlives_the_gateway(
         gateway.end(number)
         mortal()
         waiter.join(60)
-    assert [each.state for each in done] == [JobState.SUCCEEDED]
+    assert [item.state for item in done] == [JobState.SUCCEEDED]
     assert worker.process.poll() is None
 
 
 def test_many_outlive_the_gateway(mortal: Callable[[], tuple[Program, str]], store: Store) -> None:
     gateway, url = mortal()
-    told = []
+    result = []
     with SwapClient.from_gateway(url, ACME_KEY, patience_s=20) as client:
-        for number, each in enumerate(client.submit_many(make_request().model_dump() for _ in range(500))):
-            told.append(each)
+        for number, item in enumerate(client.submit_many(make_request().model_dump() for _ in range(500))):
+            result.append(item)
             if number in {50, 250}:
                 gateway.end(signal.SIGKILL)
                 gateway, _ = mortal()
-    assert len({each.id for each in told}) == jobs_of(store) == 500
-    assert Counter(each.outcome for each in told)["created"] >= 480
+    assert len({item.id for item in result}) == jobs_of(store) == 500
+    assert Counter(item.outcome for item in result)["created"] >= 480
 
 
 def test_a_gateway_without_redis_says_so(
@@ -221,8 +221,8 @@ def test_each_tenant_sees_its_own(acme: JobClient, gateway: GatewayProcess) -> N
     assert acme.submit(make_request(tenant="acme")).tenant == "acme"
     with pytest.raises(InvalidRequest, match="tenant"):
         acme.submit(make_request(tenant="zeta"))
-    (told,) = acme.submit_many([make_request(tenant="zeta")])
-    assert (told.outcome, told.id) == ("invalid", None)
+    (output,) = acme.submit_many([make_request(tenant="zeta")])
+    assert (output.outcome, output.id) == ("invalid", None)
     with pytest.raises(InvalidRequest, match="tenant"):
         acme.list(tenant="zeta")
     with SwapClient.from_gateway(gateway.url, ZETA_KEY) as zeta:
@@ -256,8 +256,8 @@ def test_too_many_requests_are_told_and_many_jobs_keep_to_it(start_gateway: Call
             submit_for_ever(client)
         assert caught.value.retry_after_s is not None
         assert 0 < caught.value.retry_after_s <= 10
-        told = list(client.submit_many(make_request() for _ in range(60)))
-        assert {each.outcome for each in told} == {"created"}
+        output = list(client.submit_many(make_request() for _ in range(60)))
+        assert {item.outcome for item in output} == {"created"}
         job = client.submit_many([make_request()])
         assert next(iter(job)).outcome == "created"
     assert 429 in {line["status"] for line in gateway.logged()}
@@ -418,8 +418,8 @@ def test_a_redirect_does_not_carry_the_key_on() -> None:
 def shown_by(error: SwapjobsError) -> list[str]:
     """Return a traceback with the locals of all frames but the test's own."""
     assert error.__traceback__ is not None
-    told = traceback.TracebackException(type(error), error, error.__traceback__.tb_next, capture_locals=True)
-    return list(told.format())
+    result = traceback.TracebackException(type(error), error, error.__traceback__.tb_next, capture_locals=True)
+    return list(result.format())
 
 
 def test_the_key_is_shown_nowhere(gateway: GatewayProcess, caplog: pytest.LogCaptureFixture) -> None:

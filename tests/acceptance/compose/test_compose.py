@@ -46,8 +46,8 @@ class OnceOnly(yaml.SafeLoader):
 def services() -> dict[str, Any]:
     """The services as they stand in the file."""
     document = yaml.load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"), Loader=OnceOnly)
-    found: dict[str, Any] = document["services"]
-    return found
+    result: dict[str, Any] = document["services"]
+    return result
 
 
 def compose(
@@ -57,11 +57,11 @@ def compose(
     shutil.copy(ROOT / "docker-compose.yml", folder)
     if settings is not None:
         (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()), encoding="utf-8")
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - of the system
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - of the system
     return subprocess.run(
         [*compose_client(), *(f"--profile={profile}" for profile in profiles), "config"],
         cwd=folder,
-        env={**kept, **environment},
+        env={**inherited, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -76,9 +76,9 @@ def compose_client() -> list[str]:
     for client in (["docker", "compose"], ["docker-compose"]):
         if shutil.which(client[0]) is None:
             continue
-        told = subprocess.run([*client, "version", "--short"], capture_output=True, text=True, check=False)
-        found = re.match(r"v?(\d+)\.(\d+)", told.stdout)
-        if told.returncode == 0 and found and (int(found[1]), int(found[2])) >= OLDEST_COMPOSE:
+        output = subprocess.run([*client, "version", "--short"], capture_output=True, text=True, check=False)
+        match = re.match(r"v?(\d+)\.(\d+)", output.stdout)
+        if output.returncode == 0 and match and (int(match[1]), int(match[2])) >= OLDEST_COMPOSE:
             return client
     if os.environ.get("CI"):  # noqa: TID251 - CI's own variable, not a setting
         pytest.fail("no current Compose on PATH: .ci/run installs it")
@@ -90,9 +90,9 @@ def test_a_current_compose_accepts_the_file_with_every_profile(tmp_path: Path, p
     """Without a .env, with nothing but the dashboard's password: as on a new machine."""
     read = compose(tmp_path, *profiles, FLOWER_BASIC_AUTH="me:password")
     assert (read.returncode, read.stderr) == (0, "")
-    found = yaml.safe_load(read.stdout)["services"]
-    assert found.keys() == {"redis", *OURS} - ({"sandbox"} if not profiles else set())
-    assert all(service["healthcheck"]["test"] for service in found.values())
+    result = yaml.safe_load(read.stdout)["services"]
+    assert result.keys() == {"redis", *OURS} - ({"sandbox"} if not profiles else set())
+    assert all(service["healthcheck"]["test"] for service in result.values())
 
 
 def test_all_profiles_of_the_file_are_tried(services: dict[str, Any]) -> None:
@@ -109,22 +109,22 @@ def test_settings_are_read_from_env_and_go_to_those_who_need_them(tmp_path: Path
     }
     read = compose(tmp_path, "sandbox", settings=settings)
     assert (read.returncode, read.stderr) == (0, "")
-    found = yaml.safe_load(read.stdout)["services"]
+    result = yaml.safe_load(read.stdout)["services"]
     for name in ("worker", "webhook-worker"):
         assert (
-            found[name]["environment"].items()
+            result[name]["environment"].items()
             >= {
                 "SWAPJOBS_MAX_ATTEMPTS": "3",
                 "SWAPJOBS_API_KEY_SECRET": "the-vendor's-secret",
                 "SWAPJOBS_REDIS_URL": "redis://redis:6379/0",
             }.items()
         )
-    assert found["gateway"]["environment"]["SWAPJOBS_GATEWAY_MAX_QUEUED"] == "7"
-    assert found["flower"]["environment"]["FLOWER_BASIC_AUTH"] == "me:password"
-    knowing = {name for name, service in found.items() if "the-vendor's-secret" in str(service)}
+    assert result["gateway"]["environment"]["SWAPJOBS_GATEWAY_MAX_QUEUED"] == "7"
+    assert result["flower"]["environment"]["FLOWER_BASIC_AUTH"] == "me:password"
+    knowing = {name for name, service in result.items() if "the-vendor's-secret" in str(service)}
     assert knowing == {"worker", "webhook-worker"}
     published = {
-        name: [port["host_ip"] for port in service["ports"]] for name, service in found.items() if "ports" in service
+        name: [port["host_ip"] for port in service["ports"]] for name, service in result.items() if "ports" in service
     }
     assert published == {name: ["127.0.0.1"] for name in ("gateway", "flower", "sandbox")}
 
@@ -182,10 +182,10 @@ def pings(client: redis.Redis) -> bool:
 
 def test_redis_keeps_what_was_accepted(redis_process: tuple[subprocess.Popen[bytes], str]) -> None:
     with redis.Redis.from_url(redis_process[1], decode_responses=True) as client:
-        kept: Any = client.config_get("append*", "maxmemory*", "save")
+        stored: Any = client.config_get("append*", "maxmemory*", "save")
     expected = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
-    assert {name: kept[name] for name in expected} == expected
-    assert int(kept["maxmemory"]) == 2**30
+    assert {name: stored[name] for name in expected} == expected
+    assert int(stored["maxmemory"]) == 2**30
 
 
 class Service(Program):

@@ -51,13 +51,13 @@ def run(program: Callable[..., Program], *command: str, **settings: str) -> tupl
 
 
 def test_submit_py_tells_the_picture(program: Callable[..., Program], vendor: Sandbox, way: dict[str, str]) -> None:
-    status, told = run(program, "submit", *PICTURES, **way)
-    assert (status, told.splitlines()[-1].startswith(f"succeeded {vendor.url}")) == (0, True), told
+    status, output = run(program, "submit", *PICTURES, **way)
+    assert (status, output.splitlines()[-1].startswith(f"succeeded {vendor.url}")) == (0, True), output
     vendor.faults("status_2:msg=TARGET_NO_FACE: no face found")
-    status, told = run(program, "submit", *PICTURES, **way)
-    assert (status, "no_face" in told) == (1, True), told
-    status, told = run(program, "submit", "nonsense", "nonsense", **way)
-    assert (status, told.startswith("invalid_request: source_url"), "Traceback" in told) == (1, True, False), told
+    status, output = run(program, "submit", *PICTURES, **way)
+    assert (status, "no_face" in output) == (1, True), output
+    status, output = run(program, "submit", "nonsense", "nonsense", **way)
+    assert (status, output.startswith("invalid_request: source_url"), "Traceback" in output) == (1, True, False), output
 
 
 def test_bulk_py_may_be_run_twice(
@@ -66,12 +66,12 @@ def test_bulk_py_may_be_run_twice(
     rows = "".join(f"{PICTURES[0]},{PICTURES[1]},order-{n}\n" for n in range(20))
     text = f"source_url,target_url,business_task_id\n{rows}nonsense,{PICTURES[1]},order-20\n"
     (tmp_path / "jobs.csv").write_text(text)
-    status, told = run(program, "bulk", "jobs.csv", "spring", **way)
-    assert status == 0, told
-    assert "line 22: source_url" in told
-    assert "submitted: {'created': 20, 'invalid': 1}\ndone: {'succeeded': 20}" in told, told
-    status, told = run(program, "bulk", "jobs.csv", "spring", **way)
-    assert (status, "submitted: {'existing': 20, 'invalid': 1}" in told) == (0, True), told
+    status, output = run(program, "bulk", "jobs.csv", "spring", **way)
+    assert status == 0, output
+    assert "line 22: source_url" in output
+    assert "submitted: {'created': 20, 'invalid': 1}\ndone: {'succeeded': 20}" in output, output
+    status, output = run(program, "bulk", "jobs.csv", "spring", **way)
+    assert (status, "submitted: {'existing': 20, 'invalid': 1}" in output) == (0, True), output
     assert vendor.get("stats")["billed"] == 20
 
 
@@ -84,10 +84,10 @@ def test_every_block_of_curl_md_runs_as_written(gateway: GatewayProcess, tmp_pat
     )
     assert len(blocks) == 8
     script = "\necho; echo ---\n".join(blocks)
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - of the system
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}  # noqa: TID251 - of the system
     ran = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        env={**kept, "GATEWAY_URL": gateway.url, "GATEWAY_KEY": ACME_KEY, "no_proxy": "127.0.0.1"},
+        env={**inherited, "GATEWAY_URL": gateway.url, "GATEWAY_KEY": ACME_KEY, "no_proxy": "127.0.0.1"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -114,11 +114,11 @@ def test_the_table_of_errors_in_curl_md_is_the_gateways() -> None:
     text = (EXAMPLES / "curl.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\| ([45].*?) \|[^|]*\|$", text, re.MULTILINE)
     rows = [re.findall(r"\d{3}|`[a-z_]+`", line) for line in lines]
-    told = {
-        cell.strip("`"): [int(each) for each in row if each.isdigit()] for row in rows for cell in row if "`" in cell
+    result = {
+        cell.strip("`"): [int(item) for item in row if item.isdigit()] for row in rows for cell in row if "`" in cell
     }
-    assert len(told) == 11
-    assert {code: STATUSES[code] in statuses for code, statuses in told.items()} == dict.fromkeys(told, True)
+    assert len(result) == 11
+    assert {code: STATUSES[code] in statuses for code, statuses in result.items()} == dict.fromkeys(result, True)
 
 
 # -- TypeScript

@@ -114,8 +114,8 @@ def test_the_types_of_events_are_told_apart(receiver: Receiver) -> None:
     later = {"type": "swap.later", "timestamp": str(NOW), "data": {}}
     for number, body in enumerate([event("swap.failed", error=no_face), json.dumps(batch), json.dumps(later)]):
         assert send(receiver.url, f"msg_{number}", body).ok
-    for told in ("order-1: no picture, no_face", "batch b-1 is complete: {'succeeded': 3}", "to do for swap.later"):
-        receiver.program.wait_for(told)
+    for output in ("order-1: no picture, no_face", "batch b-1 is complete: {'succeeded': 3}", "to do for swap.later"):
+        receiver.program.wait_for(output)
 
 
 def test_an_event_that_cannot_be_handled_stops_no_other(receiver: Receiver) -> None:

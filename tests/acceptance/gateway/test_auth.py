@@ -33,8 +33,8 @@ def wanted() -> dict[str, Any]:
 def operations(redis_url: str) -> list[tuple[str, str]]:
     """Every method and path that the app has, but for the door, which has its own way of asking who it is."""
     document = make_app(GatewaySettings(redis_url=redis_url)).openapi()
-    found = [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
-    return [(method, path) for method, path in found if path not in OPEN and not path.startswith("/AIGC")]
+    result = [(method.upper(), path) for path, methods in document["paths"].items() for method in methods]
+    return [(method, path) for method, path in result if path not in OPEN and not path.startswith("/AIGC")]
 
 
 def test_every_route_needs_a_key(gateway: GatewayProcess, redis_url: str) -> None:
@@ -126,9 +126,9 @@ def test_a_key_from_the_command_line_works_until_it_is_revoked(
     headers = gateway.headers(made["key"])
     assert gateway.http.post("/v1/jobs", json=wanted(), headers=headers).json()["tenant"] == "shop"
     assert made["key"].startswith(f"sj_{made['id']}_")
-    kept = str(store.redis.hgetall(keys.gateway_keys()))
-    assert made["key"] not in kept
-    assert made["key"].removeprefix(f"sj_{made['id']}_") not in kept  # which may hold a _ itself
+    stored = str(store.redis.hgetall(keys.gateway_keys()))
+    assert made["key"] not in stored
+    assert made["key"].removeprefix(f"sj_{made['id']}_") not in stored  # which may hold a _ itself
     listed = json.loads(swapjobs_cli("keys", "list", "--json")[1])["keys"]
     assert [(key["id"], key["tenant"], key["name"]) for key in listed] == [(made["id"], "shop", "web")]
     assert swapjobs_cli("keys", "revoke", made["id"])[0] == 0
@@ -145,9 +145,9 @@ def test_only_the_whole_key_is_known(store: Store) -> None:
     api_keys = ApiKeys(store.redis)
     made = api_keys.create("shop")
     assert made.key not in repr(made)
-    found = api_keys.find(made.key)
-    assert found is not None
-    assert found.tenant == "shop"
+    result = api_keys.find(made.key)
+    assert result is not None
+    assert result.tenant == "shop"
     assert api_keys.find(made.key[:-1] + ("A" if made.key[-1] != "A" else "B")) is None
     assert api_keys.find(f"sj_{made.id}_{'x' * 43}") is None
     assert api_keys.find(made.id) is None

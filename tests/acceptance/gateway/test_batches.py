@@ -59,14 +59,14 @@ def row(number: int, **fields: Any) -> bytes:
     return json.dumps({**urls, **fields}).encode() + b"\n"
 
 
-def told(text: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def rows_and_summary(text: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the outcomes and the summary of an answer."""
     *lines, last = map(json.loads, text.splitlines())
     return lines, last["summary"]
 
 
 def outcomes(text: str) -> dict[int, str]:
-    return {line["line"]: line["outcome"] for line in told(text)[0]}
+    return {line["line"]: line["outcome"] for line in rows_and_summary(text)[0]}
 
 
 class Talk:
@@ -123,7 +123,7 @@ def test_each_row_is_told_and_the_same_body_again_makes_nothing_twice(http: http
     path = "/v1/batches?batch_id=spring&close=true"
     answer = http.post(path, content=body, headers=NDJSON)
     assert (answer.status_code, answer.headers["location"]) == (200, "/v1/batches/spring")
-    lines, summary = told(answer.text)
+    lines, summary = rows_and_summary(answer.text)
     assert {line["line"]: line["outcome"] for line in lines} == {
         1: "created",
         3: "created",
@@ -158,7 +158,7 @@ def test_csv_and_a_batch_without_a_name(http: httpx.Client) -> None:
         'source_url,target_url,metadata\nhttps://a.example/s,https://b.example/t,"{""n"":\n1}"\nhttps://a.example/s\n'
     )
     answer = http.post("/v1/batches", content=body.encode(), headers=CSV)
-    lines, summary = told(answer.text)
+    lines, summary = rows_and_summary(answer.text)
     assert [(line["line"], line["outcome"]) for line in lines] == [(2, "created"), (4, "invalid")]
     assert summary["state"] == "open"
     assert http.get(answer.headers["location"]).json()["counts"]["queued"] == 1
@@ -172,7 +172,7 @@ def test_a_bad_line_costs_itself_only(program: Callable[..., Program]) -> None:
     body = b"".join([row(1), *bad, row(8)])
     answer = httpx.post(f"{url}/v1/batches", content=body, headers=NDJSON, timeout=60, trust_env=False)
     assert outcomes(answer.text) == {1: "created", **dict.fromkeys(range(2, 8), "invalid"), 8: "created"}
-    assert told(answer.text)[0][1]["error"] == "is longer than 1024 bytes"
+    assert rows_and_summary(answer.text)[0][1]["error"] == "is longer than 1024 bytes"
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_client_that_hears_nothing_until_all_is_sent_is_not_blocked(program: C
         talk.end()
         grown = process.memory_info().rss - before
         talk.hear(b"0\r\n\r\n")
-    lines, summary = told(talk.text)
+    lines, summary = rows_and_summary(talk.text)
     assert [line["line"] for line in lines] == list(range(1, rows + 1002))
     assert (summary["created"], summary["invalid"]) == (1, rows + 1000)
     assert len(talk.text) > 6_500_000
@@ -243,7 +243,7 @@ def test_hanging_up_in_the_middle_keeps_what_was_accepted_and_nothing_by_halves(
         talk.hear(b'{"line":150,')
     wait_until(lambda: client.batches.get("cut").total >= 150)
     answer = http.post("/v1/batches?batch_id=cut&close=true", content=b"".join(rows), headers=NDJSON)
-    lines, summary = told(answer.text)
+    lines, summary = rows_and_summary(answer.text)
     assert [line["outcome"] for line in lines] == ["existing"] * 150 + ["created"] * 150
     assert (summary["state"], client.batches.get("cut").total) == ("closed", 300)
 
@@ -256,8 +256,8 @@ def test_a_full_queue_holds_the_body_back(program: Callable[..., Program], clien
         talk.hear(b'{"line":50,')
         assert client.batches.get("held").total == 50
         accepted = [json.loads(line) for line in talk.answer.splitlines() if line.startswith(b'{"line"')]
-        for each in accepted:
-            client.cancel(each["id"])
+        for item in accepted:
+            client.cancel(item["id"])
         talk.hear(b'{"line":100,')
         assert b"refused" not in talk.answer
         for job in client.list(batch_id="held", limit=200).jobs:
@@ -317,7 +317,7 @@ def test_a_tenant_sees_and_touches_only_its_own(program: Callable[..., Program])
         assert other.get("/v1/batches").json()["batches"] == []
         for method, path in (
             *(("GET", path) for path in ("/v1/batches/mine", "/v1/batches/mine/report")),
-            *(("POST", f"/v1/batches/mine/{each}") for each in ("close", "pause", "resume", "cancel", "retry")),
+            *(("POST", f"/v1/batches/mine/{item}") for item in ("close", "pause", "resume", "cancel", "retry")),
         ):
             answer = other.request(method, path)
             assert (answer.status_code, answer.json()["code"]) == (404, "batch_not_found"), path
@@ -370,7 +370,7 @@ def test_no_body_whatever_ends_badly(http: httpx.Client) -> None:
             assert answer.json()["code"] == "invalid_request"
             return
         assert answer.status_code == 200, answer.text
-        lines, summary = told(answer.text)
+        lines, summary = rows_and_summary(answer.text)
         assert len(lines) == summary["rows"] <= (head + rest).count(b"\n") + 1
         assert summary["complete"]
         numbers = [line["line"] for line in lines]

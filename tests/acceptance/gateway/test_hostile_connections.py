@@ -185,8 +185,8 @@ def test_with_too_many_connections_idle_ones_make_room_for_new_ones(tmp_path_fac
         job = full.http.post("/v1/jobs", json=PICTURES).json()["id"]
         stream = head("GET", f"/v1/jobs/{job}/events") + b"\r\n"
         with many(full, stream, each=10) as busy:
-            for each in busy:
-                assert statuses(each.read(until=b"event:")) == [200]
+            for item in busy:
+                assert statuses(item.read(until=b"event:")) == [200]
             with many(full, b"", b"GET /heal", each=100) as clients:
                 assert full.http.post("/v1/jobs", json=PICTURES).is_success
                 assert full.connections() <= 51
@@ -194,8 +194,8 @@ def test_with_too_many_connections_idle_ones_make_room_for_new_ones(tmp_path_fac
             assert closed(busy) == 0  # those with a request under way
         full.check()
         with many(full, stream, each=50) as busy:
-            for each in busy:
-                each.read(until=b"event:")
+            for item in busy:
+                item.read(until=b"event:")
             with full.rude(head("GET", "/healthz", "Connection: close") + b"\r\n") as refused:
                 assert statuses(refused.read()) == [503]
             assert closed(busy) == 0
@@ -251,16 +251,16 @@ def test_rows_told_before_a_disconnect_are_kept_and_found_again(patient: Target,
     body = rows(1000, name)
     upload = head("POST", f"/v1/batches?batch_id={name}", f"Content-Type: {ROWS}", "Content-Length: 10000000") + b"\r\n"
     with patient.rude(upload + body + body[:30]) as client:
-        told = client.read(until=b'"line":100,').decode()
+        output = client.read(until=b'"line":100,').decode()
         leave(client)  # type: ignore[operator]  # one of the two above
         patient.check()
-    promised = set(re.findall(r'"id":"([a-z0-9]{24})"', told))
+    promised = set(re.findall(r'"id":"([a-z0-9]{24})"', output))
     assert len(promised) >= 99
     accepted = patient.accepted(batch_id=name)
     assert promised <= accepted.keys()
     again = patient.http.post(f"/v1/batches?batch_id={name}", content=body, headers={"Content-Type": ROWS})
     *outcomes, summary = [json.loads(line) for line in again.text.splitlines()]
-    existing = {each["id"] for each in outcomes if each["outcome"] == "existing"}
+    existing = {outcome["id"] for outcome in outcomes if outcome["outcome"] == "existing"}
     assert accepted.keys() <= existing  # the last rows that came may have been taken after we looked
     assert summary["summary"]["created"] == 1000 - len(existing)
     assert len(patient.accepted(batch_id=name)) == 1000
@@ -281,12 +281,12 @@ def test_a_job_of_a_half_closed_connection_is_accepted_wholly_or_not_at_all(pati
 
 def test_pipelined_requests_are_answered_in_order(patient: Target) -> None:
     ids = [f"piped-{n}" for n in range(40)]
-    asked = [post(json.dumps({**PICTURES, "business_task_id": each}).encode()) for each in ids[:-1]]
+    asked = [post(json.dumps({**PICTURES, "business_task_id": item}).encode()) for item in ids[:-1]]
     asked.append(post(json.dumps({**PICTURES, "business_task_id": ids[-1]}).encode(), "Connection: close"))
     with patient.rude(b"".join(asked)) as client:
         answers = client.read()
     assert statuses(answers) == [202] * 40
-    places = [answers.index(f'"{each}"'.encode()) for each in ids]
+    places = [answers.index(f'"{item}"'.encode()) for item in ids]
     assert places == sorted(places)
     patient.check()
 

@@ -225,6 +225,6 @@ def test_after_all_that_it_is_well(gateway: Target) -> None:
 def refused_with(answer: bytes, status: int) -> None:
     assert statuses(answer) == [status], answer[:2000]
     assert b"application/problem+json" in answer
-    told = json.loads(answer.rpartition(b"\r\n\r\n")[2])
-    assert told["status"] == status
-    assert told["detail"]
+    output = json.loads(answer.rpartition(b"\r\n\r\n")[2])
+    assert output["status"] == status
+    assert output["detail"]

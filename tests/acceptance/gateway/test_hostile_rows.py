@@ -28,7 +28,7 @@ BOUNDED: Final = settings(
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=10), each, max_size=3),
+    lambda item: st.lists(item, max_size=3) | st.dictionaries(st.text(max_size=10), item, max_size=3),
     max_leaves=5,
 )
 fields = st.fixed_dictionaries(
@@ -74,16 +74,16 @@ def upload(gateway: Target, body: bytes, kind: str = KINDS[0], batch: str = "noi
     if answer.status_code != 200:
         assert answer.json()["detail"]
         return []
-    *told, last = [json.loads(line) for line in answer.text.splitlines()]
+    *output, last = [json.loads(line) for line in answer.text.splitlines()]
     summary = last["summary"]
     assert summary["complete"]
-    assert summary["rows"] == len(told) <= body.count(b"\n") + 1
-    for each in told:
-        assert bool(each["error"]) == (each["outcome"] in {"invalid", "conflict"})
-        if each["outcome"] in {"created", "existing"}:
-            job = gateway.http.get(f"/v1/jobs/{each['id']}").raise_for_status().json()
+    assert summary["rows"] == len(output) <= body.count(b"\n") + 1
+    for item in output:
+        assert bool(item["error"]) == (item["outcome"] in {"invalid", "conflict"})
+        if item["outcome"] in {"created", "existing"}:
+            job = gateway.http.get(f"/v1/jobs/{item['id']}").raise_for_status().json()
             assert job["tenant"] == "acme"
-    return told
+    return output
 
 
 @given(st.lists(lines, max_size=8), st.sampled_from([b"", HEADER, GOOD + b"\n"]), st.sampled_from(KINDS))
@@ -97,9 +97,9 @@ def test_rows_of_any_bytes_are_each_told_what_they_are(
     body = begin + b"\n".join(rows)
     first = upload(gateway, body, kind)
     again = upload(gateway, body, kind)
-    kept = {each["id"] for each in first if each["outcome"] in {"created", "existing"}}
-    assert {each["id"] for each in again if each["outcome"] == "existing"} == kept
-    assert not [each for each in again if each["outcome"] == "created"]
+    stored = {item["id"] for item in first if item["outcome"] in {"created", "existing"}}
+    assert {item["id"] for item in again if item["outcome"] == "existing"} == stored
+    assert not [item for item in again if item["outcome"] == "created"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -107,8 +107,8 @@ def test_rows_of_any_bytes_are_each_told_what_they_are(
 def test_a_line_of_10_mb_costs_itself_only_and_little_memory(gateway: Target, filler: bytes, kind: str) -> None:
     before = gateway.memory()
     begin, row = (HEADER, b"https://a.example/1.jpg,https://a.example/2.jpg,,") if kind == KINDS[1] else (b"", GOOD)
-    told = upload(gateway, begin + row + b"\n" + filler * 10_000_000 + b"\n" + row + b"\n", kind, "long")
-    assert [each["outcome"] == "invalid" for each in told] == [False, True, False]
+    result = upload(gateway, begin + row + b"\n" + filler * 10_000_000 + b"\n" + row + b"\n", kind, "long")
+    assert [item["outcome"] == "invalid" for item in result] == [False, True, False]
     assert gateway.memory() - before < 64 * 2**20
 
 
@@ -133,9 +133,9 @@ def test_the_door_refuses_any_bytes_in_the_vendors_words(gateway: Target, tool: 
 @pytest.mark.parametrize("key", ["\xff\xfe", "", "a" * 60_000, "%00"], ids=range(4))
 @pytest.mark.parametrize("name", VENDOR)
 def test_the_door_opens_to_no_strange_key(gateway: Target, name: str, key: str) -> None:
-    fields = {**{each: value.encode() for each, value in VENDOR.items()}, name: key.encode("latin-1")}
+    fields = {**{field: value.encode() for field, value in VENDOR.items()}, name: key.encode("latin-1")}
     answer = gateway.http.post(
-        f"{DOOR}roop", json={}, headers=[(each.encode(), value) for each, value in fields.items()]
+        f"{DOOR}roop", json={}, headers=[(field.encode(), value) for field, value in fields.items()]
     )
     assert answer.json()["code"] == "401"
 

@@ -27,10 +27,10 @@ def wanted(**fields: Any) -> dict[str, Any]:
 
 def assert_problem(answer: httpx.Response, status: int, code: str, field: str | None = None) -> dict[str, Any]:
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json"), answer.text
-    told: dict[str, Any] = answer.json()
-    assert (told["status"], told["code"], told.get("field")) == (status, code, field), told
-    assert told["detail"]
-    return told
+    output: dict[str, Any] = answer.json()
+    assert (output["status"], output["code"], output.get("field")) == (status, code, field), output
+    assert output["detail"]
+    return output
 
 
 @pytest.mark.usefixtures("worker")

@@ -40,7 +40,7 @@ def assert_fits(document: dict[str, Any], schema: dict[str, Any], value: Any) ->
 
 
 def examples_in(content: dict[str, Any]) -> list[Any]:
-    return [each["value"] for each in content.get("examples", {}).values()] + (
+    return [item["value"] for item in content.get("examples", {}).values()] + (
         [content["example"]] if "example" in content else []
     )
 
@@ -100,9 +100,9 @@ def test_every_code_that_an_example_shows_has_that_status(document: dict[str, An
 def test_the_page_fetches_nothing_from_elsewhere(gateway: GatewayProcess) -> None:
     page = gateway.http.get("/docs", headers={"Authorization": ""})
     assert page.status_code == 200
-    found = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-    assert len(found) == 3
-    for name in found:
+    match = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    assert len(match) == 3
+    for name in match:
         file = gateway.http.get(f"/{name}")
         assert (file.status_code, len(file.content) > 100) == (200, True), name
     assert not re.search(r"https?://", page.text)

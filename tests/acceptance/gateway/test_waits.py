@@ -218,10 +218,10 @@ def test_what_was_seen_is_not_told_again(gateway: GatewayProcess, client: SwapCl
     _, version, _ = next(iter(Events(gateway, id_)))
     events = Events(gateway, id_, **{"Last-Event-ID": version})
     with ThreadPoolExecutor(1) as pool:
-        told = pool.submit(lambda: list(events))
+        result = pool.submit(lambda: list(events))
         assert events.opened.wait(20)
         client.cancel(id_)
-        assert [name for name, _, _ in told.result(30)] == ["cancelled"]
+        assert [name for name, _, _ in result.result(30)] == ["cancelled"]
 
 
 @pytest.mark.usefixtures("worker")
@@ -240,7 +240,7 @@ def test_at_its_end_the_gateway_lets_everybody_go(gateway: GatewayProcess, clien
         stream = pool.submit(lambda: list(Events(gateway, streamed)))
         subscribed(client, 2)
         assert gateway.program.end(number, deadline_s=20) == 0
-        told = answer.result(5)  # the job stands as it stood: no error of the client's
-        assert (told.status_code, told.json()["state"]) == (200, "queued")
+        output = answer.result(5)  # the job stands as it stood: no error of the client's
+        assert (output.status_code, output.json()["state"]) == (200, "queued")
         assert [name for name, _, _ in stream.result(5)] == ["queued"]
     assert "Traceback" not in gateway.program.output

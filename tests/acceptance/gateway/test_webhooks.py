@@ -53,7 +53,7 @@ def test_an_endpoint_is_made_changed_rotated_and_removed(acme: httpx.Client) -> 
     path = answer.headers["location"]
     assert "secret" not in acme.get(path).json()
     assert acme.get(f"{path}/secret").json()["secret"] == made["secret"]
-    assert [each["id"] for each in acme.get(ENDPOINTS).json()["endpoints"]] == [made["id"]]
+    assert [item["id"] for item in acme.get(ENDPOINTS).json()["endpoints"]] == [made["id"]]
     changed = acme.patch(path, json={"enabled": False, "events": []}).json()
     assert (changed["state"], changed["events"], changed["url"]) == ("disabled", [], "https://a.example/hook")
     rotated = acme.post(f"{path}/rotate", json={"overlap_s": 60}).json()
@@ -74,15 +74,15 @@ def test_an_event_is_sent_looked_at_and_replayed(
     path = f"/v1/webhooks/deliveries/{sent.json()['id']}"
 
     def tries(count: int) -> list[dict[str, Any]]:
-        found: dict[str, Any] = acme.get(path).json()
-        return found["tries"] if len(found["tries"]) >= count else []
+        result: dict[str, Any] = acme.get(path).json()
+        return result["tries"] if len(result["tries"]) >= count else []
 
     (first,) = wait_until(lambda: tries(1), what="a first try")
     assert first["duration_ms"] >= 0
     assert acme.post(f"{path}/replay").status_code == 202
     wait_until(lambda: tries(2), what="a second try")
     page = acme.get("/v1/webhooks/deliveries", params={"endpoint_id": id_, "event": "test"}).json()
-    assert [each["id"] for each in page["deliveries"]] == [sent.json()["id"]]
+    assert [item["id"] for item in page["deliveries"]] == [sent.json()["id"]]
     assert acme.get("/v1/webhooks/deliveries", params={"event": "swap.failed"}).json()["deliveries"] == []
     acme.patch(f"{ENDPOINTS}/{id_}", json={"enabled": False})
     wait_until(lambda: acme.get(path).json()["state"] == "undelivered", what="given up with its endpoint")

@@ -174,9 +174,9 @@ def test_a_thousand_jobs_are_paged_searched_and_ordered(site: Site, tmp_path: Pa
     url = f"http://127.0.0.1:{site.server_port}"
     site.pages["/page.html"] = page_of(jobs_of(url))
     text, console = dump(f"{url}/drive.html", tmp_path)
-    found = re.search(r'<pre id="seen">(.*?)</pre>', text, re.DOTALL)
-    assert found, text[-2000:]
-    assert json.loads(unescape(found[1])) == {
+    match = re.search(r'<pre id="seen">(.*?)</pre>', text, re.DOTALL)
+    assert match, text[-2000:]
+    assert json.loads(unescape(match[1])) == {
         "start": ["1 to 50 of 1,000 jobs", 50, "order-0"],
         "next": ["51 to 100 of 1,000 jobs", 50, "order-50"],
         "failed": ["1 to 50 of 50 jobs (of 1,000)", 50, "order-7"],
@@ -209,4 +209,4 @@ def test_nothing_hostile_runs(site: Site, tmp_path: Path) -> None:
     assert "&lt;svg onload=" in text
     assert not re.search(r'(?:href|src)="(?!#list|http://127)', text)
     assert console == []
-    assert {each.partition("?")[0] for each in site.asked} <= {"/page.html", "/s.png", "/t.png", "/favicon.ico"}
+    assert {item.partition("?")[0] for item in site.asked} <= {"/page.html", "/s.png", "/t.png", "/favicon.ico"}

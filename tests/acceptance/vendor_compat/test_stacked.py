@@ -73,7 +73,7 @@ def test_bad_days_on_both_sides_leave_every_job_done_and_paid_once(
     paid_once_each(inner, len(ids))
     tenants = {"default": "front.", "a-tenant": "front.a-tenant~"}
     sent = [f"{tenants[request.tenant]}{request.business_task_id}" for request in requests]
-    assert set(inner.vendor.get("tasks")) == {f"{KEY_ID}~{business_id_of(each)}" for each in sent}
+    assert set(inner.vendor.get("tasks")) == {f"{KEY_ID}~{business_id_of(item)}" for item in sent}
 
 
 def test_a_retry_after_a_failure_is_a_new_job_inside_and_is_found_by_its_own_id(

@@ -63,7 +63,7 @@ def http(door: Door) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def held_line(door: Door) -> Iterator[None]:
-    """No job moves; a test may open the line itself."""
+    """No job moves; a test may resume dispatch itself."""
     with door.jobs() as jobs:
         jobs.operator.pause()
         yield
@@ -79,7 +79,7 @@ def calling(side: Side, *, timeout_s: float = 60) -> httpx.Client:
     return httpx.Client(base_url=side.url, headers=side.headers, trust_env=False, timeout=timeout_s)
 
 
-def told(answer: httpx.Response) -> dict[str, Any]:
+def envelope_of(answer: httpx.Response) -> dict[str, Any]:
     """Return the envelope, which every answer must be."""
     assert answer.headers["Content-Type"] == "application/json"
     body: dict[str, Any] = answer.json()
@@ -90,11 +90,11 @@ def told(answer: httpx.Response) -> dict[str, Any]:
 
 def swap(http: httpx.Client, id_: str, tool: str = "roop", **more: Any) -> dict[str, Any]:
     body = FUSION if tool == "face/fusion" else BODY
-    return told(http.post(f"{TOOL}/{tool}", json={**body, "businessTaskId": id_, **more}))
+    return envelope_of(http.post(f"{TOOL}/{tool}", json={**body, "businessTaskId": id_, **more}))
 
 
 def query(http: httpx.Client, id_: str, tool: str = "roop") -> dict[str, Any]:
-    return told(http.post(f"{TOOL}/{tool}/queryTask", json={"businessTaskId": id_}))
+    return envelope_of(http.post(f"{TOOL}/{tool}/queryTask", json={"businessTaskId": id_}))
 
 
 # -- the queue behind it
@@ -154,8 +154,8 @@ def test_with_a_callback_only_the_tool_that_documents_it_answers_at_once(
         waiting = thread.submit(swap, http, f"{id_}-roop", callbackUrl=hook)
         wait_until(lambda: query(http, f"{id_}-roop")["data"])
         assert not waiting.done()
-        for each in (id_, f"{id_}-roop"):
-            webhook = jobs.get(job_id("shop", each)).webhook
+        for item in (id_, f"{id_}-roop"):
+            webhook = jobs.get(job_id("shop", item)).webhook
             assert webhook is not None
             assert webhook.url == hook
         jobs.operator.resume()
@@ -262,7 +262,7 @@ def test_id_and_secret_must_be_those_of_one_key(door: Door, id_: str) -> None:
                 headers += [(b"X-Request-req-accessKeySecret", secret.encode("latin-1"))]
                 body = {**BODY, "businessTaskId": id_}
                 http.headers.clear()
-                answer = told(http.post(f"{TOOL}/roop", json=body, headers=headers))
+                answer = envelope_of(http.post(f"{TOOL}/roop", json=body, headers=headers))
                 assert (answer["code"], (key_id, secret)) == (code, (key_id, secret))
                 assert answer["msg"] == ("success" if code == "200" else "access key refused")
         client.delete(keys.gateway_keys())
@@ -286,7 +286,7 @@ def test_too_many_calls_of_one_key_are_told_when_to_come_again(door: Door, id_: 
         client = side.client()
         throttled = client.query("roop", id_)
         client.close()
-    assert (answer.status_code, told(answer)["code"]) == (429, "429")
+    assert (answer.status_code, envelope_of(answer)["code"]) == (429, "429")
     assert int(answer.headers["Retry-After"]) > 0
     assert isinstance(throttled, Throttled)
     assert throttled.retry_after_s
@@ -295,12 +295,12 @@ def test_too_many_calls_of_one_key_are_told_when_to_come_again(door: Door, id_: 
 @pytest.mark.usefixtures("held_line")
 def test_a_long_line_takes_no_new_jobs_but_tells_of_its_own(door: Door, http: httpx.Client) -> None:
     ids = [f"job-{next(_numbers)}" for _ in range(2)]
-    for id_ in ids:  # one may be on the runway
+    for id_ in ids:  # one may be on the ready queue
         assert swap(http, id_, "face/fusion", callbackUrl="https://callbacks.example/")["data"]["status"] == 0
     limits = {"SWAPJOBS_GATEWAY_MAX_QUEUED": "1", "SWAPJOBS_GATEWAY_VENDOR_WAIT_S": "0"}
     with door.gateway_with(**limits) as side, calling(side) as narrow:
         new = narrow.post(f"{TOOL}/roop", json={**BODY, "businessTaskId": "new"})
-        assert (new.status_code, told(new)["code"]) == (429, "429")
+        assert (new.status_code, envelope_of(new)["code"]) == (429, "429")
         assert int(new.headers["Retry-After"]) > 0
         assert swap(narrow, ids[0], "face/fusion")["code"] == "200"
         client = side.client()
@@ -326,7 +326,7 @@ def test_while_redis_is_away_callers_are_told_to_come_again(tmp_path: Path, door
             outcomes = [client.swap("roop", {**BODY, "businessTaskId": "job"}), client.query("roop", "job")]
             client.close()
     for answer in answers:
-        assert (answer.status_code, told(answer)["code"]) == (503, "503")
+        assert (answer.status_code, envelope_of(answer)["code"]) == (503, "503")
         assert int(answer.headers["Retry-After"]) > 0
     for outcome in outcomes:
         assert isinstance(outcome, Throttled)
@@ -359,13 +359,13 @@ def test_while_redis_is_away_callers_are_told_to_come_again(tmp_path: Path, door
 def test_a_hostile_body_gets_the_envelope_with_a_short_reason(http: httpx.Client, path: str, raw: bytes) -> None:
     answer = http.post(path, content=raw)
     assert answer.status_code == 200
-    assert (told(answer)["code"], told(answer)["data"]) == ("400", None)
-    assert 0 < len(told(answer)["msg"]) < 300
+    assert (envelope_of(answer)["code"], envelope_of(answer)["data"]) == ("400", None)
+    assert 0 < len(envelope_of(answer)["msg"]) < 300
 
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=8), each, max_size=3),
+    lambda item: st.lists(item, max_size=3) | st.dictionaries(st.text(max_size=8), item, max_size=3),
     max_leaves=6,
 )
 FIELDS = ("sourceUrl", "targetUrl", "businessTaskId", "fidelityWeight", "faceIdx", "callbackUrl")
@@ -378,7 +378,7 @@ def test_any_json_at_all_gets_the_envelope(http: httpx.Client, path: str, body: 
     """No such body asks for a swap, since no text found at random is a URL."""
     answer = http.post(path, content=json.dumps({**body, "targetUrl": body.get("targetUrl")}).encode())
     assert answer.status_code == 200
-    assert told(answer)["code"] in ({"200", "400"} if "queryTask" in path else {"400"})
+    assert envelope_of(answer)["code"] in ({"200", "400"} if "queryTask" in path else {"400"})
 
 
 @pytest.mark.parametrize("chunked", [False, True])
@@ -386,8 +386,8 @@ def test_a_body_that_is_too_large_is_refused_in_the_vendors_words(http: httpx.Cl
     size = 1_048_577
     content = itertools.repeat(b"x" * 1024, size // 1024 + 1) if chunked else b"x" * size
     answer = http.post(f"{TOOL}/roop", content=content)
-    assert (answer.status_code, told(answer)["code"]) == (200, "413")
-    assert told(answer)["msg"] == "the body is larger than 1048576 bytes"
+    assert (answer.status_code, envelope_of(answer)["code"]) == (200, "413")
+    assert envelope_of(answer)["msg"] == "the body is larger than 1048576 bytes"
 
 
 def test_wrong_urls_are_named_as_the_vendor_names_them(http: httpx.Client, id_: str) -> None:
@@ -404,8 +404,8 @@ def test_other_paths_below_the_vendors_say_what_there_is(http: httpx.Client, pat
         if answer.headers["Content-Type"] == "application/problem+json":
             assert (path, answer.status_code) == ("", 404)
         else:
-            assert told(answer)["code"] == "400"
-            assert "face/fusion" in told(answer)["msg"]
+            assert envelope_of(answer)["code"] == "400"
+            assert "face/fusion" in envelope_of(answer)["msg"]
 
 
 def test_the_log_tells_no_secret_and_no_body(door: Door, http: httpx.Client, id_: str) -> None:

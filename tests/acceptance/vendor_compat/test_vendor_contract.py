@@ -90,14 +90,14 @@ def test_the_envelope_is_the_vendors_to_the_letter(side: Side, id_: str) -> None
         direct = http.post(f"{TOOL}/roop", json={**PICTURES, "businessTaskId": roop})
         body = {**PICTURES, "sourceUrl": SOURCES, "businessTaskId": fusion}
         sibling = http.post(f"{TOOL}/face/fusion", json=body).json()
-        found = http.post(f"{TOOL}/roop/queryTask", json={"businessTaskId": roop}).json()
+        result = http.post(f"{TOOL}/roop/queryTask", json={"businessTaskId": roop}).json()
         unknown = http.post(f"{TOOL}/roop/queryTask", json={"businessTaskId": fusion}).json()
     assert direct.headers["Content-Type"] == "application/json"
     task_id, output = direct.json()["data"]["taskId"], f"{side.vendor.url}/outputs/no-swap.png"
     assert isinstance(task_id, str)
     data = {"taskId": task_id, "toolTask": "roop", "status": 1, "outputImageUrl": output}
     assert direct.json() == {"code": "200", "msg": "success", "data": data}
-    assert found == {"code": "200", "msg": "success", "data": {**data, "businessTaskId": roop}}
+    assert result == {"code": "200", "msg": "success", "data": {**data, "businessTaskId": roop}}
     assert (sibling["data"]["toolTask"], sibling["data"]["businessTaskId"]) == ("face/fusion", fusion)
     assert unknown == {"code": "200", "msg": "success", "data": None}
 
@@ -112,17 +112,17 @@ def test_a_task_is_known_to_its_own_tool_only(client: VendorClient, id_: str) ->
 def test_ids_of_any_kind_lead_each_to_its_own_task(client: VendorClient, id_: str) -> None:
     """Another swapjobs sends prefix, tenant and generation with its ids."""
     ids = [id_ + more for more in ("", "~2", "~3", "~x" * 100, "~x" * 100 + "~2", " ", "/ü", "人脸")]
-    tasks = [client.swap("roop", {**PICTURES, "businessTaskId": each}) for each in ids]
-    assert [client.query("roop", each) for each in ids] == tasks
+    tasks = [client.swap("roop", {**PICTURES, "businessTaskId": item}) for item in ids]
+    assert [client.query("roop", item) for item in ids] == tasks
     assert len({task.task_id for task in tasks if isinstance(task, Succeeded)}) == len(ids)
 
 
 def test_calls_from_many_threads_keep_their_replies_apart(client: VendorClient, id_: str) -> None:
     ids = [f"{id_}-{number}" for number in range(100)]
     with ThreadPoolExecutor(16) as threads:
-        done = list(threads.map(lambda each: client.swap("roop", {**PICTURES, "businessTaskId": each}), ids))
-        found = list(threads.map(lambda each: client.query("roop", each), ids))
-    assert done == found
+        done = list(threads.map(lambda item: client.swap("roop", {**PICTURES, "businessTaskId": item}), ids))
+        result = list(threads.map(lambda item: client.query("roop", item), ids))
+    assert done == result
     assert len({task.task_id for task in done if isinstance(task, Succeeded)}) == len(ids)
 
 

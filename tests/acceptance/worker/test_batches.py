@@ -26,7 +26,7 @@ def test_a_batch_is_completed_once_in_each_round_whichever_worker_is_killed(
     names = [f"bad-{number}" for number in range(3)] + [f"good-{number}" for number in range(37)]
     requests = [make_request(business_task_id=name, batch_id="b") for name in names]
     client.batches.open("b", callback_url=LISTENER)
-    ids = [str(each.id) for each in client.submit_many(requests)]
+    ids = [str(item.id) for item in client.submit_many(requests)]
     assert client.batches.close("b").state == "closed"
     one, two = [program(*WORKER, f"{name}@%h").wait_for("ready.") for name in ("one", "two")]
     in_flight(vendor, 16)
@@ -43,8 +43,8 @@ def test_a_batch_is_completed_once_in_each_round_whichever_worker_is_killed(
     assert client.batches.retry("b", error_code=code).round == 2
     wait_until(lambda: client.batches.get("b").state == "completed", what="the second round")
     assert client.batches.get("b").counts[JobState.SUCCEEDED] == 40
-    told = [(event["round"], event["succeeded"]) for event in announced(store.redis, "b")]
-    assert told == [("1", "37"), ("2", "40")]
+    result = [(event["round"], event["succeeded"]) for event in announced(store.redis, "b")]
+    assert result == [("1", "37"), ("2", "40")]
     all_is_well(store, vendor, ids)
 
 
@@ -53,7 +53,7 @@ def test_a_paused_batch_waits_while_others_are_served_and_then_goes_on(
 ) -> None:
     client.batches.open("b")
     client.batches.pause("b")
-    waiting = [str(each.id) for each in client.submit_many(make_request(batch_id="b") for _ in range(300))]
+    waiting = [str(item.id) for item in client.submit_many(make_request(batch_id="b") for _ in range(300))]
     other = client.submit(make_request(priority="bulk"))
     assert client.wait(other.id, 30).state is JobState.SUCCEEDED
     assert client.batches.get("b").counts[JobState.QUEUED] == 300
@@ -70,7 +70,7 @@ def test_a_cancel_that_its_caller_left_is_ended_by_the_workers(
     worker: Program, client: SwapClient, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=2000")
-    ids = [str(each.id) for each in client.submit_many(make_request(batch_id="b") for _ in range(1000))]
+    ids = [str(item.id) for item in client.submit_many(make_request(batch_id="b") for _ in range(1000))]
     in_flight(vendor, 8)
     client.batches.close("b")
     client.batches.cancel("b", patience_s=0)

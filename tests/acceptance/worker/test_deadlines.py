@@ -122,8 +122,8 @@ def test_a_running_job_expires_on_time_and_its_late_picture_is_kept(
     done = expired_on_time(client, job.id)
     assert done.output_url is None
     wait_until(lambda: client.get(job.id).output_url)
-    kept = finished(client, job.id, hook=True)
-    assert (kept.state, kept.finished_at, kept.error) == (JobState.EXPIRED, done.finished_at, done.error)
+    stored = finished(client, job.id, hook=True)
+    assert (stored.state, stored.finished_at, stored.error) == (JobState.EXPIRED, done.finished_at, done.error)
     assert late_successes(client) == 1
     books = vendor.get("stats")
     assert (books["calls"], books["queries"], books["billed"]) == (1, 0, 1)
@@ -232,8 +232,8 @@ def test_a_picture_that_comes_after_the_cancel_is_kept_and_counted(
     cancelled = client.cancel(job.id)
     assert (cancelled.state, cancelled.output_url) == (JobState.CANCELLED, None)
     wait_until(lambda: client.get(job.id).output_url)
-    kept = finished(client, job.id, hook=True)
-    assert (kept.state, kept.finished_at) == (JobState.CANCELLED, cancelled.finished_at)
+    stored = finished(client, job.id, hook=True)
+    assert (stored.state, stored.finished_at) == (JobState.CANCELLED, cancelled.finished_at)
     assert late_successes(client) == 1
     assert vendor.get("stats")["billed"] == 1
     assert [event["type"] for event in hooks.get("/_receiver/events").json()] == ["swap.cancelled"]

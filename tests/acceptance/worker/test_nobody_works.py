@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def run(redis_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "swapjobs", *arguments],
-            env={**kept, "SWAPJOBS_REDIS_URL": redis_url, "COLUMNS": "200"},
+            env={**inherited, "SWAPJOBS_REDIS_URL": redis_url, "COLUMNS": "200"},
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -45,8 +45,8 @@ def run(redis_url: str, tmp_path: Path) -> Callable[..., subprocess.CompletedPro
 def forget_signs_of_life(store: Store) -> None:
     """Let 21 s pass, as far as the fleet's last words are concerned."""
     for name, text in store.redis.hgetall("swapjobs:workers").items():
-        told = json.loads(text)
-        store.redis.hset("swapjobs:workers", name, json.dumps({**told, "at": told["at"] - 21_000}))
+        output = json.loads(text)
+        store.redis.hset("swapjobs:workers", name, json.dumps({**output, "at": output["at"] - 21_000}))
 
 
 def seen(run: Callable[..., subprocess.CompletedProcess[str]]) -> str:
@@ -62,7 +62,7 @@ def test_a_worker_that_is_gone_or_frozen_is_missed(
     number: signal.Signals,
 ) -> None:
     worker = program("swapjobs", "worker").wait_for("ready.", count=2)
-    swaps = next(each for each in psutil.Process(worker.process.pid).children() if "swaps" in each.cmdline())
+    swaps = next(item for item in psutil.Process(worker.process.pid).children() if "swaps" in item.cmdline())
     wait_until(lambda: client.operator.status().workers == {"swaps": 1, "webhooks": 1}, what="both have told")
     assert 'swapjobs_workers{kind="swaps"} 1.0' in seen(run)
     if number == signal.SIGSTOP:
@@ -107,7 +107,7 @@ def test_a_fresh_webhook_process_does_not_vouch_for_a_frozen_swap_process(
     file = tmp_path / "alive"
     worker = program("swapjobs", "worker", SWAPJOBS_ALIVE_FILE=str(file)).wait_for("ready.", count=2)
     wait_until(file.exists, what="the file is there")
-    swaps = next(each for each in psutil.Process(worker.process.pid).children() if "swaps" in each.cmdline())
+    swaps = next(item for item in psutil.Process(worker.process.pid).children() if "swaps" in item.cmdline())
     swaps.send_signal(signal.SIGSTOP)
     try:
         wait_until(lambda: time.time() - file.stat().st_mtime > 6, deadline_s=30, what="the file grows old")

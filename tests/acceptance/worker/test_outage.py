@@ -19,7 +19,7 @@ OUTAGES = ["http_503:on=all", "http_500:on=all", "reset_before:on=all", "html:on
 
 
 def submit(client: SwapClient, count: int, **fields: object) -> list[str]:
-    return [str(each.id) for each in client.submit_many(make_request(**fields) for _ in range(count))]
+    return [str(item.id) for item in client.submit_many(make_request(**fields) for _ in range(count))]
 
 
 def closed(client: SwapClient) -> bool:

@@ -161,22 +161,22 @@ def test_a_worker_whose_redis_does_not_come_back_ends_by_itself_or_when_told(
     server: EmbeddedRedis, program: Callable[..., Program], client: SwapClient, vendor: Sandbox
 ) -> None:
     vendor.faults("latency:ms=500")
-    left, told = [program(*WORKER, f"{name}@%h", SWAPJOBS_STALL_EXIT_S="10") for name in ("left", "told")]
-    for worker in (left, told):
+    left, result = [program(*WORKER, f"{name}@%h", SWAPJOBS_STALL_EXIT_S="10") for name in ("left", "told")]
+    for worker in (left, result):
         worker.wait_for("ready.")
     submit(client, 40)
     wait_until(lambda: vendor.get("stats")["billed"] >= 4)
     server.stop()
     gone_at = time.monotonic()
     left.wait_for("Connection to broker lost")
-    told.send(signal.SIGTERM)
-    told.wait_for("hutdown")
-    assert told.end(signal.SIGTERM, deadline_s=8) == 0
-    assert "nothing could be handed back" in told.output
+    result.send(signal.SIGTERM)
+    result.wait_for("hutdown")
+    assert result.end(signal.SIGTERM, deadline_s=8) == 0
+    assert "nothing could be handed back" in result.output
     assert left.process.wait(15) == 1
     assert 9 < time.monotonic() - gone_at < 14
     left.wait_for("could not reach Redis (SWAPJOBS_STALL_EXIT_S); the worker ends, to be started again")
-    assert "Traceback" not in left.output + told.output
+    assert "Traceback" not in left.output + result.output
 
 
 @pytest.mark.usefixtures("server")
@@ -193,13 +193,13 @@ def test_a_full_redis_takes_no_new_jobs_and_finishes_the_old_ones(
     vendor.faults("latency:ms=400")
     first = program(*WORKER, "first@%h").wait_for("ready.")
     requests = [make_request(callback_url=f"{hooks.base_url}/in") for _ in range(40)]
-    ids = [str(each.id) for each in client.submit_many(requests)]
+    ids = [str(item.id) for item in client.submit_many(requests)]
     wait_until(lambda: vendor.get("stats")["billed"] >= 8)
     store.redis.setrange("ballast", 10_000_000, "x")  # so that a few more jobs and connections don't matter
     store.redis.config_set("maxmemory", int(store.redis.info("memory")["used_memory"] * share))
     wait_until(lambda: refused(client, ids), deadline_s=3, what="submits are refused")
     if share > 1:
-        assert [each.outcome for each in client.submit_many(requests[:2])] == ["existing"] * 2
+        assert [item.outcome for item in client.submit_many(requests[:2])] == ["existing"] * 2
     assert first.end() == 0
     second = program(*WORKER, "second@%h").wait_for("ready.")
     all_succeeded(client, ids)

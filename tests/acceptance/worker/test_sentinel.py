@@ -131,10 +131,10 @@ def test_celery_flower_and_the_doctor_come_through_and_show_no_password(
         shown = [board.get(path, params={"refresh": "true"}).text for path in ("/api/workers", "/workers", "/broker")]
         shown += [board.get(f"/worker/{name}").text for name in board.get("/api/workers").json()]
     assert '"master_name": "swaps"' in shown[0]
-    status, told = swapjobs_cli("doctor")
-    assert status == 0, told
+    status, output = swapjobs_cli("doctor")
+    assert status == 0, output
     assert vendor.get("stats")["billed"] == 1
-    for text in (*shown, told, worker.output, flower.output):
+    for text in (*shown, output, worker.output, flower.output):
         assert [secret for secret in (PASSWORD, WATCHWORD, *URL_PARTS) if secret in text] == []
 
 

@@ -27,7 +27,7 @@ def submit_bulk(client: SwapClient, count: int) -> None:
 def test_a_worker_holds_no_more_than_it_has_slots(
     program: Callable[..., Program], client: SwapClient, store: Store, vendor: Sandbox
 ) -> None:
-    """Held is what was sent out and lies on the runway no more, and what is claimed."""
+    """Held is what was sent out and lies on the ready queue no more, and what is claimed."""
     vendor.faults("latency:ms=60000")
     submit_bulk(client, 1000)
     held: list[int] = []
@@ -37,9 +37,9 @@ def test_a_worker_holds_no_more_than_it_has_slots(
             pipe.zcard(keys.published(keys.BULK))
             pipe.llen(keys.READY[keys.BULK])
             pipe.zrange(keys.schedule(), 0, -1)
-            out, on_runway, wake = pipe.execute()
-        held.append(out - on_runway + sum(member.startswith("lease:") for member in wake))
-        return int(on_runway)
+            out, on_ready_queue, wake = pipe.execute()
+        held.append(out - on_ready_queue + sum(member.startswith("lease:") for member in wake))
+        return int(on_ready_queue)
 
     settings = {"SWAPJOBS_CONCURRENCY": str(SLOTS), "SWAPJOBS_CALL_TIMEOUT_S": "90", "SWAPJOBS_STOP_GRACE_S": "0"}
     program(*WORKER, **settings).wait_for("ready.")

@@ -25,7 +25,7 @@ WORKER = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-n")
 
 
 def submit(client: SwapClient, count: int) -> list[str]:
-    return [str(each.id) for each in client.submit_many(make_request().model_dump() for _ in range(count))]
+    return [str(item.id) for item in client.submit_many(make_request().model_dump() for _ in range(count))]
 
 
 def test_what_runs_may_end_within_the_grace(

@@ -72,8 +72,8 @@ def test_what_the_vendor_says_is_done_is_billed_once_whatever_the_answer_looks_l
         ids = {name: client.submit(make_request(business_task_id=name)).id for name in answers}
 
         def ended() -> dict[str, Job] | None:
-            found = {name: client.get(id_) for name, id_ in ids.items()}
-            return found if all(job.state in FINAL for job in found.values()) else None
+            result = {name: client.get(id_) for name, id_ in ids.items()}
+            return result if all(job.state in FINAL for job in result.values()) else None
 
         jobs = wait_until(ended, deadline_s=40, what="all ended") or {}
         client.retry(ids["inline"])

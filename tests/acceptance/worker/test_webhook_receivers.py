@@ -163,8 +163,8 @@ def test_an_endpoint_from_its_registration_to_its_removal(
     newest = run("test", added["id"])
     with pytest.raises(Exception, match="No matching signature"):
         Webhook(rotated["secret"]).verify(live.requests[2].body, live.requests[2].headers)
-    assert [each["id"] for each in run("list")["deliveries"]] == [newest["id"], sent["id"]]
-    assert [each["number"] for each in run("show", sent["id"])["tries"]] == [1, 1]
+    assert [item["id"] for item in run("list")["deliveries"]] == [newest["id"], sent["id"]]
+    assert [item["number"] for item in run("show", sent["id"])["tries"]] == [1, 1]
     assert run("endpoints")["endpoints"][0]["version"] == 3
     assert run("update", added["id"], "--disable")["state"] == "disabled"
     assert run("replay-since", "2026-01-01") == {"replayed": 0}
@@ -183,13 +183,13 @@ def test_the_command_line_says_what_is_not_there_and_what_is_not_right(
     assert run("endpoints", "--tenant", "shop") == (0, "tenant shop has no endpoints\n")
     assert json.loads(run("list", "--json")[1]) == {"deliveries": [], "next_cursor": None}
     for arguments in (("list", "--state", "sent"), ("replay-since", "2h", "--state", "sent"), ("replay-since", "soon")):
-        status, told = run(*arguments)
-        assert (status, told.count("\n")) == (2, 1), told
+        status, output = run(*arguments)
+        assert (status, output.count("\n")) == (2, 1), output
     endpoint = client.webhooks.add("https://hooks.example/in")
     sent = client.webhooks.test(endpoint.id)
     began = f"{sent.created_at:%Y-%m-%d %H:%M:%S}"
     assert run("list")[1].split() == [*began.split(), "pending", "test", sent.id]
     assert run("replay-since", "15m") == (0, "0 replayed\n")
     assert run("replay-since", "15m", "--state", "pending", "--json") == (0, '{"replayed": 1}\n')
-    status, told = run("test", endpoint.id, "--timeout", "0.5")
-    assert (status, "is a worker running?" in told) == (1, True)
+    status, output = run("test", endpoint.id, "--timeout", "0.5")
+    assert (status, "is a worker running?" in output) == (1, True)

@@ -326,9 +326,9 @@ def test_the_ports_are_a_setting() -> None:
 
 def test_the_checked_address_is_called_by_its_name(tmp_path: Path) -> None:
     """SNI, certificate and Host are those of the name; a final dot is no part of it."""
-    told: list[str | None] = []
+    result: list[str | None] = []
     server_tls, client_tls = certificate(tmp_path, "hooks.example")
-    server_tls.sni_callback = lambda _socket, name, _context: told.append(name)
+    server_tls.sni_callback = lambda _socket, name, _context: result.append(name)
     with serving(always(answer()), tls=server_tls) as outside:
 
         def to(host: str, tls: ssl.SSLContext | None = client_tls) -> Delivery:
@@ -339,7 +339,7 @@ def test_the_checked_address_is_called_by_its_name(tmp_path: Path) -> None:
         assert to("Hooks.Example.").ok
         assert "certificate" in to("other.example").reason.lower()
         assert "certificate" in to("hooks.example", None).reason.lower()
-    assert told == ["hooks.example", "hooks.example", "other.example", "hooks.example"]
+    assert result == ["hooks.example", "hooks.example", "other.example", "hooks.example"]
     assert [seen.headers["host"] for seen in outside.requests] == [f"hooks.example:{outside.port}"] * 2
 
 

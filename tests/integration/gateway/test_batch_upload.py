@@ -41,7 +41,7 @@ def post(settings: GatewaySettings, body: bytes | AsyncIterator[bytes], query: s
     return asyncio.run(send())
 
 
-def told(answer: httpx.Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def rows_and_summary(answer: httpx.Response) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     *lines, last = map(json.loads, answer.text.splitlines())
     return lines, last["summary"]
 
@@ -52,14 +52,14 @@ def test_rows_without_room_are_refused_in_the_end_and_the_batch_stays_open(
     monkeypatch.setattr(batch_upload, "HOLD_S", 0.0)
     body = b"".join(ROW % number for number in range(5)) + b"nonsense\n"
     crowded = GatewaySettings(redis_url=redis_url, gateway_max_queued=3)
-    lines, summary = told(post(crowded, body, "?batch_id=b&close=true"))
+    lines, summary = rows_and_summary(post(crowded, body, "?batch_id=b&close=true"))
     assert [line["outcome"] for line in lines] == [*["created"] * 3, "refused", "refused", "invalid"]
-    assert lines[3]["error"] == "too_many_requests: 3 jobs stand in line, 3 may"
+    assert lines[3]["error"] == "too_many_requests: 3 jobs are queued, 3 may be"
     assert (summary["state"], summary["complete"], summary["refused"]) == ("open", False, 2)
     assert summary["error"]["code"] == "too_many_requests"
     assert client.batches.get("b").total == 3
     roomy = GatewaySettings(redis_url=redis_url)
-    lines, summary = told(post(roomy, body, "?batch_id=b&close=true"))
+    lines, summary = rows_and_summary(post(roomy, body, "?batch_id=b&close=true"))
     assert [line["outcome"] for line in lines] == [*["existing"] * 3, "created", "created", "invalid"]
     assert (summary["state"], summary["complete"], summary["error"]) == ("closed", True, None)
 
@@ -76,7 +76,7 @@ def test_a_client_that_falls_silent_is_told_and_what_it_sent_is_kept(
         await anyio.sleep(3)  # the other side's patience is what ends it
         yield (ROW % 2)[10:]
 
-    lines, summary = told(post(settings, half(), "?batch_id=b&close=true"))
+    lines, summary = rows_and_summary(post(settings, half(), "?batch_id=b&close=true"))
     assert [line["outcome"] for line in lines] == ["created"]
     assert (summary["state"], summary["complete"]) == ("open", False)
     assert summary["error"] == {"code": "request_timeout", "detail": "nothing came for 0.2 s"}

@@ -154,9 +154,9 @@ def test_a_lost_reply_is_seen_as_a_reset_and_the_work_is_paid_and_found(client: 
     arm(client, "lost_reply:count=1")
     with pytest.raises(httpx.ReadError, match="Connection reset by peer"):
         swap(client)
-    found = query(client).json()["data"]
-    assert found["status"] == 1
-    assert found["outputImageUrl"].endswith(".png")
+    result = query(client).json()["data"]
+    assert result["status"] == 1
+    assert result["outputImageUrl"].endswith(".png")
     assert stats(client)["statuses"] == {"none": 1, "200": 1}
     swap(client)
     counts = stats(client)

@@ -75,8 +75,8 @@ def test_the_output_of_a_load_test_is_a_picture(client: httpx.Client) -> None:
 def test_every_tool_takes_its_documented_body(client: httpx.Client, tool: str, body: dict[str, object]) -> None:
     answer = client.post(f"{TOOL}/{tool}", json={**PICTURES, **body, "businessTaskId": "job"}).json()
     assert (answer["code"], answer["data"]["toolTask"], answer["data"]["status"]) == ("200", tool, 1)
-    found = client.post(f"{TOOL}/{tool}/queryTask", json={"businessTaskId": "job"}).json()["data"]
-    assert found == {**answer["data"], "businessTaskId": "job"}
+    result = client.post(f"{TOOL}/{tool}/queryTask", json={"businessTaskId": "job"}).json()["data"]
+    assert result == {**answer["data"], "businessTaskId": "job"}
 
 
 @pytest.mark.parametrize(

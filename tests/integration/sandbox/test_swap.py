@@ -158,8 +158,8 @@ def test_a_swap_gives_a_new_picture_that_can_be_fetched(client: httpx.Client, pi
     kind = output.headers["Content-Type"]
     assert output.content.startswith({"image/png": b"\x89PNG", "image/jpeg": b"\xff\xd8"}[kind])
     assert output.content not in {COLLINS, HOPPER}
-    found = client.post(f"{TOOL}/roop/queryTask", json={"businessTaskId": "job"}).json()["data"]
-    assert found["outputImageUrl"] == answer["data"]["outputImageUrl"]
+    result = client.post(f"{TOOL}/roop/queryTask", json={"businessTaskId": "job"}).json()["data"]
+    assert result["outputImageUrl"] == answer["data"]["outputImageUrl"]
 
 
 def test_the_sandbox_swaps_its_own_samples(client: httpx.Client, server: ServerProcess) -> None:

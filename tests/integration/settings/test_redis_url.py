@@ -70,12 +70,12 @@ def test_a_sentinel_url_says_where_the_sentinels_are_and_whom_to_ask_for(url: st
     assert CoreSettings(redis_url=url).redis_url == url
 
 
-@pytest.mark.parametrize(("url", "told"), WRONG)
-def test_a_wrong_url_is_told_in_one_line_that_quotes_nothing_of_it(url: str, told: str) -> None:
+@pytest.mark.parametrize(("url", "output"), WRONG)
+def test_a_wrong_url_is_told_in_one_line_that_quotes_nothing_of_it(url: str, output: str) -> None:
     with pytest.raises(ValidationError) as refused:
         CoreSettings(redis_url=url)
     (problem,) = refused.value.errors(include_input=False)
-    assert told in problem["msg"]
+    assert output in problem["msg"]
     assert "hush" not in problem["msg"]
     assert "\n" not in problem["msg"]
 
@@ -131,15 +131,15 @@ def test_the_master_is_found_also_when_the_first_sentinel_is_gone(watched: Senti
 
 def test_what_is_wrong_is_told(watched: SentinelRedis) -> None:
     dead = f"127.0.0.1:{free_port()}"
-    told = (
+    result = (
         f"Redis cannot be reached: no sentinel can say where the master of 'swaps' is: Error 111 connecting to {dead}"
     )
-    assert refusal(f"redis+sentinel://{dead}/swaps").startswith(told)
-    told = "Redis cannot be reached: the sentinels watch no service 'other', but swaps"
-    assert refusal(watched.url.replace("/swaps", "/other")) == told
+    assert refusal(f"redis+sentinel://{dead}/swaps").startswith(result)
+    result = "Redis cannot be reached: the sentinels watch no service 'other', but swaps"
+    assert refusal(watched.url.replace("/swaps", "/other")) == result
     (server,) = watched.servers
-    told = "no sentinel can say where the master of 'swaps' is: unknown command 'SENTINEL'"
-    assert told in refusal(f"redis+sentinel://127.0.0.1:{server.port}/swaps")
+    result = "no sentinel can say where the master of 'swaps' is: unknown command 'SENTINEL'"
+    assert result in refusal(f"redis+sentinel://127.0.0.1:{server.port}/swaps")
     assert "invalid username-password pair" in refusal(watched.url.replace("://", "://nobody:hush@"))
 
 
@@ -228,13 +228,13 @@ def test_threads_that_ask_at_once_forget_no_sentinel() -> None:
     nodes: list[Any] = [Node(knows=knows, together=together) for knows in (False, True, True)]
     sentinels = _Sentinels(place)
     sentinels.sentinels = nodes
-    found: list[tuple[str, int]] = []
-    threads = [threading.Thread(target=lambda: found.append(sentinels.discover_master(SERVICE))) for _ in range(2)]
+    result: list[tuple[str, int]] = []
+    threads = [threading.Thread(target=lambda: result.append(sentinels.discover_master(SERVICE))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found == [("10.0.0.9", 6379)] * 2
+    assert result == [("10.0.0.9", 6379)] * 2
     assert sentinels.sentinels == [nodes[1], nodes[0], nodes[2]]
 
 

@@ -27,18 +27,18 @@ LEASE_S = 30
 
 def places(store: Store, id_: str) -> list[str]:
     """Return everywhere the job stands: exactly one place for an unfinished job."""
-    found = []
+    result = []
     job = store.jobs.get(id_)
     tenant, lane = job.fields["tenant"], job.fields["priority"]
-    for name, key in {"line": keys.queue(lane, tenant), "hint": keys.published(lane)}.items():
+    for name, key in {"line": keys.queue(lane, tenant), "message": keys.published(lane)}.items():
         if store.redis.zscore(key, id_) is not None:
-            found.append(name)
-    found += [
+            result.append(name)
+    result += [
         kind
         for kind in ("lease", "retry", "poll", "expiry", "delivery")
         if store.redis.zscore(keys.schedule(), f"{kind}:{id_}") is not None
     ]
-    return found
+    return result
 
 
 def state(store: Store, id_: str) -> JobState:
@@ -49,7 +49,7 @@ def wait_for_wake(store: Store, count: int = 1) -> None:
     wait_until(lambda: store.dispatch.dispatch_due("w", LEASE_S)[0] >= count, what="something due")
 
 
-def test_a_claim_holds_the_lease_and_a_second_hint_leads_nowhere(store: Store) -> None:
+def test_a_claim_holds_the_lease_and_a_second_message_leads_nowhere(store: Store) -> None:
     id_ = submit(store)
     first = claim(store, id_)
     assert (first.fence, first.call, first.wait_s) == (1, "swap", 0)
@@ -81,7 +81,7 @@ def test_a_wait_is_moved_to_the_head_of_its_line_when_due(store: Store) -> None:
     assert job.next_attempt_at is not None
     assert store.attempts.claim(id_, LEASE_S) == NotClaimed("waiting")
     wait_for_wake(store)
-    assert places(store, id_) == ["hint"]
+    assert places(store, id_) == ["message"]
     assert claim(store, id_).fence == 2
 
 
@@ -91,7 +91,7 @@ def test_a_returning_job_stands_before_a_hundred_fresh_ones(store: Store) -> Non
     store.jobs.submit([make_request(priority="bulk") for _ in range(100)])
     before = store.redis.zcard(keys.published("bulk"))
     store.attempts.record_outcome(claimed, Event.WAIT, patch={}, schedule="")
-    # it took the next free place on the runway, or the first of the line
+    # it took the next free place on the ready queue, or the first of the line
     (first,) = store.redis.zrange(keys.queue("bulk", "default"), 0, 0)
     assert first == id_ or store.redis.zscore(keys.published("bulk"), id_) is not None
     assert store.redis.zcard(keys.published("bulk")) >= before
@@ -119,10 +119,13 @@ def test_a_late_result_counts_as_long_as_nobody_else_claimed_the_job(store: Stor
 
 
 def test_renewed_leases_last_and_lost_ones_are_told(store: Store) -> None:
-    kept, lost = claim(store, submit(store), 0.05), claim(store, submit(store), 0.05)
+    stored, lost = claim(store, submit(store), 0.05), claim(store, submit(store), 0.05)
     store.attempts.record_outcome(lost, Event.FAIL, patch={})
-    assert store.attempts.renew_leases([(kept.job.id, kept.fence, 30), (lost.job.id, lost.fence, 30)]) == [True, False]
-    score = store.redis.zscore(keys.schedule(), f"lease:{kept.job.id}")
+    assert store.attempts.renew_leases([(stored.job.id, stored.fence, 30), (lost.job.id, lost.fence, 30)]) == [
+        True,
+        False,
+    ]
+    score = store.redis.zscore(keys.schedule(), f"lease:{stored.job.id}")
     assert score is not None
     assert score > (time.time() + 20) * 1000
 
@@ -191,7 +194,7 @@ def test_expiry_ends_a_queued_job_and_a_running_one(store: Store) -> None:
     assert places(store, running) == []
 
 
-def test_hints_that_vanished_are_published_again(store: Store) -> None:
+def test_messages_that_vanished_are_published_again(store: Store) -> None:
     id_ = submit(store)
     store.redis.delete(keys.SWAPS_QUEUE)
     store.dispatch.dispatch_due("w", LEASE_S)
@@ -220,7 +223,7 @@ def test_after_a_gap_every_lease_gets_one_more(store: Store) -> None:
     assert score > time.time() * 1000 + 20_000
 
 
-def test_a_pause_stops_the_refill_and_sends_claimed_hints_back(store: Store) -> None:
+def test_a_pause_stops_the_refill_and_sends_claimed_messages_back(store: Store) -> None:
     first, second = submit(store), submit(store)
     third = submit(store)
     claimed = claim(store, first)
@@ -229,7 +232,7 @@ def test_a_pause_stops_the_refill_and_sends_claimed_hints_back(store: Store) -> 
     assert places(store, second) == ["line"]
     assert state(store, second) is JobState.QUEUED
     assert claimed.fence == 1
-    wait_until(lambda: (store.dispatch.dispatch_due("w", LEASE_S), places(store, second) == ["hint"])[1])
+    wait_until(lambda: (store.dispatch.dispatch_due("w", LEASE_S), places(store, second) == ["message"])[1])
     assert {claim(store, id_).job.id for id_ in (second, third)} == {second, third}
 
 
@@ -239,7 +242,7 @@ def test_calls_in_flight_are_capped_and_given_back(store: Store, settings: Worke
     one, _two = claim(store, ids[0]), claim(store, ids[1])
     assert places(store, ids[2]) == ["line"]
     store.attempts.record_outcome(one, Event.FAIL, patch={})
-    assert places(store, ids[2]) == ["hint"]
+    assert places(store, ids[2]) == ["message"]
 
 
 def test_a_slot_is_booked_at_most_one_horizon_ahead(store: Store, settings: WorkerSettings) -> None:
@@ -364,12 +367,12 @@ def test_a_delivery_settled_after_its_lease_ended_stands_nowhere_else(store: Sto
     assert store.deliveries.claim(id_, 30) is None
 
 
-def test_a_registered_hint_without_a_record_does_not_hold_its_place_for_ever(store: Store) -> None:
+def test_a_registered_message_without_a_record_does_not_hold_its_place_for_ever(store: Store) -> None:
     store.redis.zadd(keys.published("interactive"), {f"ghost{number}": 1 for number in range(8)})
     id_ = submit(store)
     assert places(store, id_) == ["line"]
     store.dispatch.dispatch_due("w", LEASE_S)
-    assert places(store, id_) == ["hint"]
+    assert places(store, id_) == ["message"]
 
 
 def test_calls_that_may_be_paid_twice_are_counted(store: Store) -> None:

@@ -49,8 +49,8 @@ def end(store: Store, id_: str, event: Event = Event.SUCCEED, code: str = "no_fa
 
 
 def hinted(store: Store) -> list[str]:
-    """Return the jobs on the runways, in the order in which workers get them."""
-    return [job_of(hint) for lane in keys.READY.values() for hint in store.redis.lrange(lane, 0, -1)[::-1]]
+    """Return the jobs on the ready queues, in the order in which workers get them."""
+    return [job_of(message) for lane in keys.READY.values() for message in store.redis.lrange(lane, 0, -1)[::-1]]
 
 
 def dispatch(store: Store, steps: int = 1) -> None:
@@ -59,8 +59,8 @@ def dispatch(store: Store, steps: int = 1) -> None:
 
 
 def many(store: Store, number: int, **fields: Any) -> list[str]:
-    told = (store.jobs.submit(make_request(**fields) for _ in range(100)) for _ in range(number // 100))
-    return [str(each.id) for block in told for each in block]
+    answer = (store.jobs.submit(make_request(**fields) for _ in range(100)) for _ in range(number // 100))
+    return [str(item.id) for block in answer for item in block]
 
 
 def test_a_batch_counts_its_jobs_in_every_state(store: Store, batches: Batches) -> None:
@@ -86,7 +86,7 @@ def test_a_batch_counts_its_jobs_in_every_state(store: Store, batches: Batches) 
 
 def test_a_job_that_is_there_already_counts_nothing(store: Store, batches: Batches) -> None:
     request = make_request(batch_id="b")
-    assert [each.outcome for each in store.jobs.submit([request, request])] == ["created", "existing"]
+    assert [item.outcome for item in store.jobs.submit([request, request])] == ["created", "existing"]
     late = request.model_copy(update={"batch_id": "c"})
     assert store.jobs.submit([late])[0].outcome == "existing"
     assert batches.get("b").total == 1
@@ -101,9 +101,9 @@ def test_a_closed_batch_takes_no_new_job_but_knows_its_own(client: SwapClient) -
     assert client.submit(request).id == known.id
     with pytest.raises(BatchClosed):
         client.submit(make_request(batch_id="b"))
-    (told,) = client.submit_many([make_request(batch_id="b")])
-    assert (told.id, told.outcome) == (None, "invalid")
-    assert "closed" in (told.error or "")
+    (answer,) = client.submit_many([make_request(batch_id="b")])
+    assert (answer.id, answer.outcome) == (None, "invalid")
+    assert "closed" in (answer.error or "")
     assert client.batches.get("b").total == 1
 
 
@@ -162,7 +162,7 @@ def test_batches_of_two_tenants_are_two(batches: Batches, store: Store) -> None:
 def test_jobs_of_a_paused_batch_let_others_pass_and_keep_their_places(store: Store, batches: Batches) -> None:
     first = submit(store, batch_id="b")
     batches.pause("b")
-    assert store.attempts.claim(first, 30) == NotClaimed("batch_held"), "its hint was out already"
+    assert store.attempts.claim(first, 30) == NotClaimed("batch_held"), "its message was out already"
     paused = many(store, 1000, batch_id="b")
     other = submit(store)
     dispatch(store, 10)
@@ -196,7 +196,7 @@ def test_what_runs_when_its_batch_is_paused_goes_on(store: Store, batches: Batch
 def test_nothing_of_a_batch_starts_while_it_is_cancelled(store: Store, batches: Batches) -> None:
     ids = many(store, 600, batch_id="b")
     assert batches.cancel("b", patience_s=0).operation == "cancel"
-    assert store.attempts.claim(ids[599], 30) == NotClaimed("queued"), "no hint of it is out"
+    assert store.attempts.claim(ids[599], 30) == NotClaimed("queued"), "no message of it is out"
     assert store.attempts.claim(hinted(store)[0], 30) == NotClaimed("batch_held")
 
 
@@ -226,7 +226,7 @@ def test_jobs_set_aside_by_a_cancel_come_back_after_it(store: Store, batches: Ba
     late = submit(store, batch_id="b")
     for _ in range(60):
         for id_ in hinted(store):
-            store.attempts.claim(id_, 30)  # set aside, and the next ones come
+            store.attempts.claim(id_, 30)  # held, and the next ones come
     assert store.redis.zscore(keys.held("default", "b"), late) is not None
     dispatch(store, 20)
     assert hinted(store)[-1] == late
@@ -356,8 +356,8 @@ def test_batches_are_listed_newest_first_page_by_page(batches: Batches, store: S
     first, cursor = batches.list(limit=4)
     store.redis.zrem(keys.batches("default"), first[-1].id)  # the cursor's own is gone meanwhile
     second, end_ = batches.list(limit=10, cursor=cursor)
-    assert {each.id for each in (*first, *second)} == {*ids, "c0", "c1", "c2"}
-    assert [each.id for each in second] == ids[3::-1]
+    assert {item.id for item in (*first, *second)} == {*ids, "c0", "c1", "c2"}
+    assert [item.id for item in second] == ids[3::-1]
     assert end_ is None
     with pytest.raises(InvalidRequest):
         batches.list(cursor="yesterday")
@@ -424,15 +424,15 @@ def test_a_retry_is_one_round_also_where_jobs_end_before_the_last_is_back_in_lin
         for id_ in ids:
             if store.jobs.get(id_).to_job().state is JobState.QUEUED:
                 end(store, id_)
-    told = announced(store.redis, "b")
-    assert [(each["round"], each.get("failed", "0")) for each in told] == [("1", "100"), ("2", "0")]
+    result = announced(store.redis, "b")
+    assert [(item["round"], item.get("failed", "0")) for item in result] == [("1", "100"), ("2", "0")]
 
 
 def test_a_retry_that_finds_nothing_is_no_round(store: Store, batches: Batches) -> None:
     end(store, submit(store, batch_id="b"))
     batches.close("b")
     assert batches.retry("b").operation is None
-    assert [each["round"] for each in announced(store.redis, "b")] == ["1"]
+    assert [item["round"] for item in announced(store.redis, "b")] == ["1"]
 
 
 def test_a_batch_is_completed_where_a_cancel_ends_its_retry(store: Store, batches: Batches) -> None:
@@ -446,7 +446,7 @@ def test_a_batch_is_completed_where_a_cancel_ends_its_retry(store: Store, batche
         if store.jobs.get(id_).to_job().state is JobState.QUEUED:
             end(store, id_)
     batches.cancel("b")
-    assert [each["round"] for each in announced(store.redis, "b")] == ["1", "2"]
+    assert [item["round"] for item in announced(store.redis, "b")] == ["1", "2"]
 
 
 def test_a_full_redis_stops_a_retry_and_no_cancel(store: Store, batches: Batches) -> None:

@@ -1,4 +1,4 @@
-"""The breaker in the scripts, on a clock of its own: when it trips, whom it spares, how it probes, how it resets."""
+"""The breaker in the functions, on a clock of its own: when it trips, what it does not charge, how it probes and resets."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def succeed(store: Store, claimed: Claim) -> str:
 
 
 def tripped(store: Store) -> str:
-    """Return why the line is closed, or an empty text."""
+    """Return why dispatch is paused, or an empty text."""
     return OUTAGES[int(store.dispatch.inspect().numbers["tripped"])]
 
 
@@ -75,13 +75,13 @@ def trip(store: Store, says: str = "outage") -> list[str]:
 
 
 def next_probe(store: Store, clock: FakeClock, lease_s: float = LEASE_S) -> Claim:
-    """Let time pass until the next hint leads to a claim."""
+    """Let time pass until the next message leads to a claim."""
     for _ in range(1000):
         clock.move(0.25)
         store.dispatch.dispatch_due("w", lease_s)
-        for runway in (keys.READY[keys.INTERACTIVE], keys.READY[keys.BULK]):
-            while hint := store.redis.rpop(runway):
-                claimed = store.attempts.claim(json.loads(str(hint))["headers"]["id"], lease_s)
+        for ready_queue in (keys.READY[keys.INTERACTIVE], keys.READY[keys.BULK]):
+            while message := store.redis.rpop(ready_queue):
+                claimed = store.attempts.claim(json.loads(str(message))["headers"]["id"], lease_s)
                 if isinstance(claimed, Claim):
                     return claimed
     raise AssertionError("no probe")
@@ -151,11 +151,11 @@ def test_a_lone_job_is_spared_when_the_failure_cannot_be_its_own(store: Store) -
     assert look(store, id_) == (JobState.WAITING, "vendor_outage", 0)
 
 
-def test_while_it_is_open_nothing_is_fetched_and_hints_that_are_out_come_back(store: Store) -> None:
+def test_while_it_is_open_nothing_is_fetched_and_messages_that_are_out_come_back(store: Store) -> None:
     trip(store)
     ids = [submit(store) for _ in range(20)]
     assert not store.redis.zcard(keys.published(keys.INTERACTIVE))
-    store.redis.zadd(keys.published(keys.INTERACTIVE), {ids[0]: 1})  # as if its hint had been out before
+    store.redis.zadd(keys.published(keys.INTERACTIVE), {ids[0]: 1})  # as if its message had been out before
     store.redis.zrem(keys.queue(keys.INTERACTIVE, "default"), ids[0])
     assert store.attempts.claim(ids[0], LEASE_S) == NotClaimed("outage")
     assert look(store, ids[0]) == (JobState.WAITING, "vendor_outage", 0)
@@ -194,7 +194,7 @@ def test_only_one_probe_is_out_but_one_that_hangs_is_not_waited_for(store: Store
 
 
 def test_an_answer_resets_it_and_the_spared_jobs_come_first(store: Store, clock: FakeClock) -> None:
-    spared = trip(store)
+    uncharged = trip(store)
     fresh = [submit(store) for _ in range(10)]
     fail(store, next_probe(store, clock))
     order: list[str] = []
@@ -203,7 +203,7 @@ def test_an_answer_resets_it_and_the_spared_jobs_come_first(store: Store, clock:
         order.append(probe.job.id)
         succeed(store, probe)
         assert tripped(store) == ""
-    assert set(order[:5]) == set(spared)
+    assert set(order[:5]) == set(uncharged)
     assert order[5:] == fresh
 
 
@@ -228,20 +228,20 @@ def test_a_job_with_a_500_of_its_own_cannot_keep_the_line_shut(store: Store, clo
 def test_jobs_that_cause_outages_are_charged_in_the_end(store: Store, clock: FakeClock) -> None:
     """Three bad jobs and a good one now and then: each reset is followed by another trip, but not for ever."""
     bad = [submit(store) for _ in range(3)]
-    spared = 0
+    uncharged = 0
     while not any(store.redis.zscore(keys.schedule(), f"final_failure:{id_}") for id_ in bad):
         if tripped(store):
             submit(store)
         probe = next_probe(store, clock)
         if probe.job.id in bad:
             attempts = probe.job.number("attempts") + 1
-            spared += (
+            uncharged += (
                 fail(store, probe, "failure", attempts, wake="final_failure" if attempts >= 6 else "") == "uncharged"
             )
         else:
             succeed(store, probe)
-        assert spared < 100
-    assert spared > 3
+        assert uncharged < 100
+    assert uncharged > 3
 
 
 def test_the_last_attempt_is_judged_when_it_is_clear_that_it_was_no_outage(store: Store, clock: FakeClock) -> None:

@@ -1,4 +1,4 @@
-"""A hint is what the installed Celery would send, cut to what a worker needs."""
+"""A message is what the installed Celery would send, cut to what a worker needs."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def sent_by_celery(store: Store, redis_url: str, lane: str) -> tuple[str, dict[s
 
 @pytest.mark.parametrize("lane", keys.LANES)
 def test_the_template_agrees_with_celerys_own_message(store: Store, redis_url: str, lane: str) -> None:
-    runway, theirs = sent_by_celery(store, redis_url, lane)
+    ready_queue, theirs = sent_by_celery(store, redis_url, lane)
     ours = json.loads(template(lane).replace(ID, "some-job"))
-    assert runway == keys.READY[lane]
+    assert ready_queue == keys.READY[lane]
     assert set(ours) <= set(theirs)
     assert ours["content-type"] == theirs["content-type"]
     for part in ("headers", "properties"):
@@ -46,7 +46,7 @@ def test_the_template_agrees_with_celerys_own_message(store: Store, redis_url: s
                 assert theirs[part][name] == value, name
 
 
-def test_a_hint_carries_nothing_but_the_id() -> None:
+def test_a_message_carries_nothing_but_the_id() -> None:
     for lane in keys.LANES:
         assert len(template(lane).replace(ID, "x" * 24)) < LONGEST
         assert template(lane).count(ID) == 3

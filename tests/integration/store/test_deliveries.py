@@ -88,7 +88,7 @@ def ended(store: Store, event: Event = Event.SUCCEED, **fields: Any) -> str:
 
 
 def work(store: Store, worker: Deliveries) -> int:
-    """Do what lies on the runway; return how many tries that were."""
+    """Do what lies on the ready queue; return how many tries that were."""
     tries = 0
     while popped := store.redis.rpop(keys.READY[keys.WEBHOOKS]):
         tries += worker.run(job_of(popped)) is not None
@@ -106,7 +106,7 @@ def work_on(store: Store, worker: Deliveries, clock: FakeClock, hours: float, st
 
 
 def taken(store: Store) -> DeliveryClaim:
-    """Claim the delivery whose hint is next."""
+    """Claim the delivery whose message is next."""
     claimed = store.deliveries.claim(job_of(store.redis.rpop(keys.READY[keys.WEBHOOKS])), 30)
     assert claimed is not None
     return claimed
@@ -128,14 +128,14 @@ def test_an_event_goes_to_the_jobs_url_and_to_every_endpoint_that_wants_it(
     assert {message for _, message, _ in receiver.sent} == {f"msg_{id_}_1_1"}
     assert len({body for _, _, body in receiver.sent}) == 1
     listed = webhooks.deliveries().deliveries
-    assert {(each.state, each.event, each.subject) for each in listed} == {("delivered", "swap.succeeded", id_)}
+    assert {(item.state, item.event, item.subject) for item in listed} == {("delivered", "swap.succeeded", id_)}
     assert webhooks.deliveries(tenant="other").deliveries == []
 
 
 def test_without_endpoints_the_end_of_a_job_costs_no_command_more(store: Store, webhooks: Webhooks) -> None:
     def commands() -> dict[str, int]:
         seen: Any = store.redis.info("commandstats")
-        return {name: each["calls"] for name, each in seen.items()}
+        return {name: item["calls"] for name, item in seen.items()}
 
     claimed, before = claim(store, submit(store)), commands()
     store.attempts.record_outcome(
@@ -189,9 +189,9 @@ def test_a_receiver_that_is_down_for_good_gets_ten_tries_in_three_days(
     assert work_on(store, worker, clock, 75, step_s=300) == 8
     assert webhooks.delivery(id_).state == "pending"
     assert work_on(store, worker, clock, 5, step_s=300) == 1
-    found = webhooks.delivery(id_)
-    assert (found.state, [each.number for each in found.tries]) == ("undelivered", list(range(1, 11)))
-    assert 74 * HOUR < (found.tries[-1].at - found.created_at).total_seconds() < 78 * HOUR
+    result = webhooks.delivery(id_)
+    assert (result.state, [item.number for item in result.tries]) == ("undelivered", list(range(1, 11)))
+    assert 74 * HOUR < (result.tries[-1].at - result.created_at).total_seconds() < 78 * HOUR
     assert work_on(store, worker, clock, 30) == 0
     assert len({message for _, message, _ in receiver.sent}) == 1
     assert len({body for _, _, body in receiver.sent}) == 1
@@ -228,8 +228,8 @@ def test_a_callback_the_vendors_way_has_the_vendors_body_and_schedule(
     work(store, worker)
     assert sorted(receiver.styles) == ["standard", "vendor"]
     work_on(store, worker, clock, 4, step_s=1)
-    found = webhooks.delivery(id_)
-    assert (found.state, len(found.tries)) == ("undelivered", 10)
+    result = webhooks.delivery(id_)
+    assert (result.state, len(result.tries)) == ("undelivered", 10)
     bodies = {json.loads(body)["code"] for url, _, body in receiver.sent if url == HOOK}
     assert bodies == {"200"}
 
@@ -251,11 +251,11 @@ def test_410_disables_an_endpoint_and_what_is_pending_for_it_is_given_up(
     clock.move(1)
     store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
     work(store, worker)
-    found = webhooks.endpoint(gone.id)
-    assert (found.state, found.disabled_reason) == ("disabled", "the receiver answered 410")
+    result = webhooks.endpoint(gone.id)
+    assert (result.state, result.disabled_reason) == ("disabled", "the receiver answered 410")
     listed = webhooks.deliveries(endpoint_id=gone.id).deliveries
-    assert [each.state for each in listed] == ["undelivered", "undelivered"]
-    assert any("disabled: the receiver answered 410" in each.tries[-1].reason for each in listed)
+    assert [item.state for item in listed] == ["undelivered", "undelivered"]
+    assert any("disabled: the receiver answered 410" in item.tries[-1].reason for item in listed)
     ((_, _, body),) = [sent for sent in receiver.sent if sent[0] == other.url]
     event = json.loads(body)
     assert (event["type"], event["data"]["url"]) == ("endpoint.disabled", url)
@@ -272,9 +272,9 @@ def test_an_endpoint_that_fails_for_five_days_is_disabled(
         assert webhooks.endpoint(endpoint.id).state == "enabled", day
         work(store, worker)
         work_on(store, worker, clock, 24)
-    found = webhooks.endpoint(endpoint.id)
-    assert (found.state, found.disabled_reason) == ("disabled", "it has failed for 5 days")
-    assert {each.state for each in webhooks.deliveries().deliveries} == {"undelivered"}
+    result = webhooks.endpoint(endpoint.id)
+    assert (result.state, result.disabled_reason) == ("disabled", "it has failed for 5 days")
+    assert {delivery.state for delivery in webhooks.deliveries().deliveries} == {"undelivered"}
     count = len(webhooks.deliveries().deliveries)
     ended(store)
     assert len(webhooks.deliveries().deliveries) == count
@@ -295,23 +295,23 @@ def test_one_success_in_five_days_keeps_an_endpoint(
     assert webhooks.endpoint(endpoint.id).state == "enabled"
 
 
-@pytest.mark.parametrize("stage", ["in line", "hint out", "claimed", "waiting"])
+@pytest.mark.parametrize("stage", ["queued", "message out", "claimed", "waiting"])
 def test_an_endpoint_is_removed_while_deliveries_are_pending(
     store: Store, webhooks: Webhooks, clock: FakeClock, stage: str
 ) -> None:
     endpoint = webhooks.add("https://one.example/in")
-    ids = [ended(store) for _ in range(30 if stage == "in line" else 1)]
+    ids = [ended(store) for _ in range(30 if stage == "queued" else 1)]
     claimed = taken(store) if stage in {"claimed", "waiting"} else None
     if claimed and stage == "waiting":
-        told: dict[str, Any] = {"status": 500, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
-        store.deliveries.settle(claimed, "pending", delay_s=3600, **told)
+        output: dict[str, Any] = {"status": 500, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
+        store.deliveries.settle(claimed, "pending", delay_s=3600, **output)
     webhooks.remove(endpoint.id)
     for _ in range(3):
         clock.move(1)
         store.dispatch.dispatch_due("dispatcher", 30, stayed=True)
-    found = webhooks.deliveries(limit=100).deliveries
-    assert [each.state for each in found] == ["undelivered"] * len(ids)
-    assert {each.tries[-1].reason for each in found} == {"the endpoint was removed"}
+    result = webhooks.deliveries(limit=100).deliveries
+    assert [item.state for item in result] == ["undelivered"] * len(ids)
+    assert {item.tries[-1].reason for item in result} == {"the endpoint was removed"}
     if claimed and stage == "claimed":
         assert store.deliveries.settle(claimed, "delivered", status=200, entry="") == "fenced"
     assert all(store.redis.ttl(keys.job(id_)) > 0 for id_ in ids)
@@ -367,11 +367,11 @@ def test_replay_begins_anew_with_the_same_id_and_fences_off_a_try_under_way(
     assert store.deliveries.settle(first, "delivered", status=200, entry="") == "fenced"
     second = taken(store)
     assert (message_id(second), event_of(second)) == (message_id(first), event_of(first))
-    told: dict[str, Any] = {"status": 200, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
-    assert store.deliveries.settle(second, "delivered", **told) == "ok"
+    result: dict[str, Any] = {"status": 200, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
+    assert store.deliveries.settle(second, "delivered", **result) == "ok"
     assert webhooks.replay(second.id).state == "pending"
     assert store.redis.ttl(keys.history(second.id)) == -1
-    assert store.deliveries.settle(taken(store), "delivered", **told) == "ok"
+    assert store.deliveries.settle(taken(store), "delivered", **result) == "ok"
     assert store.redis.ttl(keys.history(second.id)) > 0
     host = store.redis.hgetall(keys.host("own.example" if own else "one.example"))
     assert (host["in_flight"], host["messages"]) == ("0", "0")
@@ -396,7 +396,7 @@ def test_replay_since_takes_what_was_not_delivered_and_nothing_else(
     pages, cursor = [], None
     while True:
         page = webhooks.deliveries(state="undelivered", after=since, cursor=cursor, limit=70)
-        pages += [each.id for each in page.deliveries]
+        pages += [delivery.id for delivery in page.deliveries]
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -404,7 +404,7 @@ def test_replay_since_takes_what_was_not_delivered_and_nothing_else(
     assert set(webhooks.replay_since(since)) == ids
     work_on(store, worker, clock, 0.05, step_s=1)
     assert len(receiver.sent) == 250
-    assert {each.state for each in webhooks.deliveries(after=since, limit=500).deliveries} == {"delivered"}
+    assert {delivery.state for delivery in webhooks.deliveries(after=since, limit=500).deliveries} == {"delivered"}
     assert good not in ids
 
 
@@ -484,8 +484,8 @@ def test_a_dead_host_leaves_nothing_behind_when_its_deliveries_have_ended(
     work(store, worker)
     work_on(store, worker, clock, 90)
     assert store.jobs.get(id_).fields["delivery_state"] == "undelivered"
-    kept = {keys.blocked(keys.WEBHOOKS), keys.fair(keys.WEBHOOKS), keys.queue(keys.WEBHOOKS, "own.example")}
-    assert store.redis.exists(*kept) == 0
+    stored = {keys.blocked(keys.WEBHOOKS), keys.fair(keys.WEBHOOKS), keys.queue(keys.WEBHOOKS, "own.example")}
+    assert store.redis.exists(*stored) == 0
     assert store.redis.ttl(keys.host("own.example")) > 0
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 def test_everybody_who_waits_is_counted_by_lane(store: Store, client: SwapClient) -> None:
-    """Whether a job's hint is out already or not: to its user it waits. More tenants than fit into one block."""
+    """Whether a job's message is out already or not: to its user it waits. More tenants than fit into one block."""
     for number in range(0, 1500, 100):
-        store.jobs.submit([make_request(tenant=f"t{each}", priority="bulk") for each in range(number, number + 100)])
-    store.jobs.submit([make_request(tenant=f"t{each}") for each in range(30)])
+        store.jobs.submit([make_request(tenant=f"t{item}", priority="bulk") for item in range(number, number + 100)])
+    store.jobs.submit([make_request(tenant=f"t{item}") for item in range(30)])
     done = [claim(store, str(id_)) for id_ in store.redis.zrange(keys.published(keys.BULK), 0, 2)]
     line = client.operator.status()
     assert line.queued == {"interactive": 30, "bulk": 1497, "webhooks": 0}
@@ -62,7 +62,7 @@ def test_closed_twice_by_hand_it_is_closed_since_the_first_time(client: SwapClie
 
 
 def test_opened_by_hand_work_begins_at_once(store: Store, client: SwapClient) -> None:
-    """Without a look of the dispatcher: the hints go out in the same step."""
+    """Without a look of the dispatcher: the messages go out in the same step."""
     client.operator.pause()
     id_ = submit(store)
     assert not store.redis.zcard(keys.published(keys.INTERACTIVE))

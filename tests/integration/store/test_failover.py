@@ -133,7 +133,7 @@ def test_only_so_many_jobs_are_looked_up_as_can_have_been_sent(crashing: Crashin
                 steps[str(id_)] = claimed.call
                 other.attempts.record_outcome(claimed, Event.SUCCEED, patch={})
     looked_up = sum(step == "query" for step in steps.values())
-    assert 20 <= looked_up <= 60, "two seconds at 10/s, a burst, and the hints that were out"
+    assert 20 <= looked_up <= 60, "two seconds at 10/s, a burst, and the messages that were out"
     assert steps[ids[-60]] == "swap"
     assert steps.get(new, "swap") == "swap", "submitted to the new server: it can't have been sent before"
 

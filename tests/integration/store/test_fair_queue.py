@@ -41,15 +41,15 @@ def fill(store: Store, tenant: str, jobs: int, priority: str = "bulk") -> None:
 
 
 def serve(store: Store, clock: FakeClock, calls: int, *, gap_s: float = 0.002) -> list[Claim]:
-    """Do so many calls, one after another, as one worker does: the first hint of the runways each time."""
+    """Do so many calls, one after another, as one worker does: the first message of the ready queues each time."""
     done: list[Claim] = []
     while len(done) < calls:
         clock.move(gap_s)
-        hint = store.redis.rpop(keys.READY["interactive"]) or store.redis.rpop(keys.READY["bulk"])
-        if hint is None:
+        message = store.redis.rpop(keys.READY["interactive"]) or store.redis.rpop(keys.READY["bulk"])
+        if message is None:
             assert store.dispatch.dispatch_due("w", LEASE_S)[0] >= 0
             continue
-        answer = store.attempts.claim(job_of(hint), LEASE_S)
+        answer = store.attempts.claim(job_of(message), LEASE_S)
         if isinstance(answer, Claim):
             store.attempts.record_outcome(answer, Event.SUCCEED, patch={}, signal="answer")
             done.append(answer)
@@ -62,7 +62,7 @@ def tenants_of(claims: list[Claim]) -> Counter[str]:
 
 @pytest.mark.parametrize("others", [1, 1000])
 def test_a_tenants_first_job_waits_for_nobodys_round(store: Store, clock: FakeClock, others: int) -> None:
-    """Whether one tenant has a long line or a thousand have: only the hints that are out already go before it."""
+    """Whether one tenant has a long line or a thousand have: only the messages that are out already go before it."""
     for number in range(others):
         fill(store, f"t{number}", 3000 // others)
     serve(store, clock, 50)
@@ -109,7 +109,7 @@ def test_a_paused_tenant_keeps_its_place_and_holds_nobody_up(
     client.operator.set_tenant("held", paused=True)
     out = store.redis.zcard(keys.published(keys.BULK))
     before = tenants_of(serve(store, clock, 100, gap_s=0.5))
-    assert before["held"] <= out, "only those whose hint was out before"
+    assert before["held"] <= out, "only those whose message was out before"
     assert store.dispatch.status().queued["bulk"] == 900, "they are counted all the same"
     client.operator.set_tenant("held", paused=False)
     assert client.operator.tenants() == []
@@ -126,7 +126,7 @@ def test_a_tenants_calls_in_flight_are_capped(store: Store, clock: FakeClock, cl
         store.dispatch.dispatch_due("w", LEASE_S)
         for id_ in store.redis.zrange(keys.published(keys.INTERACTIVE), 0, -1):
             answer = store.attempts.claim(str(id_), LEASE_S)
-            assert isinstance(answer, Claim), "no hint is sent that leads to nothing"
+            assert isinstance(answer, Claim), "no message is sent that leads to nothing"
             calls.append(answer)
         assert len(calls) == 2
     store.attempts.record_outcome(calls[0], Event.SUCCEED, patch={}, signal="answer")
@@ -156,9 +156,9 @@ def test_a_tenants_own_rate_is_used_and_holds(
     for step in range(1200):
         clock.move(0.01 + (jump_s if step == 200 else 0))
         store.dispatch.dispatch_due("w", LEASE_S)
-        hint = store.redis.rpop(keys.READY["interactive"])
-        if hint:
-            answer = store.attempts.claim(job_of(hint), LEASE_S)
+        message = store.redis.rpop(keys.READY["interactive"])
+        if message:
+            answer = store.attempts.claim(job_of(message), LEASE_S)
             if isinstance(answer, Claim):
                 got[answer.job.fields["tenant"]] += 1
                 store.attempts.record_outcome(answer, Event.SUCCEED, patch={}, signal="answer")
@@ -166,9 +166,9 @@ def test_a_tenants_own_rate_is_used_and_holds(
     assert got["free"] > 900
 
 
-@pytest.mark.parametrize(("rate", "most"), [("1/s", 12), ("5/s", 62), ("50/s", 610)])
-def test_a_tenants_own_rate_holds_where_every_hint_is_taken_at_once(
-    store: Store, clock: FakeClock, client: SwapClient, rate: str, most: int
+@pytest.mark.parametrize(("rate", "limit"), [("1/s", 12), ("5/s", 62), ("50/s", 610)])
+def test_a_tenants_own_rate_holds_where_every_message_is_taken_at_once(
+    store: Store, clock: FakeClock, client: SwapClient, rate: str, limit: int
 ) -> None:
     """In 10 s: so many, and those of two seconds that may be caught up."""
     client.operator.set_tenant("slow", rate=rate)
@@ -182,7 +182,7 @@ def test_a_tenants_own_rate_holds_where_every_hint_is_taken_at_once(
             if isinstance(answer, Claim):
                 got += 1
                 store.attempts.record_outcome(answer, Event.SUCCEED, patch={}, signal="answer")
-    assert 0.8 * most <= got <= most
+    assert 0.8 * limit <= got <= limit
 
 
 def test_a_cap_that_is_set_while_calls_are_out_counts_them(store: Store, clock: FakeClock, client: SwapClient) -> None:
@@ -232,7 +232,7 @@ def test_limits_are_changed_one_by_one_and_taken_away(client: SwapClient) -> Non
     assert client.operator.set_tenant("b", paused=True) == TenantLimits(
         tenant="b", rate=Rate("300/m"), max_in_flight=4, paused=True
     )
-    assert [each.tenant for each in client.operator.tenants()] == ["a", "b"]
+    assert [tenant.tenant for tenant in client.operator.tenants()] == ["a", "b"]
     client.operator.set_tenant("b", rate=None, max_in_flight=0, paused=False)
     assert client.operator.tenants() == [TenantLimits(tenant="a", weight=2)]
 

@@ -43,9 +43,9 @@ def asked(until_s: float, **fields: Any) -> SwapRequest:
 
 @pytest.fixture
 def store(client: SwapClient, settings: WorkerSettings) -> Store:
-    found: Store = client._store  # noqa: SLF001 - the same connections
-    found.dispatch.set_limits(settings)
-    return found
+    result: Store = client._store  # noqa: SLF001 - the same connections
+    result.dispatch.set_limits(settings)
+    return result
 
 
 def test_a_waiting_job_takes_fresh_urls_and_keeps_the_rest(client: SwapClient, store: Store) -> None:
@@ -61,8 +61,8 @@ def test_a_waiting_job_takes_fresh_urls_and_keeps_the_rest(client: SwapClient, s
 def test_many_at_once_take_them_too(client: SwapClient) -> None:
     client.submit(asked(60))
     new = asked(3600)
-    (told,) = client.submit_many([new])
-    assert (told.outcome, client.get(str(told.id)).source_url) == ("existing", new.source_url)
+    (result,) = client.submit_many([new])
+    assert (result.outcome, client.get(str(result.id)).source_url) == ("existing", new.source_url)
 
 
 def test_other_pictures_are_a_conflict_and_change_nothing(client: SwapClient) -> None:

@@ -1,8 +1,8 @@
 """Random interleavings of everything that touches the records, against a plain model and rules that always hold.
 
-The rules: an unfinished job stands in exactly one place (a line, the register of hints that are out, the wake-up set);
-so does a pending delivery, a job's own or an endpoint's; the calls in flight, and the tries in flight at each host, are
-counted rightly; whoever has a line has a turn; what is final and delivered expires; final stays final but for a retry;
+The rules: an unfinished job is in exactly one place (a queue, the register of messages that are out, the schedule); so
+is a pending delivery, a job's own or an endpoint's; the calls in flight, and the tries in flight at each host, are
+counted rightly; whoever has a queue is served; what is final and delivered expires; final stays final but for a retry;
 and in the end everything ends.
 
 Then the same with batches that are paused, resumed, cancelled, retried and closed, and rules besides: what a batch
@@ -145,7 +145,7 @@ class Fleet(RuleBasedStateMachine):
     # -- workers
 
     def pop(self, *lanes: str) -> str | None:
-        popped = next((hint for lane in lanes if (hint := self.redis.rpop(keys.READY[lane]))), None)
+        popped = next((message for lane in lanes if (message := self.redis.rpop(keys.READY[lane]))), None)
         return job_of(popped) if popped else None
 
     @rule(lost=st.sampled_from([False, False, False, True]))
@@ -155,7 +155,7 @@ class Fleet(RuleBasedStateMachine):
             self.take(id_)
 
     @rule(pick=picks)
-    def claim_by_a_stray_hint(self, pick: int) -> None:
+    def claim_by_a_stray_message(self, pick: int) -> None:
         if self.ids:
             self.take(self.ids[pick % len(self.ids)])
 
@@ -176,7 +176,7 @@ class Fleet(RuleBasedStateMachine):
         self.claim(lost=False)
 
     @rule()
-    def a_worker_that_stops_puts_a_hint_back(self) -> None:
+    def a_worker_that_stops_puts_a_message_back(self) -> None:
         id_ = self.pop(*SWAP_LANES)
         if id_:
             self.store.attempts.return_message(id_)
@@ -247,8 +247,8 @@ class Fleet(RuleBasedStateMachine):
     def settle(self, pick: int, state: Any, host: Any, gone: str) -> None:
         if self.deliveries:
             claim = self.deliveries[pick % len(self.deliveries)]
-            told = {"status": 200, "entry": TRY, "delay_s": 3, "host": host}
-            self.store.deliveries.settle(claim, state, gone=gone if state == "undelivered" else "", **told)
+            result = {"status": 200, "entry": TRY, "delay_s": 3, "host": host}
+            self.store.deliveries.settle(claim, state, gone=gone if state == "undelivered" else "", **result)
 
     @rule()
     def a_host_fails_until_its_breaker_opens(self) -> None:
@@ -321,7 +321,7 @@ class Fleet(RuleBasedStateMachine):
             life.seen(JobState(self.redis.hget(keys.job(id_), "state")), self.clock.now_s)
 
     @rule(lane=st.sampled_from(keys.LANES))
-    def lose_a_runway(self, lane: str) -> None:
+    def lose_a_ready_queue(self, lane: str) -> None:
         self.redis.delete(keys.READY[lane])
 
     @rule(closed=st.booleans())
@@ -367,7 +367,7 @@ class Fleet(RuleBasedStateMachine):
                 standing.setdefault(f"{kind}:{id_}", []).append(what)
         for key in self.redis.scan_iter(keys.held("*", "*"), count=1000):
             for id_ in self.redis.zrange(key, 0, -1):
-                standing.setdefault(f"swap:{id_}", []).append("set aside")
+                standing.setdefault(f"swap:{id_}", []).append("held")
         self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
         for id_, life in self.lives.items():
             self.check(id_, life, standing.get(f"swap:{id_}", []))
@@ -405,8 +405,8 @@ class Fleet(RuleBasedStateMachine):
             counted = [int(number or 0) for number in self.redis.hmget(keys.host(host), "in_flight", "messages")]
             assert counted == [trying[host], hinted[host]], host
         endpoints = sorted({*self.endpoints, *of_endpoint} - {""})
-        sizes = self.answers("SCARD", [keys.undelivered(each) for each in endpoints])
-        assert sizes == [of_endpoint[each] for each in endpoints]
+        sizes = self.answers("SCARD", [keys.undelivered(endpoint) for endpoint in endpoints])
+        assert sizes == [of_endpoint[endpoint] for endpoint in endpoints]
         sizes = self.answers("SCARD", [keys.job_deliveries(id_) for id_ in self.lives])
         assert sizes == [telling[id_] for id_ in self.lives]
         for key in (keys.delivery, keys.history):
@@ -491,7 +491,7 @@ class Batched(Fleet):
         expires_at = self.clock.now_s + expires_s if expires_s else None
         if batch is not None:
             self.store.batches.open(tenant, batch, LISTENER)
-        closed = batch is not None and (found := self.batch(tenant, batch)) is not None and found.state != "open"
+        closed = batch is not None and (result := self.batch(tenant, batch)) is not None and result.state != "open"
         request = make_request(
             tenant=tenant,
             priority=priority,
@@ -518,7 +518,7 @@ class Batched(Fleet):
             assert not self.batch(tenant, batch)
 
     @rule(command=st.sampled_from(["pause", "cancel"]), pick=picks)
-    def a_batch_with_hints_out_is_stopped(self, command: str, pick: int) -> None:
+    def a_batch_with_messages_out_is_stopped(self, command: str, pick: int) -> None:
         for _ in range(3):
             self.submit("a", keys.INTERACTIVE, None, None, "x")
         self.steer("a", "x", command, "")
@@ -561,7 +561,7 @@ class Batched(Fleet):
 
     def take(self, id_: str) -> None:
         tenant, batch = self.redis.hmget(keys.job(id_), "tenant", "batch")
-        stopped = batch and (found := self.batch(tenant, batch)) and (found.paused or found.operation == "cancel")
+        stopped = batch and (result := self.batch(tenant, batch)) and (result.paused or result.operation == "cancel")
         before = len(self.claims)
         super().take(id_)
         assert len(self.claims) == before or not stopped, "a job of a stopped batch started"
@@ -585,7 +585,7 @@ class Batched(Fleet):
         stopped = set()
         for tenant in "ab":
             for name in BATCHES:
-                of_it = [each for each in records.values() if (each["tenant"], each.get("batch")) == (tenant, name)]
+                of_it = [item for item in records.values() if (item["tenant"], item.get("batch")) == (tenant, name)]
                 batch = self.batch(tenant, name)
                 if batch is None:
                     assert not of_it
@@ -597,12 +597,12 @@ class Batched(Fleet):
         assert self.store.dispatch.inspect().numbers["batches_held"] == len(stopped)
 
     def one_batch(self, batch: Batch, records: list[dict[str, str]]) -> None:
-        states = Counter(each["state"] for each in records)
+        states = Counter(item["state"] for item in records)
         assert {state: number for state, number in batch.counts.items() if number} == states
-        codes = Counter(each.get("code", "internal") for each in records if each["state"] == JobState.FAILED)
+        codes = Counter(item.get("code", "internal") for item in records if item["state"] == JobState.FAILED)
         codes["expired"] += states[JobState.EXPIRED]
         assert {str(code): number for code, number in batch.errors.items()} == {c: n for c, n in codes.items() if n}
-        rounds = [int(each["round"]) for each in announced(self.redis, batch.id) if each["tenant"] == batch.tenant]
+        rounds = [int(item["round"]) for item in announced(self.redis, batch.id) if item["tenant"] == batch.tenant]
         done = batch.state == "completed"
         assert len(set(rounds)) == len(rounds), "announced twice in one round"
         assert rounds == list(range(1, batch.round + done)), "a round was announced late, or never"
@@ -615,14 +615,14 @@ class Batched(Fleet):
     def lists_show_every_job_once(self) -> None:
         for tenant in "ab":
             for batch in (None, *BATCHES):
-                told = [job.id for job in page(self.redis, JobQuery(tenant=tenant, batch_id=batch, limit=500)).jobs]
+                result = [job.id for job in page(self.redis, JobQuery(tenant=tenant, batch_id=batch, limit=500)).jobs]
                 expected = [
                     id_
                     for id_ in reversed(self.ids)
                     if (at := self.redis.hmget(keys.job(id_), "tenant", "batch"))[0] == tenant
                     and batch in {None, at[1]}
                 ]
-                assert told == expected
+                assert result == expected
 
     def teardown(self) -> None:
         """Let all go on: nothing was lost, and all batches become complete."""
@@ -637,8 +637,8 @@ class Batched(Fleet):
             self.dispatch()
         self.drained()
         self.batches_say_what_records_say()
-        found = [self.batch(tenant, name) for tenant in "ab" for name in BATCHES]
-        assert all(each.state == "completed" and each.operation is None for each in found if each)
+        result = [self.batch(tenant, name) for tenant in "ab" for name in BATCHES]
+        assert all(item.state == "completed" and item.operation is None for item in result if item)
         assert not list(self.redis.scan_iter(keys.held("*", "*"), count=1000))
 
 

@@ -31,13 +31,13 @@ def clocked(settings: WorkerSettings) -> Iterator[tuple[Store, FakeClock]]:
         yield store, FakeClock(store.redis)
 
 
-def told(store: Store, **query: Any) -> list[str]:
+def listed(store: Store, **query: Any) -> list[str]:
     """Return the ids of all pages."""
     ids, cursor = [], None
     while True:
-        found = page(store.redis, JobQuery(**query, cursor=cursor))
-        ids += [job.id for job in found.jobs]
-        cursor = found.next_cursor
+        answer = page(store.redis, JobQuery(**query, cursor=cursor))
+        ids += [job.id for job in answer.jobs]
+        cursor = answer.next_cursor
         if cursor is None:
             return ids
 
@@ -70,7 +70,7 @@ def test_jobs_are_listed_newest_first_page_by_page(client: SwapClient) -> None:
     first = client.list(limit=2)
     second = client.list(limit=2, cursor=first.next_cursor)
     third = client.list(limit=2, cursor=second.next_cursor)
-    assert [job.id for each in (first, second, third) for job in each.jobs] == ids[::-1]
+    assert [job.id for item in (first, second, third) for job in item.jobs] == ids[::-1]
     assert first.next_cursor
     assert second.next_cursor
     assert third.next_cursor is None
@@ -90,14 +90,14 @@ def test_every_filter_leaves_out_what_does_not_fit(store: Store) -> None:
     fail(store, no_face, "no_face")
     fail(store, unreachable, "image_unreachable")
     store.jobs.cancel(plain)
-    assert told(store, batch_id="b") == [batched]
-    assert told(store, state="failed") == [unreachable, no_face]
-    assert told(store, error_code="no_face") == [no_face]
-    assert told(store, error_code="no_face", state="queued") == []
-    assert told(store, batch_id="b", state="failed") == []
-    assert told(store, tenant="another") == []
+    assert listed(store, batch_id="b") == [batched]
+    assert listed(store, state="failed") == [unreachable, no_face]
+    assert listed(store, error_code="no_face") == [no_face]
+    assert listed(store, error_code="no_face", state="queued") == []
+    assert listed(store, batch_id="b", state="failed") == []
+    assert listed(store, tenant="another") == []
     store.jobs.retry([no_face])
-    assert told(store, error_code="no_face") == []
+    assert listed(store, error_code="no_face") == []
     assert not store.redis.hexists(keys.job(no_face), "code"), "a retry takes the code away"
 
 
@@ -106,7 +106,7 @@ def test_expired_jobs_are_found_by_their_code(clocked: tuple[Store, FakeClock]) 
     id_ = submit(store, expires_at=datetime.fromtimestamp(clock.now_s + 5, UTC))
     clock.move(6)
     dispatch(store)
-    assert told(store, error_code="expired") == [id_]
+    assert listed(store, error_code="expired") == [id_]
 
 
 def test_a_range_of_time_includes_both_ends(clocked: tuple[Store, FakeClock]) -> None:
@@ -117,9 +117,9 @@ def test_a_range_of_time_includes_both_ends(clocked: tuple[Store, FakeClock]) ->
         clock.move(10)
     begin = datetime.fromtimestamp(clock.now_s - 30, UTC)
     end = begin + timedelta(seconds=10)
-    assert told(store, created_after=begin) == ids[:0:-1]
-    assert told(store, created_before=end) == ids[2::-1]
-    assert told(store, created_after=begin, created_before=end, limit=1) == [ids[2], ids[1]]
+    assert listed(store, created_after=begin) == ids[:0:-1]
+    assert listed(store, created_before=end) == ids[2::-1]
+    assert listed(store, created_after=begin, created_before=end, limit=1) == [ids[2], ids[1]]
     newest = page(store.redis, JobQuery(limit=1)).next_cursor
     assert [job.id for job in page(store.redis, JobQuery(created_before=end, cursor=newest)).jobs] == ids[2::-1]
 
@@ -166,8 +166,8 @@ def test_an_id_that_is_used_again_is_listed_once(clocked: tuple[Store, FakeClock
     clock.move(1)
     other = submit(store)
     assert submit(store, business_task_id="again", batch_id="b") == id_
-    assert told(store) == [id_, other]
-    assert told(store, batch_id="b") == [id_]
+    assert listed(store) == [id_, other]
+    assert listed(store, batch_id="b") == [id_]
 
 
 def test_jobs_submitted_after_the_clock_was_put_back_are_listed(clocked: tuple[Store, FakeClock]) -> None:
@@ -175,7 +175,7 @@ def test_jobs_submitted_after_the_clock_was_put_back_are_listed(clocked: tuple[S
     before = submit(store, batch_id="b")
     clock.move(-3600)
     after = [submit(store, batch_id="b") for _ in range(3)]
-    assert told(store) == told(store, batch_id="b") == [*after[::-1], before]
+    assert listed(store) == listed(store, batch_id="b") == [*after[::-1], before]
 
 
 def test_entries_of_jobs_that_are_gone_are_pruned_behind_those_that_live_on(
@@ -183,8 +183,8 @@ def test_entries_of_jobs_that_are_gone_are_pruned_behind_those_that_live_on(
 ) -> None:
     """Also for a tenant that submits no more. A thousand jobs that wait for long do not stand in the way."""
     store, clock = clocked
-    waiting = [each.id for _ in range(5) for each in store.jobs.submit(make_request(batch_id="b") for _ in range(100))]
-    ended = [str(each.id) for each in store.jobs.submit(make_request(batch_id="b") for _ in range(50))]
+    waiting = [item.id for _ in range(5) for item in store.jobs.submit(make_request(batch_id="b") for _ in range(100))]
+    ended = [str(item.id) for item in store.jobs.submit(make_request(batch_id="b") for _ in range(50))]
     young = submit(store)
     vanish(store, *ended)
     index, of_batch = keys.index("default"), keys.index("default", "b")
@@ -209,7 +209,7 @@ def test_a_pruned_index_begins_anew(clocked: tuple[Store, FakeClock]) -> None:
     dispatch(store)
     assert not store.redis.exists(keys.index("default"))
     id_ = submit(store)
-    assert told(store) == [id_]
+    assert listed(store) == [id_]
     vanish(store, id_)
     clock.move(TTL_S + 60)
     dispatch(store)
@@ -225,12 +225,12 @@ def test_the_entry_of_an_id_that_is_used_again_is_pruned(clocked: tuple[Store, F
     clock.move(60)
     dispatch(store)
     assert store.redis.xlen(keys.index("default")) == 1
-    assert told(store) == [id_]
+    assert listed(store) == [id_]
 
 
 def test_a_step_of_pruning_is_bounded(clocked: tuple[Store, FakeClock]) -> None:
     store, clock = clocked
-    ended = [str(each.id) for _ in range(5) for each in store.jobs.submit(make_request() for _ in range(100))]
+    ended = [str(item.id) for _ in range(5) for item in store.jobs.submit(make_request() for _ in range(100))]
     vanish(store, *ended)
     clock.move(TTL_S + 60)
     dispatch(store, 1)

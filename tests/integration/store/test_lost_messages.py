@@ -1,4 +1,4 @@
-"""Hints are only hints: lost ones come again, doubled ones do nothing, and a clock that jumps stops no line."""
+"""Hints are only messages: lost ones come again, doubled ones do nothing, and a clock that jumps stops no line."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def clock(store: Store) -> FakeClock:
 
 
 def pop(store: Store) -> str | None:
-    """Take a hint as a worker does: the interactive runway first."""
+    """Take a message as a worker does: the interactive ready queue first."""
     for lane in LANES:
-        hint = store.redis.rpop(keys.READY[lane])
-        if hint:
-            return str(json.loads(str(hint))["headers"]["id"])
+        message = store.redis.rpop(keys.READY[lane])
+        if message:
+            return str(json.loads(str(message))["headers"]["id"])
     return None
 
 
-def hints(store: Store) -> list[str]:
+def messages(store: Store) -> list[str]:
     return [
-        str(json.loads(str(hint))["headers"]["id"])
+        str(json.loads(str(message))["headers"]["id"])
         for lane in LANES
-        for hint in store.redis.lrange(keys.READY[lane], 0, -1)
+        for message in store.redis.lrange(keys.READY[lane], 0, -1)
     ]
 
 
 def everything_started(store: Store) -> set[str]:
-    """Use every hint as a worker does, and return the jobs that began."""
+    """Use every message as a worker does, and return the jobs that began."""
     started = set()
     while id_ := pop(store):
         claimed = store.attempts.claim(id_, LEASE_S)
@@ -74,7 +74,7 @@ def dispatch(store: Store, clock: FakeClock, seconds: float) -> None:
 
 @pytest.mark.parametrize("behind", [0, 300])
 @pytest.mark.parametrize("priority", LANES)
-def test_a_hint_that_vanishes_after_the_pop_is_published_again(
+def test_a_message_that_vanishes_after_the_pop_is_published_again(
     store: Store, clock: FakeClock, behind: int, priority: str
 ) -> None:
     """Also with nothing queued behind that would push the lane on."""
@@ -82,20 +82,20 @@ def test_a_hint_that_vanishes_after_the_pop_is_published_again(
     store.jobs.submit([make_request(priority="bulk") for _ in range(behind)])
     assert pop(store) == id_  # and its worker dies before the claim
     dispatch(store, clock, 10)
-    assert id_ in hints(store)
+    assert id_ in messages(store)
 
 
 @pytest.mark.parametrize("behind", [0, 300])
-def test_when_every_queue_list_is_deleted_all_hints_come_again(store: Store, clock: FakeClock, behind: int) -> None:
+def test_when_every_queue_list_is_deleted_all_messages_come_again(store: Store, clock: FakeClock, behind: int) -> None:
     ids = [submit(store) for _ in range(5)] + [submit(store, priority="bulk") for _ in range(behind)]
-    out = hints(store)
+    out = messages(store)
     store.redis.delete(*keys.READY.values())
     dispatch(store, clock, 10)
-    assert set(hints(store)) >= set(out)
+    assert set(messages(store)) >= set(out)
     assert set(out) <= set(ids)
 
 
-def test_a_webhooks_hint_comes_again_too(store: Store, clock: FakeClock) -> None:
+def test_a_webhooks_message_comes_again_too(store: Store, clock: FakeClock) -> None:
     id_ = submit(store, callback_url="https://hooks.example/in")
     store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     store.redis.delete(*keys.READY.values())
@@ -103,11 +103,11 @@ def test_a_webhooks_hint_comes_again_too(store: Store, clock: FakeClock) -> None
     assert store.redis.llen(keys.READY[keys.WEBHOOKS]) == 1
 
 
-def test_hints_published_ten_times_start_no_job_twice(store: Store, clock: FakeClock) -> None:
+def test_messages_published_ten_times_start_no_job_twice(store: Store, clock: FakeClock) -> None:
     ids = [submit(store) for _ in range(8)]
     for lane in LANES:
-        for hint in store.redis.lrange(keys.READY[lane], 0, -1):
-            store.redis.lpush(keys.READY[lane], *[str(hint)] * 9)
+        for message in store.redis.lrange(keys.READY[lane], 0, -1):
+            store.redis.lpush(keys.READY[lane], *[str(message)] * 9)
     claims = []
     while id_ := pop(store):
         claimed = store.attempts.claim(id_, LEASE_S)
@@ -117,7 +117,7 @@ def test_hints_published_ten_times_start_no_job_twice(store: Store, clock: FakeC
             assert claimed == NotClaimed("running")
     assert sorted(claims) == sorted(ids)
     dispatch(store, clock, 20)
-    assert hints(store) == []
+    assert messages(store) == []
 
 
 def test_an_hour_of_pause_piles_nothing_up(store: Store, clock: FakeClock) -> None:
@@ -126,21 +126,21 @@ def test_an_hour_of_pause_piles_nothing_up(store: Store, clock: FakeClock) -> No
         ids = {submit(store) for _ in range(40)}
         first = claim(store, str(pop(store)))
         store.attempts.record_outcome(first, Event.WAIT, patch={}, schedule="retry", delay_s=HOUR_S, pause_s=HOUR_S)
-        out = most = len(hints(store))
+        out = highest = len(messages(store))
         for _ in range(HOUR_S // 10 - 1):
             clock.move(10)
             store.dispatch.dispatch_due("w", LEASE_S, stayed=True)
             while with_worker and (id_ := pop(store)):
                 assert store.attempts.claim(id_, LEASE_S) == NotClaimed("rate_limit")
-            most = max(most, len(hints(store)))
-        assert most <= out
+            highest = max(highest, len(messages(store)))
+        assert highest <= out
         dispatch(store, clock, 12)
         assert everything_started(store) == ids
 
 
 @pytest.fixture
 def long_queue(store: Store) -> int:
-    """Put 100,000 jobs in line; return how many."""
+    """Queue 100,000 jobs; return how many."""
     count = 100_000
     for _ in range(count // 1000):
         store.jobs.submit([make_request(priority="bulk") for _ in range(1000)])
@@ -162,7 +162,7 @@ def test_who_comes_back_stands_before_a_hundred_thousand(store: Store, clock: Fa
         assert id_ is not None
         if isinstance(store.attempts.claim(id_, LEASE_S), Claim):
             order.append(id_)
-    assert len(order) <= 24, "the hints that were out before them, no more"
+    assert len(order) <= 24, "the messages that were out before them, no more"
     assert store.redis.zcard(keys.queue(keys.BULK, "default")) > long_queue - 100
     assert time.process_time() - began < 5
 
@@ -204,10 +204,10 @@ class TestClockJumps:
 
     @pytest.mark.parametrize("by_s", [HOUR_S, -HOUR_S])
     def test_the_line_does_not_stop(self, store: Store, clock: FakeClock, by_s: int) -> None:
-        """The rate, a pause, the hints that were out, an outage: each in turn."""
+        """The rate, a pause, the messages that were out, an outage: each in turn."""
         ids = {submit(store) for _ in range(30)}
         dispatch(store, clock, 5)
-        while pop(store):  # hints that are lost
+        while pop(store):  # messages that are lost
             pass
         clock.move(by_s)
         dispatch(store, clock, 10)

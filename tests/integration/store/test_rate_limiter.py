@@ -69,8 +69,8 @@ class Model:
             return "rate_limit"
         is_bulk, is_limited = job.fields["priority"] == "bulk", job.fields["tenant"] == "limited"
         at = self.rate.earliest(now)
-        bulk_out = sum(each.fields["priority"] == "bulk" for each in self.calls.values())
-        tenant_out = sum(each.fields["tenant"] == "limited" for each in self.calls.values())
+        bulk_out = sum(call.fields["priority"] == "bulk" for call in self.calls.values())
+        tenant_out = sum(call.fields["tenant"] == "limited" for call in self.calls.values())
         if (
             (self.most and len(self.calls) >= self.most)
             or at - now > max(HORIZON_S, self.rate.interval) + ROUNDING_S
@@ -111,7 +111,7 @@ limits = st.fixed_dictionaries(
 )
 kinds = st.one_of(
     st.tuples(st.just("wait"), st.sampled_from([1, 10, 100, 333, 2000]).map(lambda ms: ms / 1000)),
-    st.tuples(st.just("hint_too_much"), st.integers(0, 3)),
+    st.tuples(st.just("message_too_much"), st.integers(0, 3)),
     st.tuples(st.just("finish"), st.integers(0, 7)),
     st.tuples(st.just("pause"), st.sampled_from([0.0, 0.0, 0.0, 0.3, 2.0])),
     st.tuples(st.just("claim"), st.lists(st.integers(0, 7), min_size=1, max_size=8)),
@@ -141,8 +141,8 @@ class Run:
         if self.model.calls:
             finish(self.store, self.model, pick)
 
-    def hint_too_much(self, pick: int) -> None:
-        """Send a hint that the refill would not have sent, as there are after a limit was lowered."""
+    def message_too_much(self, pick: int) -> None:
+        """Send a message that the refill would not have sent, as there are after a limit was lowered."""
         lane, tenant = [(lane, tenant) for lane in SWAP_LANES for tenant in TENANTS][pick % 4]
         popped: Any = self.store.redis.zpopmin(keys.queue(lane, tenant))
         for id_, _ in popped:
@@ -153,10 +153,10 @@ class Run:
             self.claim_one(pick)
 
     def claim_one(self, pick: int) -> None:
-        hints = [id_ for lane in SWAP_LANES for id_ in self.store.redis.zrange(keys.published(lane), 0, -1)]
-        if not hints:
+        messages = [id_ for lane in SWAP_LANES for id_ in self.store.redis.zrange(keys.published(lane), 0, -1)]
+        if not messages:
             return
-        job = self.store.jobs.get(str(hints[pick % len(hints)]))
+        job = self.store.jobs.get(str(messages[pick % len(messages)]))
         answer, expected = self.store.attempts.claim(job.id, LEASE_S), self.model.claim(job, self.clock.now_s)
         if isinstance(answer, Claim):
             assert answer.wait_s == pytest.approx(expected, abs=1e-4)

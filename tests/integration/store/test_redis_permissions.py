@@ -62,8 +62,8 @@ def error_of(server: EmbeddedRedis, rules: str) -> redis.RedisError:
 
 
 def test_a_missing_right_is_named_with_its_remedy(server: EmbeddedRedis) -> None:
-    told = advice(error_of(server, "~* &* +@all -@dangerous -@admin"))
-    assert told.startswith("allow it: ACL SETUSER <user> +info;")
+    result = advice(error_of(server, "~* &* +@all -@dangerous -@admin"))
+    assert result.startswith("allow it: ACL SETUSER <user> +info;")
     with redis.Redis(port=server.port) as root:
         root.execute_command("ACL", "LOG", "RESET")
 
@@ -78,7 +78,7 @@ def test_a_wrong_password_is_told_as_that(server: EmbeddedRedis) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "output"),
     [
         (redis.ConnectionError("Error 111 connecting to h:1. Connection refused."), "start Redis, or correct the host"),
         (redis.ConnectionError("Error -2 connecting to h:1. Name or service not known."), "no such host"),
@@ -92,5 +92,5 @@ def test_a_wrong_password_is_told_as_that(server: EmbeddedRedis) -> None:
     ],
     ids=str,
 )
-def test_every_kind_of_error_has_its_own_advice(error: redis.RedisError, told: str) -> None:
-    assert told in advice(error)
+def test_every_kind_of_error_has_its_own_advice(error: redis.RedisError, output: str) -> None:
+    assert output in advice(error)

@@ -92,10 +92,10 @@ def test_the_old_attempts_stay_in_the_history_and_the_retry_is_told_there(store:
     began_ms = time.time() * 1000
     for round_ in (2, 3):
         client.retry(id_)
-        told = store.jobs.get(id_).last("retry")
-        assert told is not None
-        assert told["round"] == store.jobs.get(id_).number("round") == round_
-        assert abs(told["at"] - began_ms) < 5000
+        answer = store.jobs.get(id_).last("retry")
+        assert answer is not None
+        assert answer["round"] == store.jobs.get(id_).number("round") == round_
+        assert abs(answer["at"] - began_ms) < 5000
         fail(store, id_, record.entry("error", code="swap_failed", message=f"round {round_}"))
     kinds = [line.get("kind", "request") for line in store.jobs.get(id_).history]
     assert kinds == ["request", "error", "retry", "error", "retry", "error"]
@@ -211,18 +211,18 @@ def test_a_deadline_that_has_passed_is_dropped(store: Store, client: SwapClient)
     assert claim(store, id_).job.id == id_
 
 
-@pytest.mark.parametrize("stage", ["hint out", "in line", "under way", "to be tried again"])
+@pytest.mark.parametrize("stage", ["message out", "queued", "under way", "to be tried again"])
 def test_a_webhook_that_is_still_pending_is_superseded(store: Store, client: SwapClient, stage: str) -> None:
     """The receiver is told of the end that counts, and a try under way can't settle it."""
-    for _ in range(20 if stage == "in line" else 0):
-        failed(store, callback_url=HOOK)  # fills the runway
+    for _ in range(20 if stage == "queued" else 0):
+        failed(store, callback_url=HOOK)  # fills the ready queue
     id_ = failed(store, callback_url=HOOK)
-    claimed = None if stage in {"hint out", "in line"} else deliver(store, id_)
+    claimed = None if stage in {"message out", "queued"} else deliver(store, id_)
     if stage == "to be tried again":
         assert claimed is not None
         store.deliveries.settle(claimed, "pending", status=503, entry=record.entry("webhook"), delay_s=60)
     standing = store.redis.zscore(keys.queue("webhooks", "hooks.example"), id_)
-    assert (standing is not None) == (stage == "in line")
+    assert (standing is not None) == (stage == "queued")
     webhook = client.retry(id_).webhook
     assert webhook is not None
     assert (webhook.state, webhook.attempts, webhook.last_status, webhook.next_attempt_at) == ("none", 0, None, None)
@@ -233,7 +233,7 @@ def test_a_webhook_that_is_still_pending_is_superseded(store: Store, client: Swa
     store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     if claimed:
         assert settle(store, claimed) == "fenced"
-    while stage == "in line" and store.redis.zscore(keys.published("webhooks"), id_) is None:
+    while stage == "queued" and store.redis.zscore(keys.published("webhooks"), id_) is None:
         settle(store, deliver(store, str(store.redis.zrange(keys.published("webhooks"), 0, 0)[0])))
     new = deliver(store, id_)
     assert event_of(new).type == "swap.succeeded"
@@ -257,9 +257,9 @@ def test_every_end_of_a_job_has_a_webhook_id_of_its_own(store: Store, client: Sw
     client.retry(id_)
     store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
     third = deliver(store, id_)
-    assert [each.delivery.number("generation", 1) for each in (first, second, third)] == [1, 1, 2]
-    assert len({message_id(each) for each in (first, second, third)}) == 3
-    assert [event_of(each).type for each in (first, second, third)] == [
+    assert [item.delivery.number("generation", 1) for item in (first, second, third)] == [1, 1, 2]
+    assert len({message_id(item) for item in (first, second, third)}) == 3
+    assert [event_of(item).type for item in (first, second, third)] == [
         "swap.cancelled",
         "swap.failed",
         "swap.succeeded",
@@ -378,7 +378,7 @@ def test_jobs_are_chosen_by_all_that_is_given(
 
 
 @pytest.mark.parametrize(
-    ("chosen", "told"),
+    ("chosen", "output"),
     [
         ({}, "give a batch_id, an error_code or a tenant"),
         ({"states": {JobState.FAILED}}, "give a batch_id, an error_code or a tenant"),
@@ -387,9 +387,9 @@ def test_jobs_are_chosen_by_all_that_is_given(
     ],
 )
 def test_a_choice_that_cannot_be_meant_is_refused_at_once(
-    client: SwapClient, chosen: dict[str, Any], told: str
+    client: SwapClient, chosen: dict[str, Any], output: str
 ) -> None:
-    with pytest.raises(InvalidRequest, match=told):
+    with pytest.raises(InvalidRequest, match=output):
         client.retry_many(**chosen)
 
 
@@ -401,10 +401,10 @@ def test_many_are_retried_lazily_and_each_once_though_they_fail_again_meanwhile(
     really, again = redis.scan, "all over again"
 
     def scan(cursor: Any, **options: Any) -> Any:
-        after, found = really(0 if cursor == again else cursor, **options)
+        after, result = really(0 if cursor == again else cursor, **options)
         begin_again = after == 0 and cursor != again and len(scans) == 0
         scans.extend([1] * begin_again)
-        return again if begin_again else after, found * 2
+        return again if begin_again else after, result * 2
 
     scans: list[int] = []
     monkeypatch.setattr(redis, "scan", scan)
@@ -412,7 +412,7 @@ def test_many_are_retried_lazily_and_each_once_though_they_fail_again_meanwhile(
     shown: list[str] = []
     for id_ in client.retry_many(tenant="shop"):
         if not shown:
-            assert sum(client.get(each).state is JobState.QUEUED for each in ids) <= 25
+            assert sum(client.get(item).state is JobState.QUEUED for item in ids) <= 25
         shown.append(id_)
         if store.redis.zscore(keys.published("interactive"), id_) is not None:
             fail(store, id_)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 
-def test_a_job_is_queued_and_its_hint_is_out(store: Store) -> None:
+def test_a_job_is_queued_and_its_message_is_out(store: Store) -> None:
     id_ = submit(store)
     assert store.jobs.get(id_).to_job().state is JobState.QUEUED
     assert store.redis.llen(keys.SWAPS_QUEUE) == 1
@@ -86,8 +86,8 @@ def test_jobs_of_a_line_come_out_in_order_and_tenants_in_turn(store: Store) -> N
     store.jobs.submit(requests)
     order = []
     for _ in names:
-        hint = json.loads(str(store.redis.rpop(keys.READY["bulk"])))
-        id_ = hint["headers"]["id"]
+        message = json.loads(str(store.redis.rpop(keys.READY["bulk"])))
+        id_ = message["headers"]["id"]
         order.append(claim(store, id_).job.fields["business_id"])
     assert [name for name in order if name[0] == "a"] == names[:20]
     assert [name for name in order if name[0] == "b"] == names[20:]
@@ -95,7 +95,7 @@ def test_jobs_of_a_line_come_out_in_order_and_tenants_in_turn(store: Store) -> N
     assert order.index("b0") < order.index("a10")
 
 
-def test_interactive_hints_are_popped_before_bulk_ones(store: Store) -> None:
+def test_interactive_messages_are_popped_before_bulk_ones(store: Store) -> None:
     submit(store, priority="bulk")
     id_ = submit(store, priority="interactive")
     popped = store.redis.brpop([keys.READY["interactive"], keys.READY["bulk"]], timeout=1)

@@ -23,10 +23,10 @@ def test_a_value_is_neither_cut_nor_wrapped_on_a_narrow_terminal(
 
 def test_json_is_one_line_of_ascii(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"text": "\u2028\x1b[31m\xe9 " + LONG})
-    told = capsys.readouterr().out
-    assert told.isascii()
-    assert told.count("\n") == 1
-    assert "\x1b" not in told
+    output = capsys.readouterr().out
+    assert output.isascii()
+    assert output.count("\n") == 1
+    assert "\x1b" not in output
 
 
 def test_control_characters_are_shown_and_not_obeyed() -> None:

@@ -42,7 +42,7 @@ def test_after_a_reset_it_is_running_as_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "text"),
+    ("result", "text"),
     [
         (paused(NOW_MS - 61_000), "paused since 07:58:59 UTC (61 s): by an operator"),
         (
@@ -62,8 +62,8 @@ def test_after_a_reset_it_is_running_as_before() -> None:
         (status(reset_at=NOW_MS - 1000, ramp=5000), "running; the full rate is back in 4 s"),
     ],
 )
-def test_the_state_is_told_in_plain_words(found: DispatchStatus, text: str) -> None:
-    assert summary(found) == text
+def test_the_state_is_told_in_plain_words(result: DispatchStatus, text: str) -> None:
+    assert summary(result) == text
 
 
 def test_the_users_hand_stands_before_the_breaker_and_the_breaker_before_the_vendors_pause() -> None:

@@ -59,7 +59,7 @@ def test_no_query_raises(query: str) -> None:
 def test_the_first_end_counts() -> None:
     later = f"https://pictures.example/a.jpg?Signature=a&Expires={EPOCH + 60}"
     first = f"https://pictures.example/b.jpg?Signature=a&Expires={EPOCH}"
-    told = f"{EPOCH * 1000}/2026-11-27T08:00:00Z"
-    assert until_of(make_request(source_url=later, target_url=first)) == told
-    assert until_of(make_request(tool="v2/roop", source_url=first, target_url=later)) == told
+    result = f"{EPOCH * 1000}/2026-11-27T08:00:00Z"
+    assert until_of(make_request(source_url=later, target_url=first)) == result
+    assert until_of(make_request(tool="v2/roop", source_url=first, target_url=later)) == result
     assert until_of(make_request()) == "-"

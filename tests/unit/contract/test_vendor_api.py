@@ -143,7 +143,7 @@ def test_every_id_becomes_a_valid_one_and_comes_back(caller_id: str) -> None:
 @given(IDS, IDS)
 def test_different_ids_stay_different(one: str, other: str) -> None:
     chain = [one, other, business_id_of(one), business_id_of(other)]
-    assert len({business_id_of(each) for each in chain}) == len(set(chain))
+    assert len({business_id_of(item) for item in chain}) == len(set(chain))
 
 
 def test_an_id_of_ours_is_left_as_it_is_and_what_looks_like_a_hash_is_not() -> None:
@@ -170,9 +170,9 @@ def test_every_state_is_finished_or_not_and_only_a_success_has_a_picture(state: 
     """A picture that arrived after the cancellation is not handed out as a success."""
     failed = JobError(code=ErrorCode.NO_FACE, message="no face in the source picture")
     error = failed if state in {JobState.FAILED, JobState.EXPIRED} else None
-    told = vendor_envelope(job(state, output_url=C, error=error))
+    output = vendor_envelope(job(state, output_url=C, error=error))
     status = {JobState.SUCCEEDED: 1}.get(state, 2 if state in FINAL else 0)
-    assert (told["code"], told["data"]["status"]) == ("200", status)
-    assert ("outputImageUrl" in told["data"]) == (status == 1)
+    assert (output["code"], output["data"]["status"]) == ("200", status)
+    assert ("outputImageUrl" in output["data"]) == (status == 1)
     msg = {1: "success", 0: "processing", 2: error.message if error else "the job was cancelled"}[status]
-    assert told["msg"] == msg
+    assert output["msg"] == msg

@@ -121,8 +121,8 @@ for call in (
 
 def test_without_its_packages_signing_says_what_to_install() -> None:
     """A producer has neither; the module can be imported all the same."""
-    told = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, check=True).stdout
-    assert told.splitlines() == [
+    output = subprocess.run([sys.executable, "-c", MISSING], capture_output=True, text=True, check=True).stdout
+    assert output.splitlines() == [
         "webhook signatures need the package cryptography: pip install 'swapjobs[gateway]'",
         "webhook signatures need the package cryptography: pip install 'swapjobs[gateway]'",
         "webhook signatures need the package standardwebhooks: pip install 'swapjobs[worker]'",

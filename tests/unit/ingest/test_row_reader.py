@@ -33,8 +33,8 @@ def problems(data: bytes) -> dict[int, str]:
 
 
 def good_ids(data: bytes) -> list[str]:
-    found = [row.get("business_task_id") for _, row in rows(data) if isinstance(row, dict)]
-    return [id_ for id_ in found if isinstance(id_, str) and id_.startswith("good-")]
+    result = [row.get("business_task_id") for _, row in rows(data) if isinstance(row, dict)]
+    return [id_ for id_ in result if isinstance(id_, str) and id_.startswith("good-")]
 
 
 @given(st.sampled_from([b"", HEADER, b"{", GOOD_JSON % 0 + b"\n"]), BYTES)
@@ -56,13 +56,13 @@ def test_reading_goes_on_behind_any_row_as_if_it_had_not_stopped(begin: bytes, l
 
 @given(st.lists(BYTES, max_size=8))
 def test_every_good_csv_line_survives_whatever_the_bad_ones_are(bad: list[bytes]) -> None:
-    lines = [line for number, each in enumerate(bad) for line in (each, GOOD % (number, number))]
+    lines = [line for number, item in enumerate(bad) for line in (item, GOOD % (number, number))]
     assert good_ids(HEADER + b"\n".join(lines)) == [f"good-{number}" for number in range(len(bad))]
 
 
 @given(st.lists(BYTES, max_size=8))
 def test_every_good_json_line_survives_whatever_the_bad_ones_are(bad: list[bytes]) -> None:
-    lines = [GOOD_JSON % 0, *(line for number, each in enumerate(bad, 1) for line in (each, GOOD_JSON % number))]
+    lines = [GOOD_JSON % 0, *(line for number, item in enumerate(bad, 1) for line in (item, GOOD_JSON % number))]
     assert good_ids(b"\n".join(lines)) == [f"good-{number}" for number in range(len(bad) + 1)]
 
 
@@ -90,9 +90,9 @@ def test_rows_have_the_number_of_their_first_line_and_no_empty_cells() -> None:
     ],
 )
 def test_a_bad_csv_line_is_told_with_its_number(line: bytes, problem: str) -> None:
-    found = problems(HEADER + GOOD % (1, 1) + b"\n" + line + b"\n" + GOOD % (2, 2) + b"\n")
-    assert list(found) == [3]
-    assert found[3].startswith(problem)
+    result = problems(HEADER + GOOD % (1, 1) + b"\n" + line + b"\n" + GOOD % (2, 2) + b"\n")
+    assert list(result) == [3]
+    assert result[3].startswith(problem)
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_a_bad_csv_line_is_told_with_its_number(line: bytes, problem: str) -> No
     ],
 )
 def test_a_bad_json_line_is_told_with_its_number(line: bytes, problem: str) -> None:
-    found = problems(GOOD_JSON % 1 + b"\n" + line + b"\n" + GOOD_JSON % 2)
-    assert list(found) == [2]
-    assert found[2].startswith(problem)
+    result = problems(GOOD_JSON % 1 + b"\n" + line + b"\n" + GOOD_JSON % 2)
+    assert list(result) == [2]
+    assert result[2].startswith(problem)
 
 
 @pytest.mark.parametrize(

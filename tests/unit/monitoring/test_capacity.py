@@ -31,11 +31,11 @@ TTLS = st.integers(min_value=60, max_value=10 * WEEK_S)
 
 def needs(planned: Plan) -> dict[str, float]:
     """Return what may only grow with the work."""
-    told: dict[str, Any] = asdict(planned)
+    result: dict[str, Any] = asdict(planned)
     given = ("rate_per_s", "latency_s", "jobs", "result_ttl_s")
     walls = {wall.name: wall.used for wall in planned.walls}
     # fewer slots each where one process more is needed
-    return {name: told[name] for name in told if name not in {*given, "hours", "concurrency", "walls"}} | walls
+    return {name: result[name] for name in result if name not in {*given, "hours", "concurrency", "walls"}} | walls
 
 
 def assert_no_less(more: Plan, less: Plan) -> None:
@@ -70,7 +70,7 @@ def test_what_it_says_is_enough(rate: float, latency: float, jobs: int, ttl: int
 
 @given(RATES, LATENCIES, TTLS)
 def test_a_stream_that_never_ends_needs_what_a_very_long_one_needs(rate: float, latency: float, ttl: int) -> None:
-    """Once records and tombstones go as fast as they come, only what stands in line is more."""
+    """Once records and tombstones go as fast as they come, only what is queued is more."""
     jobs = math.ceil(rate * (ttl + module.TOMBSTONE_S))
     endless = plan(rate, latency, 1, result_ttl_s=ttl).endless_bytes
     held = plan(rate, latency, jobs, result_ttl_s=ttl).peak_bytes
@@ -79,8 +79,8 @@ def test_a_stream_that_never_ends_needs_what_a_very_long_one_needs(rate: float, 
 
 def test_records_become_tombstones_and_tombstones_go() -> None:
     """1 job/s, 100 jobs, records kept for 60 s: most is held after 60 s, before there is a tombstone."""
-    most = 60 * module.FINISHED_BYTES + 40 * module.QUEUED_BYTES
-    assert plan(1, 1, 100, result_ttl_s=60).peak_bytes == most
+    limit = 60 * module.FINISHED_BYTES + 40 * module.QUEUED_BYTES
+    assert plan(1, 1, 100, result_ttl_s=60).peak_bytes == limit
     year = 365 * 86_400
     held = 60 * module.FINISHED_BYTES + module.TOMBSTONE_S * module.TOMBSTONE_BYTES
     assert plan(1, 1, year, result_ttl_s=60).endless_bytes == held
@@ -139,18 +139,18 @@ KEPT_BYTES = module.REDIS_BYTES * module.USABLE
 )
 def test_what_one_of_each_carries_follows_from_the_figures(row: str, number: float) -> None:
     """Told with two digits."""
-    found = re.search(re.escape(f"| {row} ") + r"([0-9,]+) ", SHEET)
-    assert found is not None
-    assert float(found[1].replace(",", "")) == pytest.approx(number, rel=0.05)
+    match = re.search(re.escape(f"| {row} ") + r"([0-9,]+) ", SHEET)
+    assert match is not None
+    assert float(match[1].replace(",", "")) == pytest.approx(number, rel=0.05)
 
 
 @pytest.mark.usefixtures("no_redis")
 def test_json_is_the_plan_on_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--plan", "300/m", "250ms", "1000", "--json"]) == 0
-    told = capsys.readouterr().out
-    assert told.count("\n") == 1
+    output = capsys.readouterr().out
+    assert output.count("\n") == 1
     planned = plan(5, 0.25, 1000, result_ttl_s=WEEK_S)
-    assert json.loads(told) == json.loads(json.dumps(asdict(planned))) | {"first_wall": planned.walls[0].name}
+    assert json.loads(output) == json.loads(json.dumps(asdict(planned))) | {"first_wall": planned.walls[0].name}
 
 
 @pytest.mark.usefixtures("no_redis")
@@ -163,7 +163,7 @@ def test_how_long_records_are_kept_comes_from_the_settings(
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "output"),
     [
         (("fast", "2s", "10"), "RATE 'fast' must be a rate like 5/s, 300/m or 1000/h"),
         (("0/s", "2s", "10"), "RATE '0/s' must be a rate like"),
@@ -178,13 +178,13 @@ def test_how_long_records_are_kept_comes_from_the_settings(
     ],
 )
 def test_what_is_typed_wrong_is_told_in_one_line(
-    given: tuple[str, ...], told: str, capfd: pytest.CaptureFixture[str]
+    given: tuple[str, ...], output: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert run(["doctor", "--plan", *given]) == 2
     out, errors = capfd.readouterr()
     assert out == ""
     assert errors.startswith("error (usage) ")
-    assert told in errors
+    assert output in errors
     assert errors.count("\n") == 1
 
 

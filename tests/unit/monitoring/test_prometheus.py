@@ -41,8 +41,8 @@ def read(look: TrafficSnapshot) -> dict[str, Any]:
 
 def samples(look: TrafficSnapshot) -> dict[str, float]:
     """Return the value of each sample by its name and label."""
-    found = [sample for family in read(look).values() for sample in family.samples]
-    return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in found}
+    result = [sample for family in read(look).values() for sample in family.samples]
+    return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in result}
 
 
 def test_the_metrics_while_dispatch_is_paused() -> None:
@@ -74,9 +74,9 @@ def test_the_metrics_while_dispatch_is_paused() -> None:
 
 def test_what_does_not_apply_has_no_sample() -> None:
     """So that `time() - swapjobs_dispatch_paused_since_timestamp_seconds` is silent while dispatch is running."""
-    found = samples(seen())
-    assert found["swapjobs_dispatch_running"] == 1
-    assert not any("timestamp" in name or "_per_second" in name for name in found)
+    result = samples(seen())
+    assert result["swapjobs_dispatch_running"] == 1
+    assert not any("timestamp" in name or "_per_second" in name for name in result)
     paused = samples(seen(paused_until=NOW_MS + 30_000))
     assert paused["swapjobs_dispatch_resumes_timestamp_seconds"] == NOW_MS / 1000 + 30
     assert paused["swapjobs_dispatch_paused:rate_limit"] == 1

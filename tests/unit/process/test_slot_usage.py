@@ -65,7 +65,7 @@ def test_slots_for_a_rate(rate: float, call_s: float, in_flight: int, slots: int
 
 
 @pytest.mark.parametrize(
-    ("fleet", "found", "to_do"),
+    ("fleet", "result", "to_do"),
     [
         (
             Fleet(processes=1, slots=32, busy=31.2, call_s=1.9),
@@ -95,6 +95,6 @@ def test_slots_for_a_rate(rate: float, call_s: float, in_flight: int, slots: int
         ),
     ],
 )
-def test_the_advice(fleet: Fleet, found: str, to_do: str) -> None:
+def test_the_advice(fleet: Fleet, result: str, to_do: str) -> None:
     advice = advise(fleet, 50)
-    assert (advice.found, advice.to_do, advice.fits) == (found, to_do, not to_do)
+    assert (advice.found, advice.to_do, advice.fits) == (result, to_do, not to_do)

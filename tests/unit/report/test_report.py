@@ -185,9 +185,9 @@ def test_memory_is_the_same_for_any_number_of_jobs() -> None:
         tracemalloc.start()
         for _ in report(batch, jobs(count), made_at=BEGAN):
             pass
-        _, most = tracemalloc.get_traced_memory()
+        _, limit = tracemalloc.get_traced_memory()
         tracemalloc.stop()
-        return most
+        return limit
 
     peak(1000)
     assert peak(20_000) < peak(2000) + 1_000_000
@@ -201,12 +201,12 @@ def test_every_job_is_in_the_page_once_and_in_order() -> None:
 @given(st.lists(st.floats(0.002, 1e6), min_size=1, max_size=50))
 def test_quantiles_are_right_to_five_percent(seconds: list[float]) -> None:
     durations = Durations()
-    for each in seconds:
-        durations.add(each)
+    for second in seconds:
+        durations.add(second)
     median = sorted(seconds)[(len(seconds) + 1) // 2 - 1]
-    found = durations.quantile(0.5)
-    assert found is not None
-    assert median * 0.999 <= found <= median * 1.051
+    result = durations.quantile(0.5)
+    assert result is not None
+    assert median * 0.999 <= result <= median * 1.051
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=60))
@@ -217,7 +217,7 @@ def test_the_timeline_keeps_every_job_in_its_slot(offsets: list[int]) -> None:
     bars = timeline.bars()
     assert len(bars) <= 120
     for number, (begin, counts) in enumerate(bars):
-        inside = [each for each in offsets if 0 <= (BEGAN.timestamp() + each) - begin.timestamp() < timeline.width_s]
+        inside = [item for item in offsets if 0 <= (BEGAN.timestamp() + item) - begin.timestamp() < timeline.width_s]
         assert counts.total() == len(inside), number
     assert sum(counts.total() for _, counts in bars) == len(offsets)
 
@@ -229,7 +229,7 @@ def test_unfinished_jobs_count_for_their_state_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "output"),
     [
         (None, "?"),
         (0.0, "0.01 s"),
@@ -240,5 +240,5 @@ def test_unfinished_jobs_count_for_their_state_only() -> None:
         (86_400, "1 d"),
     ],
 )
-def test_spans_are_told_as_people_write_them(seconds: float | None, told: str) -> None:
-    assert duration(seconds) == told
+def test_spans_are_told_as_people_write_them(seconds: float | None, output: str) -> None:
+    assert duration(seconds) == output

@@ -84,17 +84,17 @@ def test_a_task_is_found_by_its_own_tool_only(ledger: Ledger) -> None:
 
 def test_a_task_is_pending_while_it_runs(ledger: Ledger) -> None:
     ledger.start("roop", "job")
-    found = ledger.find("roop", "job")
-    assert found is not None
-    assert found.seen_at(ledger.now()) is None
+    result = ledger.find("roop", "job")
+    assert result is not None
+    assert result.seen_at(ledger.now()) is None
 
 
 def test_an_outcome_may_be_hidden_for_some_seconds(ledger: Ledger, clock: Clock) -> None:
     ledger.finish(ledger.start("roop", "job"), SUCCESS, visible_after_s=5)
-    found = ledger.find("roop", "job")
-    assert found is not None
-    assert found.seen_at(clock.time + 4.9) is None
-    assert found.seen_at(clock.time + 5) == SUCCESS
+    result = ledger.find("roop", "job")
+    assert result is not None
+    assert result.seen_at(clock.time + 4.9) is None
+    assert result.seen_at(clock.time + 5) == SUCCESS
     assert ledger.stats()["billed"] == 1, "hidden from the caller, but already on the bill"
 
 

@@ -74,7 +74,7 @@ def test_no_window_admits_more_than_rate_times_length_plus_burst(
 
 
 @pytest.mark.parametrize(
-    ("times", "most"), [([], 0), ([1.0], 1), ([1.0, 1.5, 1.99, 2.0], 3), ([1.0, 2.0, 3.0], 1), ([5.0, 5.0], 2)]
+    ("times", "limit"), [([], 0), ([1.0], 1), ([1.0, 1.5, 1.99, 2.0], 3), ([1.0, 2.0, 3.0], 1), ([5.0, 5.0], 2)]
 )
-def test_the_busiest_window_is_found(times: list[float], most: int) -> None:
-    assert most_in_window(times, 1.0) == most
+def test_the_busiest_window_is_found(times: list[float], limit: int) -> None:
+    assert most_in_window(times, 1.0) == limit

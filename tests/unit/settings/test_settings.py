@@ -96,12 +96,12 @@ def test_a_wrong_value_is_told_in_one_line_by_the_name_of_its_variable(
     name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_environment(monkeypatch, **{name: value})
-    told = refusal()
-    assert told.startswith(f"SWAPJOBS_{name}: ")
-    assert "\n" not in told
-    assert "hush" not in told
-    assert SECRET not in told
-    assert "Value error" not in told
+    result = refusal()
+    assert result.startswith(f"SWAPJOBS_{name}: ")
+    assert "\n" not in result
+    assert "hush" not in result
+    assert SECRET not in result
+    assert "Value error" not in result
 
 
 @pytest.mark.parametrize("url", ["redis://h:port/0", "redis://h:99999/0", "redis://[::1/0", "redis://h/0?nonsense=1"])
@@ -112,9 +112,9 @@ def test_a_redis_url_that_redis_py_cannot_read_is_refused(url: str, monkeypatch:
 
 def test_all_wrong_values_are_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     in_environment(monkeypatch, LEASE_S="0", RATE_LIMIT="fast")
-    told = refusal()
-    assert "SWAPJOBS_LEASE_S: " in told
-    assert "SWAPJOBS_RATE_LIMIT: must be a rate like 5/s, 300/m or 1000/h" in told
+    result = refusal()
+    assert "SWAPJOBS_LEASE_S: " in result
+    assert "SWAPJOBS_RATE_LIMIT: must be a rate like 5/s, 300/m or 1000/h" in result
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_values_that_do_not_go_together_are_named(
     values: dict[str, str], named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_environment(monkeypatch, **values)
-    told = refusal()
-    assert named in told
-    assert "hush" not in told
+    result = refusal()
+    assert named in result
+    assert "hush" not in result
 
 
 def test_a_producer_does_not_mind_a_worker_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,10 +190,10 @@ def test_the_environment_wins_over_the_file(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_an_unknown_name_in_the_file_is_refused_and_the_known_ones_are_told() -> None:
     Path(".env").write_text("SWAPJOBS_RATE=hush\n", encoding="utf-8")
-    told = refusal()
-    assert told.startswith(".env: unknown setting SWAPJOBS_RATE; known are ")
-    assert "SWAPJOBS_RATE_LIMIT" in told
-    assert "hush" not in told
+    result = refusal()
+    assert result.startswith(".env: unknown setting SWAPJOBS_RATE; known are ")
+    assert "SWAPJOBS_RATE_LIMIT" in result
+    assert "hush" not in result
 
 
 def test_a_file_that_is_not_utf_8_is_refused() -> None:
@@ -227,10 +227,10 @@ def test_a_redis_url_whose_password_is_not_encoded_is_refused_without_a_word_of_
     monkeypatch.setenv("SWAPJOBS_REDIS_URL", url)
     with pytest.raises(SettingsError) as refused:
         load_settings(CoreSettings)
-    told = f"{refused.value}{refused.value.__cause__ or ''}"
-    assert "percent-encode the password" in told or "database" in told
-    assert "geheim" not in told
-    assert "heim" not in told
+    result = f"{refused.value}{refused.value.__cause__ or ''}"
+    assert "percent-encode the password" in result or "database" in result
+    assert "geheim" not in result
+    assert "heim" not in result
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ def broker_options(redis_url: str) -> dict[str, Any]:
 class _TolerantChannel:
     """A channel that takes a lost and a full Redis calmly."""
 
-    # Else kombu would, whenever the connection is lost, put the messages of running jobs into the ready queue again, or where it
-    # can't, into a file in the temporary folder.
+    # Else kombu would, whenever the connection is lost, put the messages of running jobs into the ready queue again,
+    # or where it can't, into a file in the temporary folder.
     do_restore = False
 
     def _queue_bind(self, *binding: Any) -> None:
@@ -70,8 +70,8 @@ _TRANSPORTS: Final = {transport.Transport: _Transport, transport.SentinelTranspo
 
 class _Connection(kombu.Connection):  # type: ignore[misc]  # kombu is untyped
     def get_transport_cls(self) -> Any:
-        found = super().get_transport_cls()
-        return _TRANSPORTS.get(found, found)
+        transport = super().get_transport_cls()
+        return _TRANSPORTS.get(transport, transport)
 
     def ensure_connection(self, *args: Any, **options: Any) -> Any:
         # kombu's own would look for a lost broker at growing intervals of up to 30 s, and be back as much later.

@@ -42,7 +42,7 @@ def guard(allowed: Iterable[IpNetwork], *, otherwise: str = "") -> Guard:
 
     def refusal(address: IpAddress) -> str | None:
         inner = unwrapped(address)
-        if any(each in network for network in networks for each in (address, inner)):
+        if any(item in network for network in networks for item in (address, inner)):
             return None
         if not is_public(inner):
             return "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS)"

@@ -136,11 +136,11 @@ class Connection:
 
 
 def _by_name(headers: Headers) -> dict[str, str]:
-    found: dict[str, str] = {}
+    result: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        found[name] = f"{found[name]}, {value}" if name in found else value
-    return found
+        result[name] = f"{result[name]}, {value}" if name in result else value
+    return result
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime) -> float | None:

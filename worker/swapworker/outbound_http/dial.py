@@ -96,8 +96,8 @@ def system_resolver(host: str) -> list[IpAddress]:
     Raises:
         OSError: no address is known.
     """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    return [ipaddress.ip_address(address[0]) for _, _, _, _, address in found]
+    answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [ipaddress.ip_address(address[0]) for _, _, _, _, address in answers]
 
 
 def connect(
@@ -129,13 +129,13 @@ def connect(
     raise problem
 
 
-def _permitted(found: Sequence[IpAddress], guard: Guard | None) -> Sequence[IpAddress]:
+def _permitted(addresses: Sequence[IpAddress], guard: Guard | None) -> Sequence[IpAddress]:
     if guard is None:
-        return found
-    reasons = [guard(address) for address in found]
+        return addresses
+    reasons = [guard(address) for address in addresses]
     if reasons and all(reasons):
         raise Forbidden(reasons[0])
-    return [address for address, reason in zip(found, reasons, strict=True) if reason is None]
+    return [address for address, reason in zip(addresses, reasons, strict=True) if reason is None]
 
 
 def _look_up(host: str, deadline: Deadline, resolver: Resolver) -> Sequence[IpAddress]:

@@ -50,13 +50,13 @@ class ConnectionPool:
         """
         deadline = Deadline(timeout_s)
         while True:
-            kept = self._take()
-            connection = kept or self._connection()
+            pooled = self._take()
+            connection = pooled or self._connection()
             try:
                 reply = connection.post(target, headers, body, deadline=deadline, max_bytes=max_bytes)
             except NetError as error:
                 connection.close()
-                if kept is None or not isinstance(error, NotSent):
+                if pooled is None or not isinstance(error, NotSent):
                     raise
             else:
                 self._give_back(connection)
@@ -83,5 +83,5 @@ class ConnectionPool:
             (unwanted if self._is_closed else self._idle).append(connection)
             while self._idle and self._idle[0].rested_s() > self._idle_limit_s:
                 unwanted.append(self._idle.popleft())
-        for each in unwanted:
-            each.close()
+        for item in unwanted:
+            item.close()

@@ -94,4 +94,4 @@ def carry_out(
             progress.remove()
         raise
     if not as_json:
-        out.print(run.told(), soft_wrap=True)
+        out.print(run.summary(), soft_wrap=True)

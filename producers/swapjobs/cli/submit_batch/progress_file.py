@@ -107,8 +107,8 @@ class ProgressFile:
 
     def save(self, place: Position, last_id: str | None, counts: Mapping[Outcome, int]) -> None:
         """Write down how far it is."""
-        told = {"offset": place.offset, "line": place.line, "last_id": last_id, "counts": dict(counts)}
-        self._write(self.state.model_copy(update=told))
+        progress = {"offset": place.offset, "line": place.line, "last_id": last_id, "counts": dict(counts)}
+        self._write(self.state.model_copy(update=progress))
 
     def _write(self, state: State) -> None:
         self._stream.seek(0)
@@ -130,9 +130,9 @@ def _digest(data: bytes) -> str:
 
 
 def _digest_of(source: BufferedReader) -> str:
-    found = hashlib.file_digest(source, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    digest = hashlib.file_digest(source, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     source.seek(0)
-    return found
+    return digest
 
 
 def _open_locked(path: Path) -> io.FileIO:

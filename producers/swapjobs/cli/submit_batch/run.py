@@ -121,10 +121,10 @@ class Run:
         """The exit status: 1 when a line came to nothing."""
         return 1 if self.counts["invalid"] or self.counts["conflict"] else 0
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return the counts in words."""
-        each = ", ".join(f"{self.counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
-        return f"{self.counts.total()} jobs: {each}"
+        counts = ", ".join(f"{self.counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
+        return f"{self.counts.total()} jobs: {counts}"
 
     def go(self, stream: BufferedReader, name: str, max_queued: int | None, *, as_json: bool) -> None:
         """Submit what is left, and tell what became of each row."""
@@ -135,16 +135,18 @@ class Run:
             with Display(size_of(stream), self._place, self._depth, shown=not as_json) as display:
                 room = Backpressure(max_queued, self._depth, display.held)
                 while block := [check_fixed_fields(row, self._batch) for row in islice(rows, room())]:
-                    told = self._submit(block)
-                    room.take(sum(each.outcome == "created" for each in told))
-                    for each in told:
-                        _print(each, as_json=as_json)
-                    self._count(block, told)
+                    result = self._submit(block)
+                    room.take(sum(item.outcome == "created" for item in result))
+                    for item in result:
+                        _print(item, as_json=as_json)
+                    self._count(block, result)
                     display.at(self._place, self.counts.total())
         except (KeyboardInterrupt, SwapjobsError):
             if self._place != START:
                 again = "; the same command goes on there" if self._progress else ""
-                text = f"stopped after about line {self._place.line}: {self.told()}; what was accepted is kept{again}"
+                text = (
+                    f"stopped after about line {self._place.line}: {self.summary()}; what was accepted is kept{again}"
+                )
                 err.print(text, markup=False, soft_wrap=True)
             raise
 
@@ -166,11 +168,11 @@ class Run:
 
     def _submit(self, block: Sequence[Row]) -> list[RowResult]:
         self.began = True
-        told = self._patience(lambda: submit_block(self._client, block, self._fixed, self._prefix))
+        result = self._patience(lambda: submit_block(self._client, block, self._fixed, self._prefix))
         if not self._batch:  # nobody else can have made a job of such an id: a first try did, whose answer was lost
-            told = [
-                each._replace(outcome="created") if each.outcome == "existing" and not names_itself(row) else each
-                for row, each in zip(block, told, strict=True)
+            result = [
+                item._replace(outcome="created") if item.outcome == "existing" and not names_itself(row) else item
+                for row, item in zip(block, result, strict=True)
             ]
         last_id = self._last_id
         outages, self._outages = self._outages, self._patience.outages
@@ -179,12 +181,12 @@ class Run:
                 f"Redis came back without job {last_id}, which it had accepted before: submit all lines again; none"
                 " with a business_task_id is made twice" + (", and no other of this file" if self._progress else "")
             )
-        return told
+        return result
 
-    def _count(self, block: Sequence[Row], told: Sequence[RowResult]) -> None:
+    def _count(self, block: Sequence[Row], results: Sequence[RowResult]) -> None:
         """Keep what was told, and only then write down that it was."""
-        self.counts.update(each.outcome for each in told)
-        accepted = [each.id for each in told if each.outcome in {"created", "existing"}]
+        self.counts.update(item.outcome for item in results)
+        accepted = [item.id for item in results if item.outcome in {"created", "existing"}]
         self._last_id = accepted[-1] if accepted else self._last_id
         self._place = block[-1].after
         if self._progress:
@@ -195,8 +197,8 @@ class Run:
         return self._patience(lambda: queue_depth(self._client))
 
 
-def _print(told: RowResult, *, as_json: bool) -> None:
+def _print(result: RowResult, *, as_json: bool) -> None:
     if as_json:
-        print_json(told._asdict())
-    if told.error:
-        print_fields(err, (f"line {told.line}: {told.error}", 0, ""))
+        print_json(result._asdict())
+    if result.error:
+        print_fields(err, (f"line {result.line}: {result.error}", 0, ""))

@@ -57,29 +57,29 @@ def read(answer: httpx.Response, model: type[_Model]) -> _Model:
 
 def _kinds(kind: type[SwapjobsError]) -> Iterator[type[SwapjobsError]]:
     yield kind
-    for each in kind.__subclasses__():
-        yield from _kinds(each)
+    for item in kind.__subclasses__():
+        yield from _kinds(item)
 
 
 def ours(answer: httpx.Response) -> dict[str, Any]:
     """Return the problem (RFC 9457) that a gateway told; nothing if the answer is somebody else's."""
     try:
-        told = answer.json()
+        problem = answer.json()
     except ValueError:
         return {}
-    return told if isinstance(told, dict) and isinstance(told.get("code"), str) else {}
+    return problem if isinstance(problem, dict) and isinstance(problem.get("code"), str) else {}
 
 
 def problem_of(answer: httpx.Response) -> SwapjobsError:
     """Return the exception that a refusal means: by its code, or by its status where something else answered."""
-    told, status = ours(answer), answer.status_code
-    text = str(told.get("detail") or told.get("title") or "")[:_LONGEST_TEXT]
-    kind = {each.code: each for each in _kinds(SwapjobsError)}.get(told.get("code", ""))
+    problem, status = ours(answer), answer.status_code
+    text = str(problem.get("detail") or problem.get("title") or "")[:_LONGEST_TEXT]
+    kind = {item.code: item for item in _kinds(SwapjobsError)}.get(problem.get("code", ""))
     if kind is None and status == httpx.codes.TOO_MANY_REQUESTS:
         kind = TooManyRequests
     if kind is None and status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         kind = AccessDenied
-    if kind is None and told and answer.is_client_error:
+    if kind is None and problem and answer.is_client_error:
         kind = InvalidRequest
     if kind is None:
         where = answer.url.copy_with(query=None)
@@ -88,7 +88,7 @@ def problem_of(answer: httpx.Response) -> SwapjobsError:
     if kind is TooManyRequests:
         return TooManyRequests(text, retry_after_s=retry_after_s(answer))
     extra = {"invalid_request": "field", "idempotency_conflict": "job_id"}.get(kind.code)
-    return kind(text, **{extra: told.get(extra)}) if extra else kind(text)
+    return kind(text, **{extra: problem.get(extra)}) if extra else kind(text)
 
 
 def retry_after_s(answer: httpx.Response) -> float | None:

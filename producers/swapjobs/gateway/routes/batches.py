@@ -83,8 +83,8 @@ async def upload(
     """
     kind = media_type(request)
     if kind not in MEDIA_TYPES:
-        told = ", ".join(MEDIA_TYPES)
-        raise HttpProblem(415, f"the header Content-Type must be one of {told}; it is {kind or 'missing'}")
+        known = ", ".join(MEDIA_TYPES)
+        raise HttpProblem(415, f"the header Content-Type must be one of {known}; it is {kind or 'missing'}")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise HttpProblem(415, "the header Content-Encoding: send the rows as they are", field="Content-Encoding")
     begun = Upload(gateway, request.receive, caller.tenant, batch_id=batch_id, close=close)

@@ -49,7 +49,7 @@ def _policy(html: str) -> str:
     """Return the page's content security policy: our files, the one script within it, and requests to this gateway."""
     scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
-    own = " ".join(f"'sha256-{each}'" for each in hashes)
+    own = " ".join(f"'sha256-{item}'" for item in hashes)
     return (
         f"default-src 'none'; script-src 'self' {own}; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
         " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

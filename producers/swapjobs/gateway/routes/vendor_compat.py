@@ -143,7 +143,7 @@ async def _caller_of(gateway: Parts, request: Request) -> Caller:
     return caller
 
 
-async def _body(request: Request, most: int) -> bytes:
+async def _body(request: Request, limit: int) -> bytes:
     """Return the body.
 
     Raises:
@@ -152,8 +152,8 @@ async def _body(request: Request, most: int) -> bytes:
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > most:
-            raise HttpProblem(413, f"the body is larger than {most} bytes")
+        if size > limit:
+            raise HttpProblem(413, f"the body is larger than {limit} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 
@@ -174,17 +174,17 @@ def _endpoint(answer: Answer) -> Endpoint:
         except ClientDisconnect:
             return _refusal(400, "the client went away")
         except SwapjobsError as error:
-            told = problems.of_error(error)  # there is one table of statuses
+            result = problems.of_error(error)  # there is one table of statuses
             msg = _IN_THEIR_WORDS.get(error.code, problems.public(error))
-            return _refusal(told.status_code, msg, {"Retry-After": told.headers.get("Retry-After", "")})
+            return _refusal(result.status_code, msg, {"Retry-After": result.headers.get("Retry-After", "")})
 
     return endpoint
 
 
 def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) -> Response:
     seen = status if status == _TOO_MANY or status >= _SERVER_ERROR else 200
-    kept = {name: value for name, value in (headers or {}).items() if value}
-    return JSONResponse(envelope(str(status), msg), seen, kept)
+    present = {name: value for name, value in (headers or {}).items() if value}
+    return JSONResponse(envelope(str(status), msg), seen, present)
 
 
 async def nothing(_: Request) -> Response:

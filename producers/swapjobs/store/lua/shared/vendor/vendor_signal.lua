@@ -20,7 +20,7 @@ end
 -- Take in what a call that was made at `began` says of the vendor: answer, too_fast (an answer too), failure (perhaps
 -- the job's own), outage (certainly not), the code of a refused account, or nothing (""). `charged`: the failure was,
 -- to the job. `began` is nil for a call that is not held to the swaps' rate. Returns whether dispatch is paused and
--- this job's failure forgiven.
+-- this job's failure goes uncharged.
 local function record_signal(says, id, fence, charged, succeeded, began)
   if says == '' then return false end
   local answered = says == 'answer' or says == 'too_fast'
