@@ -60,3 +60,15 @@ def test_variables_are_named_after_what_they_hold() -> None:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in VAGUE
     ]
     assert vague == []
+
+
+def test_files_that_comments_name_exist() -> None:
+    names = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*")}
+    missing = [
+        f"{path.relative_to(ROOT)}: {named}"
+        for path, text in texts()
+        if path.suffix in {".py", ".lua", ".md"} and "tests" not in path.parts
+        for named in re.findall(r"[\w/]+\.(?:py|lua)\b", text)
+        if named.rsplit("/")[-1] not in {*names, "NAME.py"}
+    ]
+    assert missing == []

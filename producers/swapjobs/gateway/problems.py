@@ -168,5 +168,5 @@ async def _validation(_: Request, error: Any) -> JSONResponse:
 
 
 async def _unexpected(_: Request, __: Any) -> JSONResponse:
-    """Answer for a fault of ours; edge.py writes it into the log."""
+    """Answer for an error of ours; middleware.py writes it into the log."""
     return problem(500, "internal", "something went wrong in the gateway; its log has it under this X-Request-Id")

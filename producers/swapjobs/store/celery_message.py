@@ -2,7 +2,7 @@
 
 The job's record is the truth, so a message carries the task's name and the job's id and nothing else: no URL, no
 secret.
-The scripts in Redis push it, so it is a template; `tests/integration/test_messages.py` holds it against the message
+The functions in Redis push it, so it is a template; `test_celery_message.py` holds it against the message
 that the installed Celery itself would send.
 """
 

@@ -1,7 +1,7 @@
 """The traffic state: the fleet's limits and what has been used of them, as one string of numbers in Redis.
 
 Every script reads all of it at its beginning and writes it back once at its end, so it is packed as IEEE 754 doubles in
-the order of `FIELDS`: a fifth of what a hash costs. Scripts know the numbers by name, as `T.name` (`lua/traffic.lua`);
+the order of `FIELDS`: a fifth of what a hash costs. Functions know the numbers by name (`fleet/state.lua`);
 for people there are `swapjobs status`, `swapjobs doctor` and `swapjobs metrics`.
 
 A newer version may append fields and must not do anything else: an older one that runs beside it keeps what it does not
@@ -29,7 +29,7 @@ MAX_PAUSE_MS: Final = 3_600_000  # the longest pause that a Retry-After can brin
 
 # Name and value before anybody wrote one. Times and spans are milliseconds; what is either so or not is 1 or 0.
 FIELDS: Final[Mapping[str, float]] = {
-    # The limits, which workers write at start (`JobStore.set_limits`).
+    # The limits, which workers write at start (`DispatchStore.set_limits`).
     "limits": 0,  # whether any worker has been here
     "interval": 200,  # from one call to the next, at the full rate
     "burst": 1,
@@ -93,7 +93,7 @@ FIELDS: Final[Mapping[str, float]] = {
     "webhook_slots": 16,  # a limit like those above
     "endpoints": 0,
     "deliveries_pending": 0,
-    # How the rate learns (`lua/learn.lua`).
+    # How the rate learns (`vendor/adaptive_rate.lua`).
     "rate_reason": 0,
     "phase": 0,
     "phase_from": 0,  # calls that are made from then on count

@@ -159,7 +159,7 @@ def schedule() -> str:
 
 
 def fleet_state() -> str:
-    """String of packed numbers (`traffic.py`): the limits that workers set, and what is used of them. No TTL."""
+    """String of packed numbers (`fleet_state.py`): the limits that workers set, and what is used of them. No TTL."""
     return f"{PREFIX}fleet-state"
 
 

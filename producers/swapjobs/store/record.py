@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_ENTRY: Final = '{"kind": "retry", "at": %d, "round": %d}'  # operations/retry.lua fills it in
-# The last line of a job whose URLs are past their time; url_time.lua fills in when that was.
+# The last line of a job whose URLs are past their time; signed_urls.lua fills in when that was.
 URL_EXPIRED_ENTRY: Final = json.dumps(
     {
         "kind": "error",

@@ -1,4 +1,4 @@
-"""The breaker in the functions, on a clock of its own: when it trips, what it does not charge, how it probes and resets."""
+"""The breaker on a clock of its own: when it trips, what it does not charge, how it probes, how it resets."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ local function call(args)
   local handle = {
     retry = back_in_line,
     poll = back_in_line,
-    -- its last failure was no outage's: see apply.lua
+    -- its last failure was no outage's: see record_outcome.lua
     final_failure = function(id, job) if MOVES.start[job.state] then finish_job(id, job, TARGET.fail) end end,
     expiry = function(id, job) if MOVES.expire[job.state] then finish_job(id, job, TARGET.expire) end end,
     lease = function(id, job)

@@ -1,6 +1,7 @@
--- Accept jobs: idempotency check, record, line, refill, in one step. Refused as a whole when Redis is full.
--- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and `expires_at webhook_host
---   batch`, each of them "-" where there is none; until when its URLs work (url_time.lua)
+-- Accept jobs: idempotency check, record, place in the queue, refill, in one step. Refused as a whole when Redis is
+-- full.
+-- ARGV, eight for each job: id, fingerprint, tenant, priority, business id, request (JSON), and `expires_at
+--   webhook_host batch`, each of them "-" where there is none; until when its URLs work (signed_urls.lua)
 -- Returns for each job: created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory
 -- limit).
 local contract = require('contract')

@@ -4,7 +4,7 @@ local clock = require('fleet.clock')
 local jobs = require('jobs.job')
 local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
 
--- The claims of an epoch (a server process, see meet.lua) are numbered from a height of their own.
+-- The claims of an epoch (a server process, see check_server.lua) are numbered from a height of their own.
 local CLAIMS_PER_EPOCH = 1000000
 
 -- Whether this job may have been sent in the time that a restarted Redis has forgotten: not if its turn came later.

@@ -33,8 +33,8 @@ local function is_stale(entry)
   return (times[2] or times[1]) ~= string.match(entry[1], '^%d+')
 end
 
--- One step; the next one is put into the schedule. Only what is older than records are kept can be gone. A pass begins at the
--- oldest and goes over what still lives, which may be many: hence the cursor.
+-- One step; the next one is put into the schedule. Only what is older than records are kept can be gone. A pass begins
+-- at the oldest and goes over what still lives, which may be many: hence the cursor.
 local function prune(of)
   local key, from = keys.index .. of, redis.call('HGET', keys.pruning, of)
   local until_ms = clock.now_ms - fleet.result_ttl_ms

@@ -9,11 +9,13 @@ local keys, fleet, UNFINISHED, OUTAGE = contract.keys, contract.fleet, contract.
 
 local FLAP_MS, MAX_UNCHARGED = 60000, 200
 
--- Whether this job's failure is taken for the vendor's, and not charged. One that has met as many outages as it may have failures is
--- suspected of being their cause; so is one that was not charged for very long without a sure sign of an outage.
+-- Says whether this job's failure is taken for the vendor's, and not charged. One that has met as many outages as it
+-- may have failures is suspected of being their cause; so is one that was not charged for very long without a sure sign of
+-- an outage.
 local function uncharge(id, says)
   local met = redis.call('HMGET', keys.job .. id, 'outage', 'outages', 'uncharged')
-  local since, outages, uncharged = string.format('%.0f', fleet.tripped_at), tonumber(met[2] or 0), tonumber(met[3] or 0)
+  local since = string.format('%.0f', fleet.tripped_at)
+  local outages, uncharged = tonumber(met[2] or 0), tonumber(met[3] or 0)
   if met[1] ~= since then
     if outages >= fleet.max_attempts then return false end
     outages, uncharged = outages + 1, 0

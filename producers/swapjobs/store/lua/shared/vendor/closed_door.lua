@@ -1,4 +1,4 @@
--- A closed door: nothing at all comes through. That is no limit to be found (learn.lua).
+-- A closed door: nothing at all comes through. That is no limit to be found (adaptive_rate.lua).
 local contract = require('contract')
 local clock = require('fleet.clock')
 local rate_share = require('vendor.rate_share')

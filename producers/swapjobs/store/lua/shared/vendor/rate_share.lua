@@ -1,4 +1,4 @@
--- The share of the limit that is used, and the phases in which the rate learns (learn.lua).
+-- The share of the limit that is used, and the phases in which the rate learns (adaptive_rate.lua).
 local contract = require('contract')
 local clock = require('fleet.clock')
 local fleet, RATE_REASON, PHASE = contract.fleet, contract.RATE_REASON, contract.PHASE

@@ -1,4 +1,4 @@
--- What refusals are taken for: noise as usual, a suspicion, noise after all, or a lower limit (learn.lua).
+-- What refusals are taken for: noise as usual, a suspicion, noise after all, or a lower limit (adaptive_rate.lua).
 local contract = require('contract')
 local clock = require('fleet.clock')
 local rate_share = require('vendor.rate_share')

@@ -1,4 +1,4 @@
--- Trials: below the limit, now and then a few calls at a higher rate (learn.lua).
+-- Trials: below the limit, now and then a few calls at a higher rate (adaptive_rate.lua).
 local contract = require('contract')
 local rate_share = require('vendor.rate_share')
 local fleet, PHASE = contract.fleet, contract.PHASE
