@@ -1,6 +1,6 @@
 """Our own vendor client meets the same vendor in the sandbox and at the gateway's door.
 
-What is left to the client's own tests (`tests/integration/vendor_client/test_client.py`): replies cut off, hung, dripped, too
+What is left to the client's own tests (`tests/integration/vendor_client`): replies cut off, hung, dripped, too
 long, compressed, redirected, not JSON, with our credentials in them. There a scripted peer says what no server of ours
 ever would.
 """

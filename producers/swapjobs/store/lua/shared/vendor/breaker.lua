@@ -10,8 +10,8 @@ local keys, fleet, UNFINISHED, OUTAGE = contract.keys, contract.fleet, contract.
 local FLAP_MS, MAX_UNCHARGED = 60000, 200
 
 -- Says whether this job's failure is taken for the vendor's, and not charged. One that has met as many outages as it
--- may have failures is suspected of being their cause; so is one that was not charged for very long without a sure sign of
--- an outage.
+-- may have failures is suspected of being their cause; so is one that was not charged for very long without a sure
+-- sign of an outage.
 local function uncharge(id, says)
   local met = redis.call('HMGET', keys.job .. id, 'outage', 'outages', 'uncharged')
   local since = string.format('%.0f', fleet.tripped_at)
