@@ -18,13 +18,13 @@ class Life:
     fence: int = 0
     expires_at: float | None = None
     lease_until: float = 0.0
-    verdict: bool = False
+    fails_later: bool = False  # a final failure waits until it is sure that it is no outage's
 
     def claimed(self, fence: int, lease_until: float) -> None:
         """A worker got the job."""
         assert after(self.state, Event.START), f"claimed from {self.state}"
         assert fence > self.fence, "every claim has a fence of its own"
-        self.state, self.fence, self.lease_until, self.reason = JobState.RUNNING, fence, lease_until, False
+        self.state, self.fence, self.lease_until, self.fails_later = JobState.RUNNING, fence, lease_until, False
 
     def refused(self, verdict: str) -> None:
         """A message led to no claim."""
@@ -48,7 +48,7 @@ class Life:
         else:
             assert answer == ("failed" if answer == "failed" and wake == "final_failure" else "ok"), (self, answer)
             self.state = JobState.FAILED if answer == "failed" else target
-            self.reason = wake == "final_failure" and self.state is JobState.WAITING
+            self.fails_later = wake == "final_failure" and self.state is JobState.WAITING
 
     def cancelled(self, answer: str) -> None:
         """The user cancelled."""
@@ -61,7 +61,7 @@ class Life:
         assert answer == ("ok" if target else self.state)
         if target:
             assert fence > self.fence, "what the old round still brings is fenced off"
-            self.state, self.fence, self.reason = target, fence, False
+            self.state, self.fence, self.fails_later = target, fence, False
 
     def seen(self, state: JobState, now: float) -> None:
         """Take in a state that the dispatcher, or another job's answer, may have brought about by itself."""
@@ -71,7 +71,7 @@ class Life:
         allowed = {
             JobState.QUEUED: self.state is JobState.RUNNING and self.lease_until <= now,
             JobState.EXPIRED: self.state not in FINAL and expired,
-            JobState.FAILED: self.state is JobState.WAITING and self.reason,
+            JobState.FAILED: self.state is JobState.WAITING and self.fails_later,
         }
         assert allowed.get(state, False), f"from {self.state} to {state} by itself"
         self.state = state

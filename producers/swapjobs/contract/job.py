@@ -51,7 +51,7 @@ class _WrongField(ValueError):
 class SwapRequest(FrozenModel):
     """Put the face of the source picture into the target picture.
 
-    The tool's own fields (`fidelity_weight`, `second_source_url`, `face_idx`) are given beside these: `vendor_tools.py`.
+    A tool's own fields (`fidelity_weight`, `second_source_url`, `face_idx`) are given beside these: see `vendor_tools`.
 
     Raises:
         pydantic.ValidationError: a field is not valid; `SwapRequest.parse` raises `InvalidRequest` instead.

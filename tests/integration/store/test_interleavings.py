@@ -317,15 +317,15 @@ class Fleet(RuleBasedStateMachine):
     @rule()
     def dispatch(self) -> None:
         self.store.dispatch.dispatch_due("dispatcher", LEASE_S, stayed=True)
-        for id_, life in self.lives.items():
-            life.seen(JobState(self.redis.hget(keys.job(id_), "state")), self.clock.now_s)
+        for id_, fields in self.job_fields().items():
+            self.lives[id_].seen(JobState(fields["state"]), self.clock.now_s)
 
     @rule(lane=st.sampled_from(keys.LANES))
     def lose_a_ready_queue(self, lane: str) -> None:
         self.redis.delete(keys.READY[lane])
 
     @rule(closed=st.booleans())
-    def close_or_open_the_line_by_hand(self, closed: bool) -> None:  # noqa: FBT001 - drawn by name
+    def pause_or_resume_dispatch_by_hand(self, closed: bool) -> None:  # noqa: FBT001 - drawn by name
         self.store.dispatch.pause() if closed else self.store.dispatch.resume()
 
     @rule(paused=st.booleans())
@@ -334,7 +334,7 @@ class Fleet(RuleBasedStateMachine):
             self.store.tenants.set(self.limited.model_copy(update={"paused": paused}))
 
     @rule()
-    def meet_another_server(self) -> None:
+    def another_server_takes_over(self) -> None:
         self.redis.set(keys.server(), "of the server before")
         Functions(self.redis, library(REDIS_TIME), 600).call("dispatcher/check_server")
 
@@ -349,14 +349,14 @@ class Fleet(RuleBasedStateMachine):
     def the_rules_hold(self) -> None:
         standing: dict[str, list[str]] = {}
         for lane in keys.LANES:
-            lines = dict(self.everybody_in(lane))
-            in_turn, aside = set(self.redis.zrange(keys.fair(lane), 0, -1)), self.redis.smembers(keys.blocked(lane))
-            assert set(lines) <= in_turn | aside, "a line without a turn"
-            assert not in_turn & aside
-            assert aside <= set(lines), "aside for ever, without a line"
+            queues = dict(self.everybody_in(lane))
+            served, blocked = set(self.redis.zrange(keys.fair(lane), 0, -1)), self.redis.smembers(keys.blocked(lane))
+            assert set(queues) <= served | blocked, "a queue that nobody serves"
+            assert not served & blocked
+            assert blocked <= set(queues), "blocked for ever, without a queue"
             kind = "webhook" if lane == keys.WEBHOOKS else "swap"
             for id_ in [
-                *(id_ for line in lines.values() for id_ in line),
+                *(id_ for queue in queues.values() for id_ in queue),
                 *self.redis.zrange(keys.published(lane), 0, -1),
             ]:
                 standing.setdefault(f"{kind}:{id_}", []).append(lane)
@@ -369,9 +369,15 @@ class Fleet(RuleBasedStateMachine):
             for id_ in self.redis.zrange(key, 0, -1):
                 standing.setdefault(f"swap:{id_}", []).append("held")
         self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
-        for id_, life in self.lives.items():
-            self.check(id_, life, standing.get(f"swap:{id_}", []))
-        self.the_counts_are_right([id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
+        fields = self.job_fields()
+        expiring = {
+            key(id_): ttl > 0
+            for key in (keys.job, keys.history, keys.tombstone)
+            for id_, ttl in zip(self.lives, self.answers("TTL", [key(id_) for id_ in self.lives]), strict=True)
+        }
+        for id_ in self.lives:
+            self.check(id_, fields[id_], expiring, standing.get(f"swap:{id_}", []))
+        self.the_counts_are_right(fields, [id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
 
     def answers(self, command: str, names: Sequence[str]) -> list[Any]:
         """Return what Redis answers to one command for each key, in one round trip."""
@@ -379,6 +385,10 @@ class Fleet(RuleBasedStateMachine):
             for name in names:
                 pipe.execute_command(command, name)
             return list(pipe.execute())
+
+    def job_fields(self) -> dict[str, dict[str, str]]:
+        """Return the fields of every job's record."""
+        return dict(zip(self.lives, self.answers("HGETALL", [keys.job(id_) for id_ in self.lives]), strict=True))
 
     @staticmethod
     def record_of(id_: str) -> str:
@@ -412,29 +422,28 @@ class Fleet(RuleBasedStateMachine):
         for key in (keys.delivery, keys.history):
             expires = [ttl > 0 for ttl in self.answers("TTL", [key(id_) for id_ in others])]
             assert expires == [id_ not in self.pending for id_ in others]
-        self.told = telling
+        self.telling = telling
 
-    def the_counts_are_right(self, calling: list[str]) -> None:
-        where = {id_: self.redis.hmget(keys.job(id_), "tenant", "priority") for id_ in self.lives}
+    def the_counts_are_right(self, fields: dict[str, dict[str, str]], calling: list[str]) -> None:
         traffic = self.store.dispatch.inspect().numbers
         assert traffic["in_flight"] == len(calling)
-        assert traffic["bulk_in_flight"] == sum(where[id_][1] == keys.BULK for id_ in calling)
+        assert traffic["bulk_in_flight"] == sum(fields[id_]["priority"] == keys.BULK for id_ in calling)
         if self.limited:
             hinted = [id_ for lane in SWAP_LANES for id_ in self.redis.zrange(keys.published(lane), 0, -1)]
-            expected = [sum(where[id_][0] == "b" for id_ in ids) for ids in (calling, hinted)]
+            expected = [sum(fields[id_]["tenant"] == "b" for id_ in ids) for ids in (calling, hinted)]
             assert [int(number) for number in self.redis.hmget(keys.tenant("b"), "in_flight", "messages")] == expected
 
-    def check(self, id_: str, life: Life, swap: list[str]) -> None:
-        fields = self.redis.hgetall(keys.job(id_))
+    def check(self, id_: str, fields: dict[str, str], expiring: dict[str, bool], swap: list[str]) -> None:
+        life = self.lives[id_]
         life.seen(JobState(fields["state"]), self.clock.now_s)
         assert int(fields.get("claims", 0)) == life.fence
-        pending = id_ in self.pending or self.told[id_] > 0
+        pending = id_ in self.pending or self.telling[id_] > 0
         stopped = life.state in {JobState.CANCELLED, JobState.EXPIRED}  # perhaps while its call was under way
         assert len(swap) == (life.state not in FINAL) or (stopped and swap == ["lease"]), (id_, life, swap)
         assert stopped or (life.state is JobState.RUNNING) == (swap == ["lease"]), (life, swap)
-        expires = [self.redis.ttl(key) > 0 for key in (keys.job(id_), keys.history(id_))]
-        assert set(expires) == {life.state in FINAL and not pending}
-        assert life.state not in FINAL or self.redis.ttl(keys.tombstone(id_)) > 0
+        expires = {expiring[key] for key in (keys.job(id_), keys.history(id_))}
+        assert expires == {life.state in FINAL and not pending}
+        assert life.state not in FINAL or expiring[keys.tombstone(id_)]
 
     def teardown(self) -> None:
         """Let everything run to its end: nothing is stuck."""
@@ -549,13 +558,13 @@ class Batched(Fleet):
 
     def take_in(self) -> None:
         """Let the model know what was done to jobs of batches."""
-        for id_, life in self.lives.items():
-            state, claims, batch = self.redis.hmget(keys.job(id_), "state", "claims", "batch")
-            if batch and state == JobState.CANCELLED != life.state:
+        for id_, fields in self.job_fields().items():
+            life, state = self.lives[id_], fields["state"]
+            if "batch" in fields and state == JobState.CANCELLED != life.state:
                 life.cancelled("ok")
-            elif batch and state == JobState.QUEUED and life.state in FINAL:
-                life.retried("ok", int(claims or 0))
-                if "expires_at" not in self.redis.hgetall(keys.job(id_)):
+            elif "batch" in fields and state == JobState.QUEUED and life.state in FINAL:
+                life.retried("ok", int(fields.get("claims", 0)))
+                if "expires_at" not in fields:
                     life.expires_at = None
             life.seen(JobState(state), self.clock.now_s)
 
@@ -581,7 +590,7 @@ class Batched(Fleet):
 
     @invariant()
     def batches_say_what_records_say(self) -> None:
-        records = {id_: self.redis.hgetall(keys.job(id_)) for id_ in self.lives}
+        records = self.job_fields()
         stopped = set()
         for tenant in "ab":
             for name in BATCHES:
@@ -613,14 +622,14 @@ class Batched(Fleet):
 
     @rule()
     def lists_show_every_job_once(self) -> None:
+        records = self.job_fields()
         for tenant in "ab":
             for batch in (None, *BATCHES):
                 result = [job.id for job in page(self.redis, JobQuery(tenant=tenant, batch_id=batch, limit=500)).jobs]
                 expected = [
                     id_
                     for id_ in reversed(self.ids)
-                    if (at := self.redis.hmget(keys.job(id_), "tenant", "batch"))[0] == tenant
-                    and batch in {None, at[1]}
+                    if records[id_]["tenant"] == tenant and batch in {None, records[id_].get("batch")}
                 ]
                 assert result == expected
 
