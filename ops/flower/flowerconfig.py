@@ -5,12 +5,12 @@ it Flower does not start on any other address.
 """
 
 import ast
-import ipaddress
 import re
 from typing import Any
 
 from tornado.options import options
 
+from swapjobs.contract.urls import is_loopback
 from swapworker.app import app
 
 port = 5555
@@ -39,16 +39,9 @@ def format_task(task: Any) -> Any:
     return task
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 if not options.address:
     address = "127.0.0.1"
-elif not (_is_loopback(options.address) or options.basic_auth or options.auth):
+elif not (is_loopback(options.address) or options.basic_auth or options.auth):
     raise SystemExit(
         f"swapjobs: {options.address} can be reached from other machines: set FLOWER_BASIC_AUTH=user:password in the"
         " environment; as --basic-auth it would be in the list of processes"

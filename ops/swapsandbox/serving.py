@@ -10,7 +10,8 @@ import uvicorn
 from starlette.responses import JSONResponse, Response
 
 from swapjobs import tether
-from swapjobs.gateway.listener import ReadyServer, is_loopback, listen
+from swapjobs.contract.urls import is_loopback
+from swapjobs.gateway.listener import ReadyServer, listen
 from swapsandbox.vendor.fault_replies import ResettableProtocol
 
 if TYPE_CHECKING:

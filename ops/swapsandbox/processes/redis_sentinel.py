@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
 from swapsandbox.processes.redis_server import EmbeddedRedis, find_server
+from swapsandbox.processes.scoped import Scoped
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ class SentinelProcess(EmbeddedRedis):
         return [find_server(), str(file), "--sentinel"]
 
 
-class SentinelRedis:
+class SentinelRedis(Scoped):
     """A master, its replicas, and the sentinels that watch them.
 
     Example:
@@ -110,17 +111,6 @@ class SentinelRedis:
             state = _state(client)
         known = (int(state["num-slaves"]), int(state["num-other-sentinels"]))
         return known == (len(self.servers) - 1, len(self.sentinels) - 1)
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # a Ctrl-C too: nobody else would stop them
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def _state(client: redis.Redis) -> Any:

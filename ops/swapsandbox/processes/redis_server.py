@@ -15,12 +15,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Self
 
 import redis
 
 from swapjobs import tether
 from swapsandbox.demo.interrupts import uninterrupted
+from swapsandbox.processes.scoped import Scoped
 
 
 def free_port() -> int:
@@ -52,7 +52,7 @@ def find_server() -> str:
     )
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Scoped):
     """A private server process: append-only file on, noeviction, loopback, a free port.
 
     `arguments` are the server's own, as on its command line.
@@ -134,17 +134,6 @@ class EmbeddedRedis:
         if watch is not None:
             watch.kill()
             watch.wait()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # a Ctrl-C too: nobody else would stop it
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def main() -> int:

@@ -15,11 +15,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import IO, Final, Self
+from typing import IO, Final
 
 from swapjobs import tether
 from swapsandbox.demo.interrupts import uninterrupted
 from swapsandbox.processes.redis_server import free_port
+from swapsandbox.processes.scoped import Scoped
 
 _HOST: Final = "127.0.0.1"
 _POLL_S: Final = 0.02
@@ -30,7 +31,7 @@ class ServerFailed(RuntimeError):
     """A server ended or stayed silent instead of becoming healthy; the text ends with what it printed."""
 
 
-class ServerProcess:
+class ServerProcess(Scoped):
     """One of the kit's servers in a process of its own on a loopback port; a context manager.
 
     Args:
@@ -123,17 +124,6 @@ class ServerProcess:
         printed = self.output()
         self.stop()
         raise ServerFailed(f"{' '.join(self._command[1:3])} {what}:\n{printed}")
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:  # a Ctrl-C too: nobody else would stop it
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def sandbox(*arguments: str, port: int | None = None) -> ServerProcess:

@@ -8,6 +8,7 @@ import typer
 
 from swapjobs.cli.services import need
 from swapjobs.contract.errors import SettingsError
+from swapjobs.contract.urls import is_loopback
 from swapjobs.settings import GatewaySettings, load_settings
 from swapjobs.store.api_keys import ApiKeys
 from swapjobs.store.redis_client import queue_errors
@@ -28,7 +29,6 @@ def gateway(
     settings = load_settings(GatewaySettings)
     need("fastapi", "gateway")
     from swapjobs.gateway.app import make_app  # noqa: PLC0415 - as above
-    from swapjobs.gateway.listener import is_loopback  # noqa: PLC0415 - needs packages of the gateway's extra
     from swapjobs.gateway.server import serve  # noqa: PLC0415 - as above
 
     if not is_loopback(host) and not settings.gateway_keys and not _any_key(settings):

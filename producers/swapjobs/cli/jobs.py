@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from swapjobs.cli.dispatch import START_WORKER, print_status
-from swapjobs.cli.output import JsonFlag, err, plain, print_job, status_of
+from swapjobs.cli.output import YEAR_S, JsonFlag, err, plain, print_job, status_of
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest, WaitTimeout
 from swapjobs.contract.job import SwapRequest
@@ -19,14 +19,13 @@ from swapjobs.store import keys
 if TYPE_CHECKING:
     from swapjobs.contract.job import Job
 
-_YEAR_S = 366 * 86_400
 _LOOK_EVERY_S = 5.0  # for workers, while waiting
 
 SourceUrl = Annotated[str, typer.Argument(metavar="SOURCE_URL", help="picture that gives the face")]
 TargetUrl = Annotated[str, typer.Argument(metavar="TARGET_URL", help="picture that receives it")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
 MaybeJobId = Annotated[str | None, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
-TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=_YEAR_S, help="seconds to wait at most")]
+TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=YEAR_S, help="seconds to wait at most")]
 _FIELDS = ", ".join(
     f"{name} ({tool})" for tool, fields in TOOLS.items() for name in fields.model_fields if fields.model_fields
 )
@@ -53,7 +52,7 @@ def submit(
         list[str] | None, typer.Option(metavar="NAME=VALUE", help=f"a tool's own field: {_FIELDS}")
     ] = None,
     metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="handed back unchanged")] = None,
-    expires_in: Annotated[float | None, typer.Option(min=1, max=_YEAR_S, help="give up after so many seconds")] = None,
+    expires_in: Annotated[float | None, typer.Option(min=1, max=YEAR_S, help="give up after so many seconds")] = None,
     batch_id: Annotated[str | None, typer.Option(help="groups jobs")] = None,
     wait_for_end: Annotated[bool, typer.Option("--wait", help="return when the job is final")] = False,
     timeout_s: TimeoutS = 600,

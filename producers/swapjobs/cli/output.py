@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -13,6 +13,8 @@ from swapjobs.contract.lifecycle import JobState
 
 if TYPE_CHECKING:
     from swapjobs.contract.job import Job
+
+YEAR_S: Final = 366 * 86_400  # the longest time that an option takes
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="print JSON, one object on one line")]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.job import Submission, SwapRequest
+
+BLOCK: Final = 100  # requests that are taken from the caller's iterable at a time, and reach Redis in one round trip
 
 
 def as_bulk(item: Any) -> SwapRequest | Submission:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from swapjobs.client.batches import Batches
-from swapjobs.client.bulk import as_bulk
+from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.interface import JobClient
 from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
     from swapjobs.contract.page import JobPage
-
-_BLOCK: Final = 100
 
 
 class SwapClient(JobClient):
@@ -85,7 +83,7 @@ class SwapClient(JobClient):
             QueueFull: Redis is at its memory limit; what was yielded before is kept.
         """
         source = iter(requests)
-        while block := list(islice(source, _BLOCK)):
+        while block := list(islice(source, BLOCK)):
             parsed = [as_bulk(item) for item in block]
             with queue_errors():
                 valid = (item for item in parsed if isinstance(item, SwapRequest))

@@ -130,6 +130,14 @@ def _ascii(host: str) -> str:
         raise ValueError("has no valid international host name") from None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address means this machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def without_signature(url: str) -> str:
     """Return a presigned URL without the parameters that change with every signing of the same picture."""
     if "?" not in url:

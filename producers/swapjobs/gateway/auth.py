@@ -20,7 +20,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.contract.errors import AccessDenied, TooManyRequests
-from swapjobs.gateway.listener import is_loopback
+from swapjobs.contract.urls import is_loopback
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.store.api_keys import digest, id_of
 from swapjobs.store.redis_client import queue_errors

@@ -1,9 +1,8 @@
-"""What our uvicorn servers share: a listener without delays, what is this machine, one line that says it is ready."""
+"""What our uvicorn servers share: a listener without delays, one line that says it is ready."""
 
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import signal
 import socket
 from typing import TYPE_CHECKING
@@ -33,14 +32,6 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
         listener.close()
         raise
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address means this machine."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 class ReadyServer(uvicorn.Server):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from swapjobs.cli.output import JsonFlag, out
+from swapjobs.cli.output import YEAR_S, JsonFlag, out
 from swapjobs.cli.submit_batch.progress_file import SUFFIX, ProgressFile
 from swapjobs.cli.submit_batch.run import Patience, Run
 from swapjobs.cli.submit_batch.source import opened, progress_of
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import BufferedReader
 
-_YEAR_S: Final = 366 * 86_400
 
 RowsFile = Annotated[str, typer.Argument(metavar="FILE|-", help="- is standard input", show_default=False)]
 MaxQueued = Annotated[int | None, typer.Option(min=1, help="wait while so many jobs are queued")]
 GiveUpS = Annotated[
-    float, typer.Option("--give-up-after", min=0, max=_YEAR_S, help="seconds to wait for Redis when it goes away")
+    float, typer.Option("--give-up-after", min=0, max=YEAR_S, help="seconds to wait for Redis when it goes away")
 ]
 ProgressPath = Annotated[
     Path | None, typer.Option(help=f"where it is kept how far it is: FILE{SUFFIX}", show_default=False)

@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
-from swapjobs.client.bulk import as_bulk
+from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.http.answers import place, read, retry_after_s
 from swapjobs.client.http.groups import GatewayBatches, GatewayWebhooks, own, text_of
 from swapjobs.client.http.transport import GatewayHttp, GatewayOptions
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
 JOBS: Final = "/v1/jobs"
 _LONGEST_WAIT_S: Final = 60  # that a gateway answers to
 _PAUSE_S: Final = 1.0
-_BLOCK: Final = 100
 T = TypeVar("T")
 _AT_ONCE: Final = 8  # requests of one submit_many
 
@@ -81,7 +80,7 @@ class GatewayClient(JobClient):
         """
         source = iter(requests)
         with ThreadPoolExecutor(_AT_ONCE, "swapjobs-submit") as pool:
-            while block := list(islice(source, _BLOCK)):
+            while block := list(islice(source, BLOCK)):
                 under_way: dict[str, Future[Submission]] = {}
                 outcomes: list[Future[Submission]] = []
                 for item in map(as_bulk, block):

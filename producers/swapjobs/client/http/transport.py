@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import random
 import re
@@ -17,6 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from swapjobs.client.http.answers import ours, problem_of, read
 from swapjobs.contract.errors import QueueUnavailable, SettingsError, SwapjobsError
+from swapjobs.contract.urls import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -166,13 +166,6 @@ def _checked_url(url: str, *, allow_http: bool) -> str:
         host, parts = "", urlsplit("")
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment or "@" in parts.netloc:
         raise SettingsError("the gateway's URL must be like https://swaps.example or https://example.com/swaps")
-    if parts.scheme == "http" and not (allow_http or _is_this_machine(host)):
+    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise SettingsError("the gateway's URL must begin with https://: anybody on the way could read the key")
     return url.rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
