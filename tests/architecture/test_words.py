@@ -19,7 +19,7 @@ ELSEWHERE = {"docs/glossary.md", "tests/architecture/test_words.py"}
 RETIRED = {
     r"runways?": "ready queue",
     r"wake-?up set": "schedule",
-    r"(stands?|stood|jobs|back|longest|places?|much|many) in line|\bin_line": "queued",
+    r"(stands?|stood|jobs|back|longest|places?|much|many)[ _]in[ _]line|\bin_line": "queued",
     r"(?<!only a )(?<!only )(?<!param_)\bhints?\b(?! at\b)": "message",
     r"(?<!\w)lines? (is|was|are|were) (open|closed|shut)|(open|close|closed|opens|closes) (the )?line\b": "dispatch",
     r"\b(spared|forgiven|forgave)\b": "not charged",

@@ -70,8 +70,8 @@ app.conf.update(
     task_routes={celery_message.DELIVER_TASK: {"queue": keys.WEBHOOKS_QUEUE}},
     task_create_missing_queues=False,
     broker_transport_options={
-        # A message is only a hint, the record is the truth: losing one costs seconds, so kombu's bookkeeping of unacked
-        # messages is not needed.
+        # The record is the truth: losing a message costs seconds, so kombu's bookkeeping of unacked messages is not
+        # needed.
         "ack_emulation": False,
         "priority_steps": list(keys.PRIORITY_STEPS),
         "socket_connect_timeout": 5,

@@ -133,7 +133,7 @@ def queue(lane: str, owner: str) -> str:
 
 
 def fair(lane: str) -> str:
-    """Sorted set of tenants or hosts with a line, score = how much each has had. No TTL: gone when empty."""
+    """Sorted set of tenants or hosts with a queue, score = how much each has had. No TTL: gone when empty."""
     return f"{PREFIX}fair:{lane}"
 
 
@@ -150,10 +150,10 @@ def published(lane: str) -> str:
 def schedule() -> str:
     """Sorted set of `kind:id`, score = when to look at it (ms). No TTL: gone when empty.
 
-    Kinds: lease, retry, poll, verdict (failed, unless this proves to be an outage), expiry, delivery; turn, whose id
-    is a tenant: its own rate allows a call again; prune, whose id is a tenant or `tenant:batch`: look for entries of
-    its index that can go; batch (`tenant:batch`): go on with what is done to all its jobs; ended: is it gone by now?
-    host: its pause is over; undeliver: an endpoint that ended.
+    Of a job: lease, retry, poll, expiry, final_failure (failed, unless this proves to be an outage). Of a delivery:
+    delivery. Of a tenant: tenant (its own rate allows a call again). Of a tenant or `tenant:batch`: prune (look for
+    entries of its index that can go). Of `tenant:batch`: batch (go on with what is done to all its jobs), forget_batch
+    (is it gone by now?). Of a receiver's host: host (its pause is over). Of an endpoint that ended: give_up.
     """
     return f"{PREFIX}schedule"
 
@@ -164,7 +164,7 @@ def fleet_state() -> str:
 
 
 def counts() -> str:
-    """Hash: how often each of `line.COUNTS` happened. No TTL."""
+    """Hash: how often each of `dispatch.COUNTS` happened. No TTL."""
     return f"{PREFIX}counts"
 
 
@@ -214,7 +214,7 @@ def dispatcher() -> str:
 
 
 def workers() -> str:
-    """Hash: worker -> JSON of its slots and how busy they are, see fleet.py. TTL: 1 h; stale fields do not count."""
+    """Hash: worker -> JSON of its slots and how busy they are, see worker_usage.py. TTL: 1 h; stale fields do not count."""
     return f"{PREFIX}workers"
 
 

@@ -10,17 +10,17 @@ code 200 and another status, or no picture yet            Pending
 401, 403; 402 or words about quota                        AccountRefused (credentials_rejected, quota_exhausted)
 429; 503 with Retry-After                                 Throttled
 other 4xx                                                 Failed (rejected_by_vendor)
-503; 3xx; a 404 that the vendor's program did not give    TryAgain: refused, nothing was begun
-an unknown code without a task                            TryAgain (vendor_error)
-other 5xx, 408; not the vendor's JSON; a lost reply       Unseen: look it up before sending again
+503; 3xx; a 404 that the vendor's program did not give    NotStarted: refused, nothing was begun
+an unknown code without a task                            NotStarted (vendor_error)
+other 5xx, 408; not the vendor's JSON; a lost reply       OutcomeUnknown: look it up before sending again
 ========================================================  =========================================================
 
 A number means the same as HTTP status and as `code` inside HTTP 200. A query differs in one thing: what is no answer
-about the task is `Unseen`, and only the vendor's own word makes it `NotKnown`. What fails before the vendor's program
+about the task is `OutcomeUnknown`, and only the vendor's own word makes it `TaskUnknown`. What fails before the vendor's program
 (502, 503, 504, no connection, a redirect) is `vendor_wide`: no fault of this job's.
 
 "Answered, but not to be read" is another thing than no answer: where something came back that may be the outcome,
-`Unseen` says `answered`, and the swap is not sent again, however often the look-up brings the same.
+`OutcomeUnknown` says `answered`, and the swap is not sent again, however often the look-up brings the same.
 """
 
 from __future__ import annotations

@@ -38,12 +38,12 @@ local function call(args)
 
   if math.floor(clock.now_ms / 1000) ~= math.floor(last / 1000) then memory_guard.check() end
 
-  local function back_in_line(id, job)
+  local function requeue(id, job)
     if MOVES.start[job.state] then fair.enqueue(job.priority, job.tenant, id, true) end
   end
   local handle = {
-    retry = back_in_line,
-    poll = back_in_line,
+    retry = requeue,
+    poll = requeue,
     -- its last failure was no outage's: see record_outcome.lua
     final_failure = function(id, job) if MOVES.start[job.state] then finish_job(id, job, TARGET.fail) end end,
     expiry = function(id, job) if MOVES.expire[job.state] then finish_job(id, job, TARGET.expire) end end,
