@@ -16,8 +16,8 @@ other 5xx, 408; not the vendor's JSON; a lost reply       OutcomeUnknown: look i
 ========================================================  =========================================================
 
 A number means the same as HTTP status and as `code` inside HTTP 200. A query differs in one thing: what is no answer
-about the task is `OutcomeUnknown`, and only the vendor's own word makes it `TaskUnknown`. What fails before the vendor's program
-(502, 503, 504, no connection, a redirect) is `vendor_wide`: no fault of this job's.
+about the task is `OutcomeUnknown`, and only the vendor's own word makes it `TaskUnknown`. What fails before the
+vendor's program (502, 503, 504, no connection, a redirect) is `vendor_wide`: no fault of this job's.
 
 "Answered, but not to be read" is another thing than no answer: where something came back that may be the outcome,
 `OutcomeUnknown` says `answered`, and the swap is not sent again, however often the look-up brings the same.
