@@ -214,7 +214,7 @@ def dispatcher() -> str:
 
 
 def workers() -> str:
-    """Hash: worker -> JSON of its slots and how busy they are (worker_usage.py). TTL: 1 h; stale fields do not count."""
+    """Hash: worker -> JSON of its slots and how busy they are (worker_usage.py). TTL 1 h; stale fields do not count."""
     return f"{PREFIX}workers"
 
 
