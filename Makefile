@@ -4,10 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos check format bench clean
+.PHONY: help install demo test test-fast chaos check format bench clean
 
 help: ## print this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## create .venv with everything
 
@@ -21,7 +21,10 @@ demo: $(STAMP) ## swap real faces through the whole queue, on this machine
 	$(BIN)/swapjobs demo
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 4 --dist worksteal
+
+test-fast: $(STAMP) ## run the tests that need no worker and no long search, in less than a minute
+	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" tests/unit tests/architecture tests/integration
 
 chaos: $(STAMP) ## break everything again and again, for about 12 minutes, and check the promises
 	PYTHONPATH=tests $(BIN)/python -m chaos $(CHAOS)

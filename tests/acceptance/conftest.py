@@ -1,6 +1,8 @@
 """The fixtures of `support.processes`, for this folder."""
 
 from support.processes import (  # noqa: F401 - pytest finds fixtures by name
+    common_gateway,
+    common_gateways,
     environment,
     gateway,
     hooks,

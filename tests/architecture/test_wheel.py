@@ -79,6 +79,7 @@ def test_a_producer_imports_none_of_the_extras_that_are_there() -> None:
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
+@pytest.mark.slow
 def test_the_command_line_needs_none_of_the_extras_and_names_the_one_it_lacks() -> None:
     use = "sys.argv = ['swapjobs', *sys.argv[1:]]\nfrom swapjobs.cli import main\nmain()"
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
@@ -18,10 +19,11 @@ from support.builders import wait_until
 from swapsandbox.processes.server_process import ServerProcess, receiver, sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from swapjobs import SwapClient
+    from swapsandbox.processes.redis_server import EmbeddedRedis
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 
@@ -203,16 +205,19 @@ class GatewayProcess:
         return [json.loads(line) for line in self.program.lines if line.startswith('{"event": "request"')]
 
 
+def _gateway_of(program: Program, settings: Mapping[str, str]) -> GatewayProcess:
+    url = program.wait_for("gateway ready on ").output.split("gateway ready on ")[1].split()[0]
+    key = settings.get("SWAPJOBS_GATEWAY_KEYS", "").partition(",")[0].partition(":")[2]
+    return GatewayProcess(program, url, key)
+
+
 @pytest.fixture
 def start_gateway(program: Callable[..., Program]) -> Iterator[Callable[..., GatewayProcess]]:
     """Start `swapjobs gateway` on a free port with settings of its own; the first key in them is the client's."""
     started: list[GatewayProcess] = []
 
     def start(*arguments: str, **settings: str) -> GatewayProcess:
-        given = program("swapjobs", "gateway", "--port", "0", *arguments, **settings).wait_for("gateway ready on ")
-        url = given.output.split("gateway ready on ")[1].split()[0]
-        key = settings.get("SWAPJOBS_GATEWAY_KEYS", "").partition(",")[0].partition(":")[2]
-        started.append(GatewayProcess(given, url, key))
+        started.append(_gateway_of(program("swapjobs", "gateway", "--port", "0", *arguments, **settings), settings))
         return started[-1]
 
     yield start
@@ -224,6 +229,37 @@ def start_gateway(program: Callable[..., Program]) -> Iterator[Callable[..., Gat
 def gateway(start_gateway: Callable[..., GatewayProcess]) -> GatewayProcess:
     """The HTTP gateway with a key for each of two tenants: `gateway.http` is the client of `acme`."""
     return start_gateway(SWAPJOBS_GATEWAY_KEYS=f"acme:{ACME_KEY},zeta:{ZETA_KEY}", SWAPJOBS_GATEWAY_KEY_RATE="10000/s")
+
+
+@pytest.fixture(scope="session")
+def common_gateways(
+    redis_server: EmbeddedRedis, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., GatewayProcess]]:
+    """Give a gateway with these settings that tests share, for it keeps nothing; a test that ends it has its own."""
+    running: dict[str, GatewayProcess] = {}
+    with ExitStack() as stack:
+
+        def common(**settings: str) -> GatewayProcess:
+            name = json.dumps(settings, sort_keys=True)
+            if name not in running:
+                environment = {
+                    "SWAPJOBS_REDIS_URL": redis_server.url,
+                    "SWAPJOBS_GATEWAY_KEY_RATE": "10000/s",
+                    **settings,
+                }
+                command = ("swapjobs", "gateway", "--port", "0")
+                program = Program(*command, cwd=tmp_path_factory.mktemp("gateway"), env=environment)
+                running[name] = _gateway_of(stack.enter_context(program), settings)
+                stack.callback(running[name].http.close)
+            return running[name]
+
+        yield common
+
+
+@pytest.fixture
+def common_gateway(common_gateways: Callable[..., GatewayProcess], redis_url: str) -> GatewayProcess:  # noqa: ARG001 - emptied for each test
+    """The same as `gateway`, shared by tests that neither end it nor read its log."""
+    return common_gateways(SWAPJOBS_GATEWAY_KEYS=f"acme:{ACME_KEY},zeta:{ZETA_KEY}")
 
 
 @pytest.fixture

@@ -20,6 +20,11 @@ def listed(gateway: GatewayProcess, **query: Any) -> list[str]:
     return [job["id"] for job in answer.json()["jobs"]]
 
 
+@pytest.fixture
+def gateway(common_gateway: GatewayProcess) -> GatewayProcess:
+    return common_gateway
+
+
 def test_jobs_are_listed_newest_first_by_filters_and_pages(gateway: GatewayProcess, client: SwapClient) -> None:
     ids = [client.submit(make_request(tenant="acme", batch_id="b" if n < 2 else None)).id for n in range(5)]
     client.submit(make_request(tenant="zeta"))

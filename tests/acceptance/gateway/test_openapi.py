@@ -23,6 +23,11 @@ Operation = tuple[str, str, dict[str, Any]]
 OURS = ("/v1/jobs", "/healthz", "/readyz", "/metrics")
 
 
+@pytest.fixture
+def gateway(common_gateway: GatewayProcess) -> GatewayProcess:
+    return common_gateway
+
+
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     return make_app(GatewaySettings()).openapi()

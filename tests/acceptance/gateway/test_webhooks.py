@@ -14,24 +14,28 @@ from support.fleet import WORKER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from support.processes import Program
+    from support.processes import GatewayProcess, Program
 
 KEYS: Final = {"acme": "acme-key-of-the-tests", "other": "other-key-of-the-tests"}
 MASTER: Final = "whsec_" + base64.b64encode(b"a master secret of the tests, 32").decode()
 ENDPOINTS: Final = "/v1/webhooks/endpoints"
 
 
+SETTINGS: Final = {
+    "SWAPJOBS_WEBHOOK_MASTER_SECRET": MASTER,
+    "SWAPJOBS_WEBHOOK_ALLOW_HTTP": "true",
+    "SWAPJOBS_GATEWAY_KEYS": ",".join(f"{tenant}:{key}" for tenant, key in KEYS.items()),
+}
+
+
 @pytest.fixture
 def environment(environment: dict[str, str]) -> dict[str, str]:
-    keys = ",".join(f"{tenant}:{key}" for tenant, key in KEYS.items())
-    allowed = {"SWAPJOBS_WEBHOOK_MASTER_SECRET": MASTER, "SWAPJOBS_WEBHOOK_ALLOW_HTTP": "true"}
-    return {**environment, **allowed, "SWAPJOBS_GATEWAY_KEYS": keys}
+    return {**environment, **SETTINGS}
 
 
 @pytest.fixture
-def url(program: Callable[..., Program]) -> str:
-    running = program("swapjobs", "gateway", "--port", "0").wait_for("gateway ready on ")
-    return running.output.partition("gateway ready on ")[2].split()[0]
+def url(common_gateways: Callable[..., GatewayProcess], redis_url: str) -> str:  # noqa: ARG001 - emptied for each test
+    return common_gateways(**SETTINGS).url
 
 
 def caller(url: str, tenant: str) -> httpx.Client:

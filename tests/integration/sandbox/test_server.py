@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TOOL = "/AIGCImgOpenServ/saas/tool"
 PICTURES = {"sourceUrl": "http://127.0.0.1/a.png", "targetUrl": "http://127.0.0.1/b.png"}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[ServerProcess]:

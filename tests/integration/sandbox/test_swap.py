@@ -29,6 +29,8 @@ TOOL = "/AIGCImgOpenServ/saas/tool"
 COLLINS = (PICTURES / "collins.png").read_bytes()
 HOPPER = (PICTURES / "hopper.jpg").read_bytes()
 
+pytestmark = pytest.mark.slow
+
 
 def bomb() -> bytes:
     """Return a few bytes of PNG that claim 900 million pixels."""

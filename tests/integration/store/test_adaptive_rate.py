@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from swapjobs.store.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def store(settings: WorkerSettings) -> Iterator[Store]:

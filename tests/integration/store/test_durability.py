@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from support.builders import make_request
+from support.builders import make_request, wait_until
 from swapjobs import JobState, QueueFull, QueueUnavailable, SwapClient
 from swapjobs.settings import CoreSettings
 from swapjobs.store import durability, redis_health
@@ -108,6 +108,8 @@ def test_the_doctor_knows_before(admin: redis.Redis) -> None:
     assert "every submit fails with SWAPJOBS_SUBMIT_DURABILITY=fsync" in problem.what
     admin.config_set("appendonly", "yes")
     assert redis_health.server_problems(admin, fsync=True) == []
+    # A server that rewrites its file ends only afterwards.
+    wait_until(lambda: not admin.info("persistence")["aof_rewrite_in_progress"])
 
 
 def test_many_wait_once_for_each_block(client: SwapClient, admin: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:

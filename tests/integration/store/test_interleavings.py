@@ -17,6 +17,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -44,10 +45,10 @@ from swapjobs.store.store import Store, connect
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pytest
-
     from swapjobs.contract.batch import Batch
 
+pytestmark = pytest.mark.slow
+EXPLORED = settings().max_examples if settings().max_examples > 100 else 0  # HYPOTHESIS_PROFILE=explore
 TRY = record.entry("webhook", at=1, number=1, duration_ms=1)
 SWAP_LANES = (keys.INTERACTIVE, keys.BULK)
 LEASE_S = 30.0
@@ -478,7 +479,10 @@ def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> No
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=max(30, EXPLORED),
+            stateful_step_count=60,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
     client.close()
@@ -671,7 +675,10 @@ def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=25, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=max(15, EXPLORED),
+            stateful_step_count=60,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
         ),
     )
     client.close()

@@ -174,6 +174,7 @@ def test_an_empty_batch_has_a_page_too() -> None:
     assert "No job is finished yet." in text
 
 
+@pytest.mark.slow
 def test_memory_is_the_same_for_any_number_of_jobs() -> None:
     """It is written as a stream: 20,000 jobs would be some 20 MB."""
 
