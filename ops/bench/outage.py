@@ -132,7 +132,7 @@ def main() -> None:
         time.sleep(30)
         times = [time_ for time_ in answered(vendor) if time_ > end]
         failed = sum(client.get(id_).state == "failed" for id_ in ids)
-        charged = sum(client.get(id_).attempts > 0 for id_ in ids)
+        charged = sum(client.get(id_).failed_attempts > 0 for id_ in ids)
         print(f"outage of {options.minutes:g} min, two workers each")
         print(f"  swapjobs, {options.jobs} jobs at {options.rate}/s: {failed} failed, {charged} charged an attempt,")
         print(f"    {calls} calls made; first answer {times[0] - end:.1f} s after the end,")

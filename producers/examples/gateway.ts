@@ -32,6 +32,7 @@ export interface Job {
   output_url: string | null;
   error: { code: string; message: string; retryable: boolean } | null;
   attempts: number;
+  failed_attempts: number;
   reason: string | null;
   next_attempt_at: string | null;
   created_at: string;

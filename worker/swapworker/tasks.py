@@ -43,7 +43,7 @@ def swap(self: Any, **request: Any) -> str:
     if request:
         return _record(self.request.id, request)
     with _redis_may_be_away():
-        report = runtime().attempts.run(self.request.id)
+        report = runtime().attempts.run(self.request.id, self.request.hostname or "")
     return _not_claimed(self, report) if isinstance(report, NotClaimed) else _outcome(self, report)
 
 

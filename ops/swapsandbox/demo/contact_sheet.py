@@ -56,7 +56,7 @@ def _section(item: Finished) -> str:
     facts = {
         "tool": job.tool,
         "state": job.state.value,
-        "failed attempts": job.attempts,
+        "failed attempts": job.failed_attempts,
         "queued": f"{item.queued_s:.2f} s",
         "from first call to end": f"{item.worked_s:.2f} s",
         "webhook": f"{job.webhook.state}, HTTP {job.webhook.last_status}" if job.webhook else "none",

@@ -67,7 +67,7 @@ PLANS: Final = (
         fault="http_429:retry_after=2,count=1",
         calls=2,
     ),
-    Plan("no-face", "A cat: this job must fail", (HOPPER,), CAT, fails_with="no_face"),
+    Plan("no-face", "A cat: this job must fail", (HOPPER,), CAT, fails_with="no_face", failed_attempts=1),
 )
 
 
@@ -123,8 +123,8 @@ def _job_problems(
     calls = tasks.get(job.business_task_id, {}).get("calls", 0)
     if calls != plan.calls:
         yield f"the vendor was called {calls} times, not {plan.calls}"
-    if job.attempts != plan.failed_attempts:
-        yield f"{job.attempts} failed attempts, not {plan.failed_attempts}"
+    if job.failed_attempts != plan.failed_attempts:
+        yield f"{job.failed_attempts} failed attempts, not {plan.failed_attempts}"
     if plan.fails_with:
         if job.state is not JobState.FAILED or job.error is None or job.error.code != plan.fails_with:
             yield f"must fail with {plan.fails_with}, is {job.state} ({job.error})"

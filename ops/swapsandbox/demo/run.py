@@ -202,7 +202,9 @@ def _state(job: Job) -> str:
 def _progress_table(jobs: Sequence[Job]) -> Table:
     table = Table("job", "state", "failed attempts", "webhook", box=None)
     for job in jobs:
-        table.add_row(job.business_task_id, _state(job), str(job.attempts), job.webhook.state if job.webhook else "")
+        table.add_row(
+            job.business_task_id, _state(job), str(job.failed_attempts), job.webhook.state if job.webhook else ""
+        )
     return table
 
 
@@ -213,7 +215,7 @@ def _final_table(finished: Sequence[Finished]) -> Table:
         state = f"{_state(job)} [dim]{job.error.code}[/]" if job.error else _state(job)
         hook = f"{job.webhook.state}" if job.webhook else ""
         times = f"{item.queued_s:.1f} s", f"{item.worked_s:.1f} s"
-        table.add_row(item.plan.key, state, str(job.attempts), *times, hook)
+        table.add_row(item.plan.key, state, str(job.failed_attempts), *times, hook)
     return table
 
 

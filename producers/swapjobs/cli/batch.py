@@ -14,7 +14,18 @@ import typer
 
 from swapjobs.cli.batch_view import Watching, print_batch, status_of
 from swapjobs.cli.output import JsonFlag, err, out, print_fields
-from swapjobs.cli.submit_batch.command import GiveUpS, MaxQueued, ProgressPath, RowsFile, carry_out, submission
+from swapjobs.cli.submit_batch.command import (
+    Encoding,
+    GiveUpS,
+    IgnoreUnknown,
+    MapColumns,
+    MaxQueued,
+    ProgressPath,
+    RowsFile,
+    carry_out,
+    reading_of,
+    submission,
+)
 from swapjobs.cli.submit_batch.progress_file import new_run
 from swapjobs.cli.submit_batch.run import Run
 from swapjobs.client.swap_client import SwapClient
@@ -50,6 +61,9 @@ def submit(
     priority: Annotated[str, typer.Option(help="for lines that name none")] = "bulk",
     callback_url: Annotated[str | None, typer.Option(help="is told when the batch is completed")] = None,
     keep_open: Annotated[bool, typer.Option("--keep-open", help="more jobs may come after these")] = False,
+    map_columns: MapColumns = None,
+    ignore_unknown: IgnoreUnknown = False,
+    encoding: Encoding = None,
     max_queued: MaxQueued = None,
     give_up_s: GiveUpS = 600,
     progress_file: ProgressPath = None,
@@ -64,7 +78,8 @@ def submit(
     options = {"tenant": tenant, "priority": priority, "batch_id": batch_id, "callback_url": callback_url}
     given = {name: value for name, value in options.items() if value is not None}
     SwapRequest.parse({"source_url": "https://any.example", "target_url": "https://any.example", **given})
-    with submission(file, given, progress_file, give_up_s) as (client, stream, progress, patience):
+    reading = reading_of(map_columns, encoding, ignore_unknown=ignore_unknown)
+    with submission(file, given, reading, progress_file, give_up_s) as (client, source, progress, patience):
         id_ = batch_id or f"batch-{progress.state.run if progress else new_run()}"
         try:
             batch = patience(lambda: client.batches.open(id_, tenant=tenant, callback_url=callback_url))
@@ -75,7 +90,7 @@ def submit(
         bound = {"tenant": tenant, "batch_id": batch.id}
         run = Run(client, {"priority": priority}, progress, patience, batch=bound)
         err.print(f"batch {batch.id}", markup=False, soft_wrap=True)
-        carry_out(run, stream, file, max_queued, progress=progress, as_json=as_json)
+        carry_out(run, source, max_queued, progress=progress, as_json=as_json)
         if not keep_open:
             batch = patience(lambda: client.batches.close(batch.id, tenant=tenant))
         if as_json:

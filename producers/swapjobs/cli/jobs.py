@@ -23,8 +23,10 @@ _LOOK_EVERY_S = 5.0  # for workers, while waiting
 
 SourceUrl = Annotated[str, typer.Argument(metavar="SOURCE_URL", help="picture that gives the face")]
 TargetUrl = Annotated[str, typer.Argument(metavar="TARGET_URL", help="picture that receives it")]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
-MaybeJobId = Annotated[str | None, typer.Argument(metavar="ID", help="as submit printed it", show_default=False)]
+_ID = typer.Argument(metavar="ID", help="as submit printed it, or your own business_task_id", show_default=False)
+JobId = Annotated[str, _ID]
+MaybeJobId = Annotated[str | None, _ID]
+Tenant = Annotated[str, typer.Option(help="whose business_task_id it is")]
 TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=YEAR_S, help="seconds to wait at most")]
 _FIELDS = ", ".join(
     f"{name} ({tool})" for tool, fields in TOOLS.items() for name in fields.model_fields if fields.model_fields
@@ -79,19 +81,28 @@ def submit(
     print_job(job, as_json=as_json)
 
 
-def status(job_id: MaybeJobId = None, *, as_json: JsonFlag = False) -> None:
+def status(
+    job_id: MaybeJobId = None,
+    *,
+    tenant: Tenant = "default",
+    attempts: Annotated[bool, typer.Option("--attempts", help="show also every attempt that was made")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Show how a job stands; without an ID, how dispatch stands."""
+    if job_id is None and attempts:
+        raise InvalidRequest("--attempts: needs the ID of a job")
     with SwapClient() as client:
         if job_id is None:
             print_status(client.operator.status(), as_json=as_json)
         else:
-            print_job(client.get(job_id), as_json=as_json)
+            job = client.get(job_id, tenant=tenant)
+            print_job(job, as_json=as_json, history=client.attempts(job.id) if attempts else None)
 
 
-def wait(job_id: JobId, *, timeout_s: TimeoutS = 600, as_json: JsonFlag = False) -> None:
+def wait(job_id: JobId, *, tenant: Tenant = "default", timeout_s: TimeoutS = 600, as_json: JsonFlag = False) -> None:
     """Wait until a job is final and show it; exit status 0 succeeded, 1 failed, 5 not yet."""
     with SwapClient() as client:
-        _wait(client, job_id, timeout_s, as_json=as_json)
+        _wait(client, client.get(job_id, tenant=tenant).id, timeout_s, as_json=as_json)
 
 
 def _wait(client: SwapClient, job_id: str, timeout_s: float, *, as_json: bool) -> NoReturn:
@@ -125,10 +136,10 @@ def _attended(client: SwapClient, job_id: str, timeout_s: float) -> Job:
             )
 
 
-def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:
+def cancel(job_id: JobId, *, tenant: Tenant = "default", as_json: JsonFlag = False) -> None:
     """Cancel a job; one that is final already stays as it is."""
     with SwapClient() as client:
-        print_job(client.cancel(job_id), as_json=as_json)
+        print_job(client.cancel(job_id, tenant=tenant), as_json=as_json)
 
 
 def _request(given: dict[str, Any], fields: dict[str, str]) -> SwapRequest:

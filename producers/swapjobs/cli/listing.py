@@ -1,8 +1,8 @@
-"""The command list: jobs of a tenant, newest first."""
+"""The command list: jobs, newest first."""
 
 from __future__ import annotations
 
-from contextlib import closing
+import heapq
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
 def list_jobs(
     *,
     tenant: Annotated[str, typer.Option(help="whose jobs")] = "default",
+    all_tenants: Annotated[bool, typer.Option("--all-tenants", help="those of every tenant")] = False,
     state: Annotated[JobState | None, typer.Option(help="only those in this state")] = None,
     batch_id: Annotated[str | None, typer.Option("--batch", "--batch-id", help="only those of this batch")] = None,
     error_code: Annotated[
@@ -56,8 +57,10 @@ def list_jobs(
         "limit": MAX_PAGE if all_of_them else min(limit + 1, MAX_PAGE),
     }
     shown = 0
-    with SwapClient() as client, closing(_jobs(client, wanted)) as jobs:
-        for job in jobs:
+    with SwapClient() as client:
+        tenants = [item.tenant for item in client.operator.tenants()] if all_tenants else [tenant]
+        streams = [_jobs(client, {**wanted, "tenant": name}) for name in tenants]
+        for job in heapq.merge(*streams, key=lambda job: job.created_at, reverse=True):
             if shown == limit and not all_of_them:
                 err.print(f"there are more than {limit}: --limit or --all shows them", soft_wrap=True)
                 break
@@ -65,9 +68,10 @@ def list_jobs(
             if as_json:
                 print_json(job.model_dump(mode="json"))
             else:
-                _print(job)
+                _print(job, job.tenant if all_tenants else "")
     if not shown:
-        err.print(f"no job of tenant {plain(tenant)} fits", soft_wrap=True)
+        whose = "any tenant" if all_tenants else f"tenant {plain(tenant)}"
+        err.print(f"no job of {whose} fits", soft_wrap=True)
 
 
 def _jobs(client: SwapClient, wanted: JobFilters) -> Generator[Job]:
@@ -81,13 +85,14 @@ def _jobs(client: SwapClient, wanted: JobFilters) -> Generator[Job]:
             return
 
 
-def _print(job: Job) -> None:
+def _print(job: Job, tenant: str) -> None:
     print_fields(
         out,
         (f"{job.created_at:%Y-%m-%d %H:%M:%S}", 19, "dim"),
         (job.id, 24, ""),
         (job.state, max(map(len, JobState)), state_style(job.state)),
         (job.error.code if job.error else "", max(map(len, ErrorCode)) if job.error else 0, ""),
+        *([(tenant, 12, "")] if tenant else []),
         (job.business_task_id, 0, ""),
     )
 

@@ -12,6 +12,9 @@ from rich.text import Text
 from swapjobs.contract.lifecycle import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.job import Job
 
 YEAR_S: Final = 366 * 86_400  # the longest time that an option takes
@@ -49,16 +52,36 @@ def print_error(code: str, text: str, *, what: str = "error", style: str = "red"
     err.print(Text.assemble((what, style), shown, " ", plain(text)), soft_wrap=True)
 
 
-def print_job(job: Job, *, as_json: bool) -> None:
-    """Print a job."""
+def print_job(job: Job, *, as_json: bool, history: Sequence[Attempt] | None = None) -> None:
+    """Print a job; with the attempts at it, if they are given."""
     if as_json:
-        print_json(job.model_dump(mode="json"))
+        attempts = {} if history is None else {"history": [item.model_dump(mode="json") for item in history]}
+        print_json(job.model_dump(mode="json") | attempts)
         return
     shown = {name: value for name, value in job.model_dump(mode="json").items() if value not in (None, {}, [])}
     for name, value in shown.items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
         style = state_style(job.state) if name == "state" else ""
         print_fields(out, (name, len("business_task_id"), "dim"), (text, 0, style))
+
+    for attempt in history or ():
+        print_fields(out, ("attempt", len("business_task_id"), "dim"), (_attempt_text(attempt), 0, ""))
+
+
+def _attempt_text(attempt: Attempt) -> str:
+    parts = [
+        f"{attempt.number}" + (f" of round {attempt.round}" if attempt.round > 1 else ""),
+        f"{attempt.began_at:%Y-%m-%d %H:%M:%S}" if attempt.began_at else "",
+        f"{(attempt.ended_at - attempt.began_at).total_seconds():.1f} s"
+        if attempt.began_at and attempt.ended_at
+        else "",
+        attempt.outcome,
+        attempt.code or "",
+        f"HTTP {attempt.http_status}" if attempt.http_status else "",
+        attempt.worker or "",
+        attempt.message or "",
+    ]
+    return "  ".join(filter(None, parts))
 
 
 def state_style(state: JobState) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapjobs.cli.output import JsonFlag, err, out, print_error, print_json
+from swapjobs.cli.submit_batch.command import Encoding, IgnoreUnknown, MapColumns, reading_of
 from swapjobs.cli.submit_batch.source import opened
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import (
@@ -24,9 +25,14 @@ from swapjobs.ingest.row_reader import read_rows
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from swapjobs.ingest.row_reader import Reading
+
 _NOT_RETRYABLE, _NOT_FOUND = 1, 3
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="as submit printed them", show_default=False)]
+Ids = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="ID", help="as submit printed them, or your own business_task_ids", show_default=False),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -41,10 +47,15 @@ def retry(
     error_code: Annotated[
         ErrorCode | None, typer.Option(metavar="CODE", help="the jobs that failed with this code")
     ] = None,
-    tenant: Annotated[str | None, typer.Option(help="the failed jobs of this tenant")] = None,
+    tenant: Annotated[
+        str | None, typer.Option(help="the failed jobs of this tenant; beside ids, whose business_task_ids they are")
+    ] = None,
     from_file: Annotated[
         str | None, typer.Option(metavar="FILE", help="rows as for submit-batch: these jobs, with the URLs given there")
     ] = None,
+    map_columns: MapColumns = None,
+    ignore_unknown: IgnoreUnknown = False,
+    encoding: Encoding = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Let failed jobs run again, with new attempts; the old ones stay in the history.
@@ -53,13 +64,17 @@ def retry(
     --from-file, where presigned URLs have died: the same pictures under a new signature.
     Exit status 1 when one of the ids is in no state to be retried, 3 when one is unknown; the others are retried.
     """
-    by_criteria = not (batch_id is None and error_code is None and (tenant is None or from_file is not None))
+    with_tenant = tenant is not None and not ids and from_file is None
+    by_criteria = batch_id is not None or error_code is not None or with_tenant
     if [bool(ids), from_file is not None, by_criteria].count(True) != 1:
         raise InvalidRequest("give ids, or --from-file, or at least one of --batch, --error-code and --tenant")
-    wanted = {id_: {} for id_ in ids or ()} if from_file is None else _from_file(from_file, tenant or "default")
+    reading = reading_of(map_columns, encoding, ignore_unknown=ignore_unknown)
+    wanted: dict[str, dict[str, str]] = {id_: {} for id_ in ids or ()}
+    if from_file is not None:
+        wanted = _from_file(from_file, tenant or "default", reading)
     with SwapClient() as client:
         if not by_criteria:
-            raise typer.Exit(_retry_each(client, wanted, as_json=as_json))
+            raise typer.Exit(_retry_each(client, wanted, tenant or "default", as_json=as_json))
         retried = 0
         try:
             for id_ in client.retry_many(batch_id=batch_id, error_code=error_code, tenant=tenant):
@@ -73,7 +88,7 @@ def retry(
         out.print(f"{retried} retried", soft_wrap=True)
 
 
-def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
+def _from_file(name: str, tenant: str, reading: Reading) -> dict[str, dict[str, str]]:
     """Return the jobs of a file's rows by id, each with its URLs.
 
     Raises:
@@ -81,7 +96,7 @@ def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
     """
     result = {}
     with opened(name) as stream:
-        for row in read_rows(stream, name):
+        for row in read_rows(stream, name, reading=reading):
             if isinstance(row.content, str):
                 raise InvalidRequest(f"{name}, line {row.line}: {row.content}")
             try:
@@ -95,13 +110,13 @@ def _from_file(name: str, tenant: str) -> dict[str, dict[str, str]]:
     return result
 
 
-def _retry_each(client: SwapClient, wanted: Mapping[str, Mapping[str, str]], *, as_json: bool) -> int:
+def _retry_each(client: SwapClient, wanted: Mapping[str, Mapping[str, str]], tenant: str, *, as_json: bool) -> int:
     """Retry these jobs, tell of each that could not be, and return the exit status."""
     status = retried = 0
     for id_, urls in wanted.items():
         problem: NotRetryable | JobNotFound | IdempotencyConflict | None = None
         try:
-            client.retry(id_, **urls)
+            client.retry(id_, tenant=tenant, **urls)
             retried += 1
         except (NotRetryable, JobNotFound, IdempotencyConflict) as error:
             problem = error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -9,9 +10,10 @@ import typer
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest
+from swapjobs.report.charts import duration
 
 if TYPE_CHECKING:
-    from swapjobs.contract.tenant import TenantLimits
+    from swapjobs.contract.tenant import TenantLimits, TenantStatus
 
 
 def register(app: typer.Typer) -> None:
@@ -21,16 +23,33 @@ def register(app: typer.Typer) -> None:
 
 
 def tenants(*, as_json: JsonFlag = False) -> None:
-    """List the tenants that have limits of their own."""
+    """List the tenants that have jobs or limits of their own: what is queued, since when, and their limits."""
     with SwapClient() as client:
         result = client.operator.tenants()
     if as_json:
         print_json({"tenants": [item.model_dump(mode="json") for item in result]})
     elif not result:
-        print_fields(out, ("no tenant has limits of its own; swapjobs tenant NAME --help", 0, ""))
-    width = max((len(item.tenant) for item in result), default=0)
-    for item in [] if as_json else result:
-        print_fields(out, (item.tenant, width, "bold"), (limits_text(item), 0, ""))
+        print_fields(out, ("no tenant has jobs, or limits of its own: swapjobs tenant NAME --help", 0, ""))
+    else:
+        _print_table(result)
+
+
+def _print_table(items: list[TenantStatus]) -> None:
+    now = datetime.now(UTC)
+    rows = [
+        (
+            item.tenant,
+            f"{item.queued:,}",
+            duration((now - item.oldest_queued_at).total_seconds()) if item.oldest_queued_at else "-",
+            limits_text(item),
+        )
+        for item in items
+    ]
+    heads = ("tenant", "queued", "oldest", "limits")
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    for number, row in enumerate([heads, *rows]):
+        styles = ("bold", "", "", "") if number else ("dim",) * 4
+        print_fields(out, *zip(row, widths, styles, strict=True))
 
 
 def tenant(

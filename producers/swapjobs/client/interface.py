@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.batch import Batch
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.job import Job, Submission, SwapRequest
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 class JobClient(ABC):
     """What a producer calls; `SwapClient` and `GatewayClient` are its two forms. Thread-safe.
+
+    A `job_id` is the id that `submit` gave, or the product's own: the `business_task_id`, with its `tenant`.
 
     Raises (every method):
         QueueUnavailable: the queue cannot be reached.
@@ -50,23 +53,27 @@ class JobClient(ABC):
         """Accept many jobs, lazily and in order: one `Submission` for each request."""
 
     @abstractmethod
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str, *, tenant: str = "default") -> Job:
         """Return the job as it stands now."""
+
+    @abstractmethod
+    def attempts(self, job_id: str, *, tenant: str = "default") -> builtins.list[Attempt]:
+        """Return the attempts at the job, the oldest first."""
 
     @abstractmethod
     def list(self, **query: Unpack[JobFilters]) -> JobPage:
         """Return jobs of a tenant, newest first."""
 
     @abstractmethod
-    def wait(self, job_id: str, timeout_s: float) -> Job:
+    def wait(self, job_id: str, timeout_s: float, *, tenant: str = "default") -> Job:
         """Return the job once it is final."""
 
     @abstractmethod
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, tenant: str = "default") -> Job:
         """Cancel the job and return it; a final job stays as it is."""
 
     @abstractmethod
-    def retry(self, job_id: str, **urls: str) -> Job:
+    def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a failed, cancelled or expired job again and return it."""
 
     @abstractmethod

@@ -9,6 +9,7 @@ from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
     from swapjobs.contract.dispatch_status import DispatchStatus
+    from swapjobs.contract.tenant import TenantStatus
     from swapjobs.store.store import Store
 
 
@@ -49,10 +50,10 @@ class Operator:
             self._store.dispatch.forget_rate()
         return self.status()
 
-    def tenants(self) -> list[TenantLimits]:
-        """Return the limits of all tenants that have limits of their own, by name."""
+    def tenants(self) -> list[TenantStatus]:
+        """Return all tenants that have jobs or limits of their own, by name, with what is queued of theirs."""
         with queue_errors():
-            return self._store.tenants.list()
+            return self._store.tenants.statuses()
 
     def set_tenant(self, tenant: str, **limits: Any) -> TenantLimits:
         """Change a tenant's own limits and return them all; what is not given stays as it is.

@@ -14,13 +14,16 @@ from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFou
 from swapjobs.contract.filters import JobQuery, RetryFilter
 from swapjobs.contract.job import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings, load_settings
+from swapjobs.store.attempt_log import attempts_of
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from swapjobs.client.http.gateway_client import GatewayClient
+    from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
     from swapjobs.contract.page import JobPage
@@ -91,21 +94,35 @@ class SwapClient(JobClient):
             for item in parsed:
                 yield item if isinstance(item, Submission) else next(accepted)
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str, *, tenant: str = "default") -> Job:
         """Return the job as it stands now.
+
+        Args:
+            job_id: Its id, or the `business_task_id` that it was submitted with; so with all these methods.
+            tenant: Whose `business_task_id` that is.
 
         Raises:
             JobNotFound: there is no such job; `JobGone`, a subclass, when it finished and its record has expired.
         """
         with queue_errors():
-            return self._store.jobs.get(job_id).to_job()
+            return self._store.jobs.find(job_id, tenant).to_job()
+
+    def attempts(self, job_id: str, *, tenant: str = "default") -> builtins.list[Attempt]:
+        """Return the attempts at the job, the oldest first: when, by which worker, and what came of each.
+
+        Raises:
+            JobNotFound: there is no such job; `JobGone`, a subclass, when it finished and its record has expired.
+        """
+        with queue_errors():
+            return attempts_of(self._store.jobs.find(job_id, tenant).history)
 
     def list(self, **query: Unpack[JobFilters]) -> JobPage:
         """Return jobs of a tenant, newest first; a page may hold fewer than asked for and not be the last.
 
         Args:
-            query: `tenant` ("default"), `state`, `batch_id`, `error_code`, `created_after`, `created_before` (aware
-                datetimes), `cursor` (of the page before), `limit` (50; 1 to 500). What is left out does not matter.
+            query: `tenant` ("default"), `business_task_id` (at most one job), `state`, `batch_id`, `error_code`,
+                `created_after`, `created_before` (aware datetimes), `cursor` (of the page before), `limit` (50; 1 to
+                500). What is left out does not matter.
 
         Raises:
             InvalidRequest: something of it is not valid; `field` says what.
@@ -113,7 +130,7 @@ class SwapClient(JobClient):
         with queue_errors():
             return self._store.jobs.page(JobQuery(**query))
 
-    def wait(self, job_id: str, timeout_s: float) -> Job:
+    def wait(self, job_id: str, timeout_s: float, *, tenant: str = "default") -> Job:
         """Return the job once it is final.
 
         Raises:
@@ -121,9 +138,9 @@ class SwapClient(JobClient):
             JobNotFound: there is no such job.
         """
         with queue_errors():
-            return self._store.wait(job_id, timeout_s)
+            return self._store.wait(self._store.jobs.find(job_id, tenant).id, timeout_s)
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, tenant: str = "default") -> Job:
         """Cancel the job and return it; a final job stays as it is.
 
         A call that is under way is not cut off: a picture that still arrives is kept in `output_url`.
@@ -132,12 +149,12 @@ class SwapClient(JobClient):
             JobNotFound: there is no such job.
         """
         with queue_errors():
-            job_id = self._store.jobs.get(job_id).id
+            job_id = self._store.jobs.find(job_id, tenant).id
             if self._store.jobs.cancel(job_id) == "gone":
                 raise JobNotFound(f"no job has the id {job_id}")
         return self.get(job_id)
 
-    def retry(self, job_id: str, **urls: str) -> Job:
+    def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a failed, cancelled or expired job again and return it: new attempts, the old ones as history.
 
         A call whose outcome was not seen is looked up first; else the vendor gets a new id. A passed deadline and an
@@ -149,7 +166,7 @@ class SwapClient(JobClient):
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
-            job_id = self._store.jobs.with_urls(self._store.jobs.get(job_id), urls)
+            job_id = self._store.jobs.with_urls(self._store.jobs.find(job_id, tenant), urls)
             (answer,) = self._store.jobs.retry([job_id])
         if answer not in {"ok", "gone"}:
             raise NotRetryable(f"job {job_id} is {answer}: only failed, cancelled and expired jobs can be retried")

@@ -26,6 +26,7 @@ class JobFilters(TypedDict, total=False):
     """What `SwapClient.list` takes; see `JobQuery`."""
 
     tenant: str
+    business_task_id: str | None
     state: str | None
     batch_id: str | None
     error_code: str | None
@@ -40,6 +41,7 @@ class JobQuery:
     """What is asked for: everything that is given holds. Times are inclusive."""
 
     tenant: str = "default"
+    business_task_id: str | None = None
     state: str | None = None
     batch_id: str | None = None
     error_code: str | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -32,8 +31,9 @@ from swapjobs.contract.vendor_tools import BLANK, TOOLS, ToolFields, Url
 
 MAX_METADATA_BYTES: Final = 4096
 
-# Printable ASCII without "~", which marks the parts of the id that the vendor gets.
-BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[ -}]+$")]
+MAX_BUSINESS_ID: Final = 255
+# Printable ASCII. What the vendor gets for one that is long or holds a "~" is derived: see `vendor_client/request.py`.
+BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_BUSINESS_ID, pattern=r"^[ -~]+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
 Priority = Literal["interactive", "bulk"]
 
@@ -80,8 +80,8 @@ class SwapRequest(FrozenModel):
     @field_validator("business_task_id", mode="before")
     @classmethod
     def _explain_business_id(cls, value: Any) -> Any:
-        if isinstance(value, str) and not re.fullmatch(r"[ -}]{1,64}", value):
-            raise ValueError("must be 1 to 64 printable ASCII characters without '~'")
+        if isinstance(value, str) and not is_business_id(value):
+            raise ValueError(f"must be 1 to {MAX_BUSINESS_ID} printable ASCII characters")
         return value
 
     @field_validator("metadata")
@@ -181,7 +181,10 @@ class Job(FrozenModel):
     target_url: str
     output_url: str | None = None
     error: JobError | None = None
-    attempts: int = Field(default=0, description="failed attempts")
+    attempts: int = Field(default=0, description="attempts since it was submitted or retried, with one under way")
+    failed_attempts: int = Field(
+        default=0, description="failures that count towards SWAPJOBS_MAX_ATTEMPTS; a lost reply is one, an outage none"
+    )
     reason: Reason | None = None
     next_attempt_at: datetime | None = None
     created_at: datetime
@@ -199,6 +202,11 @@ class Submission(FrozenModel):
     id: str | None
     outcome: Literal["created", "existing", "conflict", "invalid"]
     error: str | None = None
+
+
+def is_business_id(text: str) -> bool:
+    """Whether a text can be a `business_task_id`."""
+    return 1 <= len(text) <= MAX_BUSINESS_ID and text.isascii() and text.isprintable()
 
 
 def job_id(tenant: str, business_task_id: str) -> str:

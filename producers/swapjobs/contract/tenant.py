@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -53,3 +54,10 @@ class TenantLimits(BaseModel):
             "paused": int(self.paused),
         }
         return [item for pair in values.items() for item in pair]
+
+
+class TenantStatus(TenantLimits):
+    """A tenant's own limits, and how its jobs stand."""
+
+    queued: int = Field(0, description="jobs that wait for their turn")
+    oldest_queued_at: datetime | None = Field(None, description="when the first of them was submitted")

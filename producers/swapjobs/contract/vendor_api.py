@@ -1,7 +1,7 @@
 """The vendor's API as a server speaks it: paths, headers, bodies in, envelopes out. Pure.
 
 Written from the vendor's pages, for the gateway's vendor-compatible door and for the sandbox. The worker's client reads
-the vendor with models of its own (`swapworker/vendor/wire.py`), so that a mistake on the one side is seen by the other.
+the vendor with models of its own (`swapworker/vendor_client/wire.py`): a mistake on one side is seen by the other.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic.alias_generators import to_camel
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import Job, SwapRequest
+from swapjobs.contract.job import Job, SwapRequest, is_business_id
 from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.contract.vendor_tools import MAX_URL_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,9 +28,8 @@ KEY_SECRET_HEADER: Final = "X-Request-req-accessKeySecret"  # noqa: S105 - a nam
 ORIGINAL_ID: Final = "businessTaskId"
 """Where the metadata of a job keep a caller's id that is no `business_task_id` of ours."""
 
-_MAX_TEXT: Final = 2048
+_MAX_TEXT: Final = MAX_URL_LENGTH
 _MAX_INT: Final = 2**31 - 1
-_OUR_ID: Final = re.compile(r"[ -}]{1,64}")
 _HASHED_ID: Final = re.compile(r"vendor-id-[0-9a-f]{48}")
 # Our names, as they stand in the messages of `InvalidRequest`, and what the vendor calls them.
 _THEIR_NAMES: Final = {
@@ -197,10 +197,9 @@ def request_of(tool: str, body: SwapBody, tenant: str) -> SwapRequest:
 def business_id_of(caller_id: str) -> str:
     """Return the `business_task_id` for a caller's id, another one for each.
 
-    It is the same where ours may be so; else a hash: another swapjobs in front of this one sends ids like
-    `tenant~order-4711~2`, and the vendor's pages know no limit.
+    It is the same where ours may be so; else a hash: the vendor's pages know no limit.
     """
-    if _OUR_ID.fullmatch(caller_id) and not _HASHED_ID.fullmatch(caller_id):
+    if is_business_id(caller_id) and not _HASHED_ID.fullmatch(caller_id):
         return caller_id
     return "vendor-id-" + hashlib.blake2b(caller_id.encode(errors="surrogatepass"), digest_size=24).hexdigest()
 

@@ -35,10 +35,14 @@ if TYPE_CHECKING:
 
     from swapjobs.contract.batch import Batch
     from swapjobs.gateway.dependencies import Parts
+    from swapjobs.ingest.row_reader import Reading
 
 T = TypeVar("T")
 
-MEDIA_TYPES: Final = ("application/x-ndjson", "application/jsonl", "text/csv")
+MEDIA_TYPES: Final = (
+    *("application/x-ndjson", "application/jsonl", "text/csv", "text/tab-separated-values"),
+    "application/vnd.ms-excel",  # as browsers call CSV where Excel is installed
+)
 HOLD_S: Final = 30.0  # rows are held back so long; proxies take a silence of a minute for death
 _SILENCE_S: Final = 60.0
 _PAUSE_S: Final = 1.0
@@ -56,7 +60,10 @@ class Upload:
     again with the same batch id.
     """
 
-    def __init__(self, gateway: Parts, receive: Receive, tenant: str, *, batch_id: str | None, close: bool) -> None:
+    def __init__(
+        self, gateway: Parts, receive: Receive, tenant: str, reading: Reading, *, batch_id: str | None, close: bool
+    ) -> None:
+        self._reading = reading
         self._gateway, self._tenant, self._batch_id, self._close = gateway, tenant, batch_id, close
         self._share = _shares.setdefault(tenant, anyio.CapacityLimiter(MOST_OF_TENANT))
         self._body = Body(receive, _SILENCE_S)
@@ -85,7 +92,7 @@ class Upload:
             raise HttpProblem(408, f"the first line did not come: {error}", code="request_timeout") from None
 
     def _open(self, callback_url: str | None) -> Iterator[Row]:
-        rows = read_rows(self._body, "body", max_line_bytes=self._gateway.settings.gateway_max_body_bytes)
+        rows = read_rows(self._body, "body", reading=self._reading)
         client = self._gateway.client
         self.batch = client.batches.open(self._batch_id, tenant=self._tenant, callback_url=callback_url)
         self._fixed = {"tenant": self._tenant, "batch_id": self.batch.id}

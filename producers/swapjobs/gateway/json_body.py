@@ -19,6 +19,13 @@ def media_type(request: Request) -> str:
     return header.get_content_type() if header["content-type"] else ""
 
 
+def charset(request: Request) -> str | None:
+    """Return the encoding that the Content-Type names, if it does."""
+    header = Message()
+    header["content-type"] = request.headers.get("content-type", "")
+    return header.get_content_charset()
+
+
 async def json_object(request: Request, _: Authenticated) -> dict[str, Any]:
     """Return the body, which must be a JSON object; it is read for those alone who may ask.
 

@@ -55,6 +55,7 @@ JOB_EXAMPLE: Final[dict[str, Any]] = {
     "output_url": None,
     "error": None,
     "attempts": 0,
+    "failed_attempts": 0,
     "reason": None,
     "next_attempt_at": None,
     "created_at": "2026-11-23T09:30:00.123000Z",
@@ -69,7 +70,7 @@ DONE_EXAMPLE: Final = {
     **JOB_EXAMPLE,
     "state": "succeeded",
     "output_url": "https://vendor.example/results/1f0c.jpg",
-    "attempts": 0,
+    "attempts": 1,
     "started_at": "2026-11-23T09:30:00.140000Z",
     "finished_at": "2026-11-23T09:30:02.310000Z",
 }

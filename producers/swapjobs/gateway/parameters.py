@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import WithJsonSchema
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.job import MAX_BUSINESS_ID, SwapRequest, is_business_id
 from swapjobs.contract.urls import CallbackUrl
 from swapjobs.contract.vendor_tools import MAX_URL_LENGTH
 from swapjobs.gateway.problems import HttpProblem
@@ -30,7 +30,7 @@ PLAIN_TIME: Final[dict[str, Any]] = {
     r"T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](Z|[+-]0[0-9]:[0-5][0-9])$",
 }
 # As above: one in quotes is read without them.
-PLAIN_KEY: Final = {"maxLength": 64, "pattern": "^[!#-}]([ -}]*[!-}])?$"}
+PLAIN_KEY: Final = {"maxLength": MAX_BUSINESS_ID, "pattern": "^[!#-~]([ -~]*[!-~])?$"}
 PlainUrl = Annotated[CallbackUrl, WithJsonSchema(PLAIN_URL)]
 
 
@@ -50,8 +50,8 @@ def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | No
         if given is not None and given != key:
             text = "Idempotency-Key: differs from business_task_id in the body; give one, or both the same"
             raise InvalidRequest(text, field="Idempotency-Key")
-        if not re.fullmatch(r"[ -}]{1,64}", key):
-            text = "Idempotency-Key: must be 1 to 64 printable ASCII characters without '~'"
+        if not is_business_id(key):
+            text = f"Idempotency-Key: must be 1 to {MAX_BUSINESS_ID} printable ASCII characters"
             raise InvalidRequest(text, field="Idempotency-Key")
         fields["business_task_id"] = key
     return SwapRequest.parse(fields)

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import SwapRequest
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.ingest.columns import Columns, gathered, is_blank, read_header, separator_of
+from swapjobs.ingest.line_reader import START, Line, LineReader, Position, Readable, format_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
-class Readable(Protocol):
-    """What rows are read from: a file, or the body of a request."""
-
-    def readline(self, limit: int, /) -> bytes:
-        """Return a line, or its first `limit` bytes; nothing at the end."""
-
-
-class Position(NamedTuple):
-    """How far a stream was read: in bytes and in lines."""
-
-    offset: int
-    line: int
+MAX_LINE_BYTES: Final = 65_536  # far more than the longest valid request
+_OPEN_QUOTE: Final = "is not CSV: a quote is left open"
+_DECIMAL_COMMA: Final = re.compile(r"(\d+),(\d+)")
+_ROUNDED: Final = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
 
 
 class Row(NamedTuple):
@@ -39,81 +31,72 @@ class Row(NamedTuple):
     after: Position
 
 
-START: Final = Position(0, 0)
-MAX_LINE_BYTES: Final = 65_536  # far more than the longest valid request
-_OPEN_QUOTE: Final = "is not CSV: a quote is left open"
-_BOM: Final = b"\xef\xbb\xbf"
-_COLUMNS: Final = frozenset(SwapRequest.model_fields).union(*(tool.model_fields for tool in TOOLS.values()))
-
-
 @dataclass(frozen=True, slots=True)
-class _Line:
-    number: int
-    text: str
-    end: int  # its offset in the stream
-    problem: str = ""
+class Reading:
+    """How a file is read: what its own columns mean, the encoding where it is none of Unicode's, a line's limit."""
 
-    @property
-    def after(self) -> Position:
-        return Position(self.end, self.number)
+    columns: Columns = field(default_factory=Columns)
+    encoding: str | None = None
+    max_line_bytes: int = MAX_LINE_BYTES
 
 
-def read_rows(
-    stream: Readable, name: str, start: Position = START, *, max_line_bytes: int = MAX_LINE_BYTES
-) -> Iterator[Row]:
+def read_rows(stream: Readable, name: str, start: Position = START, reading: Reading | None = None) -> Iterator[Row]:
     """Return the rows of a CSV or JSON lines stream; a line that cannot be read is its error text.
 
-    JSON lines when the first character is `{`, else CSV with a header. A CSV record may have line breaks in the
-    quoted cell `metadata` and nowhere else, so that a quote left open costs its own line and not the rest of the file.
+    JSON lines when the first character is `{`, else CSV with a header, its cells between commas, semicolons, tabs or
+    bars. Blank rows are passed over. A CSV record may have line breaks in the quoted cell `metadata` and nowhere else,
+    so that a quote left open costs its own line and not the rest of the file.
     With `start`, the `after` of a row, the rows behind that one; then the stream must be a file that can be sought.
     A line longer than `max_line_bytes` costs itself only.
 
     Raises:
         InvalidRequest: the first line is neither a CSV header with `source_url` and `target_url` nor a JSON object.
     """
-    lines = _lines(stream, START, max_line_bytes)
-    first = next(lines, None)
-    if first is None:
+    reading = reading or Reading()
+    head = stream.readline(reading.max_line_bytes + 1)
+    if not head:
         raise InvalidRequest(f"{name}: is empty; a CSV header or JSON objects, one on each line, are expected")
-    if first.problem:
-        raise InvalidRequest(f"{name}: the first line {first.problem}; a CSV or JSON lines file in UTF-8 is expected")
-    begin = first.text.lstrip()
-    if not begin:
-        raise InvalidRequest(f"{name}: the first line is empty; a CSV header or a JSON object is expected")
-    if begin.startswith("["):
+    try:
+        kind = format_of(head, reading.encoding)
+    except ValueError as problem:
+        raise InvalidRequest(f"{name}: {problem}") from None
+    lines = iter(LineReader(stream, kind, reading.max_line_bytes, ahead=head))
+    first, separator = _first(lines, name)
+    header: list[str | None] | None = None
+    if first.text.lstrip().startswith("["):
         raise InvalidRequest(f"{name}: is a JSON array; JSON lines are expected: one object on each line")
-    header = None if begin.startswith("{") else _header(first.text, name)
+    if not first.text.lstrip().startswith("{"):
+        separator, header = read_header(first.text, separator, reading.columns, name)
     if start != START:
         cast("IO[bytes]", stream).seek(start.offset)
-        lines = _lines(stream, start, max_line_bytes)
+        lines = iter(LineReader(stream, kind, reading.max_line_bytes, start))
     elif header is None:
         lines = chain([first], lines)
-    return _json_rows(lines) if header is None else _csv_rows(header, lines, max_line_bytes)
+    if header is None:
+        return _json_rows(lines, reading.columns)
+    return _csv_rows(header, separator or ",", lines, reading.max_line_bytes)
 
 
-def _lines(stream: Readable, start: Position, limit: int) -> Iterator[_Line]:
-    end, number = start
-    while raw := stream.readline(limit + 1):
-        number += 1
-        end += len(raw)
-        if len(raw) > limit:
-            while raw and not raw.endswith(b"\n"):
-                raw = stream.readline(limit)
-                end += len(raw)
-            yield _Line(number, "", end, f"is longer than {limit} bytes")
-            continue
-        try:
-            yield _Line(number, (raw.removeprefix(_BOM) if number == 1 else raw).decode("utf-8"), end)
-        except UnicodeDecodeError:
-            yield _Line(number, "", end, "is not UTF-8")
+def _first(lines: Iterator[Line], name: str) -> tuple[Line, str | None]:
+    """Return the first line that is not blank, and the separator where one is named."""
+    separator = None
+    for line in lines:
+        if line.problem:
+            raise InvalidRequest(f"{name}: the first line {line.problem}")
+        named = separator_of(line.text)
+        separator = named or separator
+        if not named and not is_blank(line.text):
+            return line, separator
+    raise InvalidRequest(f"{name}: has only blank lines; a CSV header or JSON objects, one on each line, are expected")
 
 
-def _json_rows(lines: Iterator[_Line]) -> Iterator[Row]:
+def _json_rows(lines: Iterator[Line], columns: Columns) -> Iterator[Row]:
     for line in lines:
         if line.problem:
             yield Row(line.number, line.problem, line.after)
         elif line.text.strip():
-            yield Row(line.number, _json_row(line.text), line.after)
+            row = _json_row(line.text)
+            yield Row(line.number, row if isinstance(row, str) else columns.of_object(row), line.after)
 
 
 def _json_row(text: str) -> dict[str, Any] | str:
@@ -134,33 +117,14 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _header(text: str, name: str) -> list[str]:
-    try:
-        header = [column.strip() for column in next(csv.reader([text], strict=True))]
-    except csv.Error as error:
-        raise InvalidRequest(f"{name}: the first line {_csv_problem(error)}") from None
-    missing = {"source_url", "target_url"} - set(header)
-    if missing:
-        raise InvalidRequest(f"{name}: the CSV header lacks {', '.join(sorted(missing))} (columns have commas between)")
-    named = [column for column in header if column]
-    unknown = sorted(set(named) - _COLUMNS)
-    if unknown:
-        known = ", ".join(sorted(_COLUMNS))
-        raise InvalidRequest(f"{name}: the CSV header names {', '.join(unknown)}, which is unknown; known are {known}")
-    if len(named) > len(set(named)):
-        twice = sorted({column for column in named if named.count(column) > 1})
-        raise InvalidRequest(f"{name}: the CSV header names {', '.join(twice)} more than once")
-    return header
-
-
-def _csv_rows(header: list[str], lines: Iterator[_Line], limit: int) -> Iterator[Row]:
-    ahead: deque[_Line] = deque()  # lines taken for a record that came to nothing: they are looked at again
+def _csv_rows(header: list[str | None], separator: str, lines: Iterator[Line], limit: int) -> Iterator[Row]:
+    ahead: deque[Line] = deque()  # lines taken for a record that came to nothing: they are looked at again
     while True:
-        taken: list[_Line] = []
+        taken: list[Line] = []
         row: dict[str, Any] | str
         try:
-            cells = next(csv.reader(_record(ahead, lines, taken, limit), strict=True), [])
-            row = _csv_row(header, cells)
+            record = _record(ahead, lines, taken, limit)
+            row = _csv_row(header, separator, next(csv.reader(record, delimiter=separator, strict=True), []))
         except csv.Error as error:
             row = _OPEN_QUOTE if taken[1:] else _csv_problem(error)
         if not taken:
@@ -173,7 +137,7 @@ def _csv_rows(header: list[str], lines: Iterator[_Line], limit: int) -> Iterator
             yield Row(first.number, first.problem or row, last.after)
 
 
-def _record(ahead: deque[_Line], lines: Iterator[_Line], taken: list[_Line], limit: int) -> Iterator[str]:
+def _record(ahead: deque[Line], lines: Iterator[Line], taken: list[Line], limit: int) -> Iterator[str]:
     """Yield line after line for as long as the CSV reader asks for more of its record, within reason."""
     size = 0
     while size < limit:
@@ -187,19 +151,33 @@ def _record(ahead: deque[_Line], lines: Iterator[_Line], taken: list[_Line], lim
         if line.problem:
             return
         size += len(line.text)
-        yield line.text
+        yield line.text + "\n"
 
 
-def _csv_row(header: list[str], cells: list[str]) -> dict[str, Any] | str:
-    if len(cells) > len(header) and any(cells[len(header) :]):
-        return f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold commas"
-    row: dict[str, Any] = {column: cell for column, cell in zip(header, cells, strict=False) if cell}
-    for column, cell in row.items():
-        if column != "metadata" and ("\n" in cell or "\r" in cell):
-            return f"{column}: holds a line break; is a quote left open?"
+def _csv_row(header: list[str | None], separator: str, cells: list[str]) -> dict[str, Any] | str:
+    if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+        named = {",": "commas", ";": "semicolons", "\t": "tabs"}.get(separator, f"{separator}")
+        return f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold {named}"
+    named_cells = zip(header, cells, strict=False)
+    row = gathered((name, cell) for name, cell in named_cells if name is not None and cell.strip())
+    for name, cell in row.items():
+        if name != "metadata" and isinstance(cell, str) and ("\n" in cell.strip() or "\r" in cell.strip()):
+            return f"{name}: holds a line break; is a quote left open?"
     if "" in row:
         return "has a cell under an empty column name"
-    if "metadata" in row:
+    return _meant(row, separator)
+
+
+def _meant(row: dict[str, Any], separator: str) -> dict[str, Any] | str:
+    """Return what a spreadsheet's cells mean, or what it did to them."""
+    if _ROUNDED.fullmatch(row.get("business_task_id", "")):
+        return (
+            f"business_task_id: {row['business_task_id']} is what a spreadsheet makes of a long number; format the"
+            " column as text and enter it again"
+        )
+    if separator != "," and "fidelity_weight" in row:  # where cells end with a semicolon, numbers have a comma
+        row["fidelity_weight"] = _DECIMAL_COMMA.sub(r"\1.\2", row["fidelity_weight"])
+    if isinstance(row.get("metadata"), str):
         read = _json_row(row["metadata"])
         if isinstance(read, str):
             return f"metadata: {read}"

@@ -205,7 +205,7 @@ def _row(job: Job, *, pictures: bool) -> list[Any]:
     error = (job.error.code.value, job.error.message) if job.error else ("", "")
     metadata = json.dumps(job.metadata, ensure_ascii=False) if job.metadata else ""
     facts = (job.id, job.business_task_id, job.state.value, *error, job.reason.value if job.reason else "")
-    return [*facts, job.attempts, *times, *urls, job.tool, metadata]
+    return [*facts, job.failed_attempts, *times, *urls, job.tool, metadata]
 
 
 def _web(url: str | None, *, pictures: bool) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from swapjobs.contract.job import job_id
 from swapjobs.contract.page import JobPage
 from swapjobs.store import keys, record
 
@@ -29,6 +30,8 @@ def page(client: redis.Redis, query: JobQuery) -> JobPage:
         InvalidRequest: something of the query is not valid.
     """
     query.check()
+    if query.business_task_id is not None:
+        return _the_one(client, query, job_id(query.tenant, query.business_task_id))
     newest, oldest = _ms(query.created_before, "+"), _ms(query.created_after, "-")
     if query.cursor is not None:
         # a cursor of another range does not lead out of this one
@@ -48,6 +51,22 @@ def page(client: redis.Redis, query: JobQuery) -> JobPage:
         newest = f"({last}"
     jobs = [item.to_job() for item in _records(client, chosen)]
     return JobPage(jobs=jobs, next_cursor=last if more else None)
+
+
+def _the_one(client: redis.Redis, query: JobQuery, id_: str) -> JobPage:
+    """Return the job of a business id, which needs no index: its id is a function of it."""
+    jobs = [item.to_job() for item in _records(client, [id_])]
+    after, before = query.created_after, query.created_before
+    return JobPage(
+        jobs=[
+            job
+            for job in jobs
+            if query.fits(job.state, job.error.code if job.error else None)
+            and query.batch_id in {None, job.batch_id}
+            and (after is None or job.created_at >= after)
+            and (before is None or job.created_at <= before)
+        ]
+    )
 
 
 def _entries(client: redis.Redis, query: JobQuery, newest: str, oldest: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull
-from swapjobs.contract.job import Submission
+from swapjobs.contract.job import Submission, job_id
 from swapjobs.contract.signed_urls import until_of
 from swapjobs.store import fresh_urls, job_index, keys, record
 from swapjobs.store.durability import on_disk
@@ -114,6 +114,26 @@ class JobStore:
             _, *tenant, _ = buried.split(" ")
             raise JobGone(f"job {id_} finished and its record has expired", tenant=tenant[0] if tenant else None)
         raise JobNotFound(f"no job has the id {id_}")
+
+    def find(self, name: str, tenant: str) -> Record:
+        """Return the record of a job by its id, or else by its `business_task_id` with this tenant.
+
+        Raises as `get` does.
+        """
+        try:
+            return self.get(name)
+        except JobGone:
+            raise
+        except JobNotFound:
+            try:
+                return self.get(job_id(tenant, name))
+            except JobGone as gone:
+                what = f"the job of {name} of tenant {tenant} finished and its record has expired"
+                raise JobGone(what, tenant=gone.tenant) from None
+            except JobNotFound:
+                shown = name if name.isascii() else ascii(name)
+                what = f"no job has the id {shown}, and none of tenant {tenant} has this business_task_id"
+                raise JobNotFound(what) from None
 
     def page(self, query: JobQuery) -> JobPage:
         """Return one page of a tenant's jobs, newest first.

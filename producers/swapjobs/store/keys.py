@@ -178,6 +178,11 @@ def tenant(name: str) -> str:
     return f"{PREFIX}tenant:{name}"
 
 
+def listed_tenants() -> str:
+    """Set of the tenants that have an index: of whose jobs records are kept. No TTL: gone when empty."""
+    return f"{PREFIX}listed-tenants"
+
+
 def tenants() -> str:
     """Set of the tenants that have limits of their own. No TTL: gone when empty."""
     return f"{PREFIX}tenants"
@@ -246,7 +251,7 @@ PREFIXES: Final = {
         function.__name__: function()
         for function in (
             *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
-            *(held_batches, all_endpoints),
+            *(held_batches, all_endpoints, listed_tenants),
         )
     },
     "queue": f"{PREFIX}queue:",

@@ -1,8 +1,8 @@
 """How a job lies in Redis: a hash of small fields and a history of JSON lines; and back into a `Job`.
 
 The hash stays below 64 bytes a field, so that Redis packs it tightly; what is longer is a line of the history:
-first the request, then `attempt` (a charged failure), `error` (why it failed for good), `result`, `webhook` (a try),
-`retry` (the user's: a new round begins, what stands before it is the past).
+first the request, then `attempt` (a failure after which it goes on), `error` (why it failed for good), `result`,
+`webhook` (a try), `retry` (the user's: a new round begins, what stands before it is the past).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from swapjobs.contract.errors import ErrorCode
-from swapjobs.contract.job import Job, JobError, SwapRequest, SwapResult, WebhookStatus, job_id
+from swapjobs.contract.job import Job, JobError, SwapRequest, WebhookStatus, job_id
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.urls import target_of
+from swapjobs.store.attempt_log import calls_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,6 +33,8 @@ URL_EXPIRED_ENTRY: Final = json.dumps(
         "retryable": True,
     }
 )
+_ERROR: Final = frozenset(JobError.model_fields)
+_LONGEST_FIELD: Final = 64  # a hash with a longer one takes Redis three times the room
 _KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
 
 
@@ -63,6 +66,11 @@ class Record:
         return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
 
     @property
+    def business_id(self) -> str:
+        """The caller's own id; a long one stands in the request."""
+        return self.fields["business_id"] or str(self.request["business_task_id"])
+
+    @property
     def batch_id(self) -> str | None:
         """The batch that it belongs to; older records have it in the request."""
         return self.fields.get("batch") or self.request.get("batch_id")
@@ -73,23 +81,35 @@ class Record:
         if self.fields["state"] == JobState.EXPIRED:
             return JobError(code=ErrorCode.EXPIRED, message="expires_at passed before the job was done")
         line = self.last("error") if self.fields["state"] == JobState.FAILED else None
-        return JobError.model_validate(_body(line)) if line else None
+        return JobError(**{name: line[name] for name in _ERROR if name in line}) if line else None
+
+    @property
+    def failed_attempts(self) -> int:
+        """Failures of this round that are charged, with the one that was final at once."""
+        line = self.last("error") if self.fields["state"] == JobState.FAILED else None
+        final_at_once = line is not None and "at" in line and "last_message" not in line
+        return self.number("attempts") + final_at_once
 
     def to_job(self) -> Job:
         """Return the job as producers see it."""
         result = self.last("result")
+        calls = calls_of(self.history)[-1]
+        # Sent, and its outcome is not known yet. Before the first look-up there may be no word of it in the history.
+        sent_at = self.number("sent_at") if self.fields.get("next_call") == "query" else 0
+        under_way = bool(sent_at) and sent_at not in {line["at"] for line in calls}
         return Job(
             id=self.id,
             state=JobState(self.fields["state"]),
             tool=self.request.get("tool", "roop"),
             tenant=self.fields["tenant"],
             priority=cast("Any", self.fields["priority"]),
-            business_task_id=self.fields["business_id"],
+            business_task_id=self.business_id,
             source_url=self.request["source_url"],
             target_url=self.request["target_url"],
-            output_url=SwapResult.model_validate(_body(result)).output_url if result else None,
+            output_url=result["output_url"] if result else None,
             error=self.error,
-            attempts=self.number("attempts"),
+            attempts=len(calls) + under_way,
+            failed_attempts=self.failed_attempts,
             reason=Reason(self.fields["reason"]) if "reason" in self.fields else None,
             next_attempt_at=self.time("next_attempt_at"),
             created_at=cast("datetime", self.time("created_at")),
@@ -120,7 +140,9 @@ def entry(kind: Kind, **values: Any) -> str:
 
 def pack(request: SwapRequest) -> str:
     """Return the first line of history."""
-    return request.model_dump_json(exclude=set(_KEPT_IN_HASH), exclude_defaults=True)
+    is_long = len(request.business_task_id or "") > _LONGEST_FIELD
+    exclude = set(_KEPT_IN_HASH - {"business_task_id"} if is_long else _KEPT_IN_HASH)
+    return request.model_dump_json(exclude=exclude, exclude_defaults=True)
 
 
 def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], str]) -> tuple[list[str], list[str]]:
@@ -135,7 +157,7 @@ def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], 
             request.fingerprint(),
             request.tenant,
             request.priority,
-            business_id,
+            business_id if len(business_id) <= _LONGEST_FIELD else "",
             pack(request),
             in_brief(request),
             until_when(request),
@@ -163,7 +185,3 @@ def is_own_delivery(delivery_id: str) -> bool:
 def pairs(flat: Sequence[str]) -> dict[str, str]:
     """Return a mapping of a flat list `field, value, field, value`."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
-
-
-def _body(line: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in line.items() if name not in {"kind", "at"}}

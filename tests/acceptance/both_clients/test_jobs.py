@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.both_clients import TENANT, fail, one
-from support.builders import make_request
+from support.builders import claim, make_request
 from swapjobs import (
     IdempotencyConflict,
     InvalidRequest,
@@ -27,7 +27,8 @@ from swapjobs import (
     WaitTimeout,
 )
 from swapjobs.contract.job import job_id
-from swapjobs.store import keys
+from swapjobs.contract.lifecycle import Event
+from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
     from support.processes import Sandbox
@@ -76,6 +77,63 @@ def test_threads_share_a_client(client: JobClient) -> None:
     with ThreadPoolExecutor(12) as pool:
         jobs = list(pool.map(client.submit, requests))
     assert [job.business_task_id for job in jobs] == [request.business_task_id for request in requests]
+
+
+OWN_IDS = ["order-4711", "a/b", "..", "50% & more?#", "aaaaaaaaaaaaaaaaaaaaaaaa"]
+
+
+@pytest.mark.parametrize("own_id", OWN_IDS)
+def test_the_products_own_id_is_taken_wherever_a_job_id_is(client: JobClient, store: Store, own_id: str) -> None:
+    job = client.submit(make_request(business_task_id=own_id))
+    assert client.get(own_id) == client.get(own_id, tenant=TENANT) == job
+    assert client.list(business_task_id=own_id).jobs == [job]
+    assert client.list(business_task_id=own_id, state="failed").jobs == []
+    assert client.attempts(own_id) == []
+    with pytest.raises(WaitTimeout):
+        client.wait(own_id, 0.1)
+    assert client.cancel(own_id).id == job.id
+    assert client.wait(own_id, 1).state is JobState.CANCELLED
+    assert client.retry(own_id).id == job.id
+    fail(store, job.id)
+    assert client.retry(own_id).state is JobState.QUEUED
+
+
+def test_an_id_is_nobodys(client: JobClient) -> None:
+    assert client.list(business_task_id="nobodys").jobs == []
+    for ask in (client.get, client.attempts, client.cancel, client.retry):
+        with pytest.raises(JobNotFound, match="nobodys, and none of"):
+            ask("nobodys")
+    with pytest.raises(JobNotFound):
+        client.wait("nobodys", 1)
+
+
+def test_attempts(client: JobClient, store: Store) -> None:
+    """What came of each call, of all rounds, and once only what a look-up found later."""
+    job = client.submit(make_request())
+    facts: dict[str, Any] = {"duration_ms": 1500, "worker": "swaps@here"}
+    lost = record.entry("attempt", code="vendor_timeout", message="no answer", at=1_700_000_000_000, **facts)
+    busy = record.entry("attempt", code="vendor_error", message="busy", at=1_700_000_060_000, status=503, **facts)
+    done = record.entry("result", output_url="https://out.example/1.png", at=1_700_000_120_000, status=200, **facts)
+    none = record.entry("error", code="no_face", message="none", at=1_700_000_060_000, status=200, **facts)
+    waits: dict[str, Any] = {"patch": {"attempts": 1, "next_call": "swap", "reason": "retry"}}
+    store.attempts.record_outcome(claim(store, job.id), Event.WAIT, entry=lost, **waits)
+    store.attempts.record_outcome(claim(store, job.id), Event.WAIT, entry=busy, **waits)
+    store.attempts.record_outcome(claim(store, job.id), Event.FAIL, entry=none, patch={"next_call": "swap"})
+    assert (client.get(job.id).attempts, client.get(job.id).failed_attempts) == (2, 2)
+    client.retry(job.id)
+    assert (client.get(job.id).attempts, client.get(job.id).failed_attempts) == (0, 0)
+    taken = claim(store, job.id)
+    assert client.get(job.id).attempts == 1
+    store.attempts.record_outcome(taken, Event.SUCCEED, entry=done, patch={})
+    assert (client.get(job.id).attempts, client.get(job.id).failed_attempts) == (1, 0)
+    first, second, third = client.attempts(job.id)
+    assert (first.round, first.number, first.outcome, first.code) == (1, 1, "failed", "vendor_timeout")
+    assert (first.began_at, first.ended_at) == (
+        datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC),
+        datetime(2023, 11, 14, 22, 13, 21, 500_000, tzinfo=UTC),
+    )
+    assert (second.number, second.code, second.message, second.http_status) == (2, "no_face", "none", 200)
+    assert (third.round, third.number, third.outcome, third.worker) == (2, 1, "succeeded", "swaps@here")
 
 
 # -- submit_many

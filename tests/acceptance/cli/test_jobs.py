@@ -72,6 +72,98 @@ def test_the_life_of_a_job(worker: Program, swapjobs: Callable[..., Streams], ve
     assert worker.process.poll() is None
 
 
+def test_a_job_is_found_by_the_products_own_id_with_every_attempt(
+    worker: Program, swapjobs: Callable[..., Streams], vendor: Sandbox
+) -> None:
+    vendor.faults("http_503:count=1")
+    assert swapjobs("submit", *PAIR, "--business-task-id", "order-4711", "--tenant", "shop", "--wait")[0] == 0
+    assert swapjobs("status", "order-4711")[::2] == (
+        3,
+        "error (job_not_found) no job has the id order-4711, and none of tenant default has this business_task_id\n",
+    )
+    status, answer, _ = swapjobs("status", "order-4711", "--tenant", "shop", "--attempts", "--json")
+    job = json.loads(answer)
+    first, second = job["history"]
+    assert (status, job["attempts"], job["failed_attempts"]) == (0, 2, 1)
+    assert (first["outcome"], first["code"], first["http_status"]) == ("failed", "vendor_error", 503)
+    assert first["message"].startswith("the vendor answered 503")
+    assert (second["number"], second["round"], second["outcome"]) == (2, 1, "succeeded")
+    assert first["began_at"] < first["ended_at"] <= second["began_at"] < second["ended_at"]
+    assert second["worker"].startswith("celery@")
+    status, answer, _ = swapjobs("status", "order-4711", "--tenant", "shop", "--attempts")
+    shown = [line.split(maxsplit=1)[1] for line in answer.splitlines() if line.startswith("attempt ")]
+    assert "failed  vendor_error  HTTP 503" in shown[0]
+    assert "succeeded  HTTP 200" in shown[1]
+    assert swapjobs("wait", "order-4711", "--tenant", "shop")[0] == 0
+    assert swapjobs("cancel", "order-4711", "--tenant", "shop")[0] == 0
+    status, _, errors = swapjobs("retry", "order-4711", "--tenant", "shop")
+    assert (status, errors.startswith("error (not_retryable)")) == (1, True)
+    assert swapjobs("status", "--attempts")[::2] == (2, "error (invalid_request) --attempts: needs the ID of a job\n")
+    assert worker.process.poll() is None
+
+
+def test_all_tenants_and_what_waits_for_each(swapjobs: Callable[..., Streams], client: SwapClient) -> None:
+    for tenant, number in (("acme", 1), ("zeta", 3), ("acme", 1)):
+        list(client.submit_many([make_request(tenant=tenant) for _ in range(number)]))
+    client.operator.set_tenant("quiet", rate="5/s")
+    client.cancel(client.list(tenant="acme").jobs[1].id)
+    status, answer, _ = swapjobs("list", "--all-tenants", "--json")
+    jobs = [json.loads(line) for line in answer.splitlines()]
+    assert (status, [job["tenant"] for job in jobs]) == (0, ["acme", "zeta", "zeta", "zeta", "acme"])
+    status, answer, errors = swapjobs("list", "--all-tenants", "--limit", "2", "--state", "queued")
+    assert [line.split()[4] for line in answer.splitlines()] == ["acme", "zeta"]
+    assert errors == "there are more than 2: --limit or --all shows them\n"
+    status, answer, _ = swapjobs("tenants", "--json")
+    known = {item["tenant"]: item for item in json.loads(answer)["tenants"]}
+    assert {name: item["queued"] for name, item in known.items()} == {"acme": 1, "quiet": 0, "zeta": 3}
+    oldest = min(job["created_at"] for job in jobs if job["tenant"] == "zeta")
+    assert (known["zeta"]["oldest_queued_at"], known["quiet"]["oldest_queued_at"]) == (oldest, None)
+    status, answer, _ = swapjobs("tenants")
+    assert [line.split()[:2] for line in answer.splitlines()] == [
+        ["tenant", "queued"],
+        ["acme", "1"],
+        ["quiet", "0"],
+        ["zeta", "3"],
+    ]
+    assert "5/s" in answer
+
+
+@pytest.mark.usefixtures("worker")
+@pytest.mark.parametrize("own_id", ["order~4711", "long-" + "x" * 250])
+def test_a_long_or_strange_own_id_is_swapped_once(client: SwapClient, vendor: Sandbox, own_id: str) -> None:
+    """The vendor gets an id that is derived from it."""
+    vendor.faults("lost_reply:count=1")
+    job = client.wait(client.submit(make_request(business_task_id=own_id)).id, 30)
+    assert (job.state, job.business_task_id) == (JobState.SUCCEEDED, own_id)
+    assert vendor.get("stats")["billed"] == 1
+    again = client.submit_many([make_request(business_task_id=own_id, source_url=job.source_url)])
+    assert next(again).outcome in {"existing", "conflict"}
+    assert client.get(own_id).id == job.id
+
+
+def test_a_spreadsheets_file_is_submitted_as_it_is(
+    swapjobs: Callable[..., Streams], client: SwapClient, tmp_path: Path
+) -> None:
+    rows = "url;Ziel;Shop;Notiz\r\nhttps://a.example/s.jpg;https://a.example/t 1.jpg;Köln;x\r\n;;;\r\n"
+    (tmp_path / "jobs.csv").write_bytes(rows.encode("windows-1252"))
+    own = ("--map", "url=source_url", "--map", "Ziel=target_url", "--map", "Shop=metadata.shop")
+    refused = "error (invalid_request) jobs.csv: the CSV header lacks source_url, target_url; it has 'url, Ziel, Shop,"
+    assert swapjobs("submit-batch", "jobs.csv")[2].startswith(refused)
+    assert "names Notiz, which is unknown" in swapjobs("submit-batch", "jobs.csv", *own)[2]
+    status, _, errors = swapjobs("submit-batch", "jobs.csv", *own, "--ignore-unknown")
+    assert status == 1
+    assert errors.startswith('line 2: is not UTF-8; save the file as "CSV UTF-8", or say which encoding it has: --enc')
+    read = (*own, "--ignore-unknown", "--encoding", "windows-1252")
+    status, answer, _ = swapjobs("submit-batch", "jobs.csv", *read, "--json")
+    job = client.get(json.loads(answer)["id"])
+    assert (status, job.target_url, job.metadata) == (0, "https://a.example/t%201.jpg", {"shop": "Köln"})
+    client.cancel(job.id)
+    (tmp_path / "again.csv").write_bytes(rows.replace("Notiz", "business_task_id").encode("utf-16"))
+    first = json.loads(swapjobs("submit-batch", "again.csv", *own, "--json")[1])
+    client.cancel(first["id"])
+    assert swapjobs("retry", "--from-file", "again.csv", *own)[:2] == (0, "1 retried\n")
+
+
 def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., Streams], client: SwapClient) -> None:
     status, answer, errors = swapjobs("submit", *PAIR, "--wait", "--timeout", "0.2", "--json")
     job = json.loads(answer)

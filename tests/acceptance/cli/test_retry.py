@@ -157,7 +157,7 @@ def test_a_failed_batch_runs_again_and_every_end_has_its_webhook(
     status, output = swapjobs_cli("retry", "--batch", "monday")
     assert (status, output) == (0, "3 retried\n")
     jobs = {name: finished(client, id_, hook=True) for name, id_ in ids.items()}
-    assert {(job.state, job.attempts, job.error) for job in jobs.values()} == {(JobState.SUCCEEDED, 0, None)}
+    assert {(job.state, job.failed_attempts, job.error) for job in jobs.values()} == {(JobState.SUCCEEDED, 0, None)}
     assert all(jobs[name] == first[name] for name in names[3:])
     books = vendor.get("stats")
     assert (books["calls"], books["billed"], books["duplicates"]) == (8, 5, 0)

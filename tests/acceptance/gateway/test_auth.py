@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from swapjobs import SwapClient
     from swapjobs.store.store import Store
 
-OPEN = {"/healthz", "/readyz", "/openapi.json", "/docs"}
+OPEN = {"/", "/healthz", "/readyz", "/openapi.json", "/docs"}
 
 
 def wanted() -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from support.processes import GatewayProcess, Program
+    from swapjobs.store.store import Store
 
 NDJSON: Final = {"Content-Type": "application/x-ndjson"}
 CSV: Final = {"Content-Type": "text/csv"}
@@ -44,8 +45,8 @@ def start(program: Callable[..., Program], **settings: str) -> tuple[Program, st
 
 
 @pytest.fixture
-def url(program: Callable[..., Program]) -> str:
-    return start(program)[1]
+def url(common_gateways: Callable[..., GatewayProcess], redis_url: str) -> str:  # noqa: ARG001 - emptied for each test
+    return common_gateways().url
 
 
 @pytest.fixture
@@ -377,3 +378,25 @@ def test_no_body_whatever_ends_badly(http: httpx.Client) -> None:
         assert numbers == sorted(set(numbers))
 
     check()
+
+
+def test_a_spreadsheets_file_is_taken_as_it_is(http: httpx.Client, store: Store) -> None:
+    """Its own columns, its separators, its encoding, as a browser with Excel calls it."""
+    text = "url;Ziel;Shop;Notiz\r\nhttps://a.example/s.jpg;https://a.example/t.jpg;Köln;x\r\n;;;\r\n"
+    maps = {"map": ["url=source_url", "Ziel=target_url", "Shop=metadata.shop"]}
+    for kind, body in (
+        ("application/vnd.ms-excel; charset=windows-1252", text.encode("windows-1252")),
+        ("text/csv", text.encode("utf-8-sig")),
+        ("text/tab-separated-values", text.replace(";", "\t").encode("utf-16")),
+    ):
+        sent = http.post(
+            "/v1/batches", params={**maps, "ignore_unknown": "yes"}, content=body, headers={"Content-Type": kind}
+        )
+        first, summary = map(json.loads, sent.text.splitlines())
+        assert (first["outcome"], summary["summary"]["rows"]) == ("created", 1)
+        assert store.jobs.get(first["id"]).to_job().metadata == {"shop": "Köln"}
+    refused = http.post("/v1/batches", params=maps, content=text.encode(), headers=CSV)
+    assert refused.status_code == 422
+    assert "names Notiz, which is unknown" in refused.json()["detail"]
+    for query, header in (({"map": "url"}, CSV), ({}, {"Content-Type": "text/csv; charset=utf-7"})):
+        assert http.post("/v1/batches", params=query, content=text.encode(), headers=header).status_code == 422

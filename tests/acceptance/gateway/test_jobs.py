@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 
+@pytest.fixture
+def gateway(common_gateway: GatewayProcess) -> GatewayProcess:
+    return common_gateway
+
+
 def wanted(**fields: Any) -> dict[str, Any]:
     return make_request(**fields).model_dump(mode="json", exclude_unset=True)
 
@@ -71,10 +76,24 @@ def test_the_same_key_is_the_same_job_and_another_request_is_refused(gateway: Ga
     )
 
 
-@pytest.mark.parametrize("key", ["", "a~b", "x" * 65, '""', "a\tb"])
+@pytest.mark.parametrize("key", ["", "x" * 256, '""', "a\tb"])
 def test_a_key_that_is_no_business_id_is_refused(gateway: GatewayProcess, key: str) -> None:
     answer = gateway.http.post("/v1/jobs", json=wanted(business_task_id=None), headers={"Idempotency-Key": key})
     assert_problem(answer, 422, "invalid_request", "Idempotency-Key")
+
+
+def test_the_products_own_id_finds_its_job_and_nobody_elses(gateway: GatewayProcess, client: SwapClient) -> None:
+    """Also one that looks like the id of another tenant's job."""
+    own = gateway.http.post("/v1/jobs", json=wanted(business_task_id="order 4711/~")).json()
+    page = gateway.http.get("/v1/jobs", params={"business_task_id": "order 4711/~"}).json()
+    assert page == {"jobs": [own], "next_cursor": None}
+    theirs = client.submit(make_request(tenant="zeta"))
+    assert_problem(gateway.http.get(f"/v1/jobs/{theirs.id}"), 404, "job_not_found")
+    assert_problem(gateway.http.get(f"/v1/jobs/{theirs.id}/attempts"), 404, "job_not_found")
+    mine = gateway.http.post("/v1/jobs", json=wanted(business_task_id=theirs.id)).json()
+    assert gateway.http.get(f"/v1/jobs/{theirs.id}").json() == mine
+    assert gateway.http.post(f"/v1/jobs/{theirs.id}/cancel").json()["id"] == mine["id"]
+    assert client.get(theirs.id).state == "queued"
 
 
 def test_a_finished_job_submitted_again_is_told_with_200(gateway: GatewayProcess, client: SwapClient) -> None:

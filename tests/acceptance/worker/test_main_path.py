@@ -152,7 +152,9 @@ def test_a_bad_moment_of_the_vendor_costs_no_job_and_no_second_bill(
 ) -> None:
     vendor.faults(fault)
     job = finished(client, client.submit(make_request()).id)
-    assert (job.state, job.attempts) == (JobState.SUCCEEDED, attempts)
+    assert (job.state, job.failed_attempts) == (JobState.SUCCEEDED, attempts)
+    history = client.attempts(job.id)
+    assert (len(history), history[-1].outcome) == (job.attempts, "succeeded")
     stats = vendor.get("stats")
     assert stats["billed"] == 1
     assert stats["duplicates"] == 0

@@ -55,7 +55,7 @@ def test_workers_whose_parent_is_killed_end_and_hand_back(
     worker.send(signal.SIGKILL)
     wait_until(lambda: all_gone(left_behind), deadline_s=10, what="both workers have ended")
     jobs = [client.get(id_) for id_ in ids]
-    assert [(job.state, job.reason, job.attempts) for job in jobs] == [(JobState.WAITING, "retry", 0)] * 3
+    assert [(job.state, job.reason, job.failed_attempts) for job in jobs] == [(JobState.WAITING, "retry", 0)] * 3
     assert not [member for member in store.redis.zrange(keys.schedule(), 0, -1) if str(member).startswith("lease:")]
 
 

@@ -44,7 +44,7 @@ def test_an_outage_costs_no_job_and_few_calls(client: SwapClient, vendor: Sandbo
     wait_until(lambda: not closed(client), deadline_s=15)
     jobs = [client.wait(id_, 30) for id_ in ids]
     assert {job.state for job in jobs} == {JobState.SUCCEEDED}
-    assert max(job.attempts for job in jobs) == 0, "nothing is charged"
+    assert max(job.failed_attempts for job in jobs) == 0, "nothing is charged"
     assert vendor.get("stats")["duplicates"] == 0
 
 
@@ -54,7 +54,7 @@ def test_a_lone_job_outlives_an_outage(client: SwapClient, vendor: Sandbox) -> N
     wait_until(lambda: client.get(job.id).reason == "vendor_outage")
     vendor.faults()
     job = client.wait(job.id, 20)
-    assert (job.state, job.attempts) == (JobState.SUCCEEDED, 0)
+    assert (job.state, job.failed_attempts) == (JobState.SUCCEEDED, 0)
 
 
 def test_webhooks_go_on_meanwhile(client: SwapClient, vendor: Sandbox, hooks: httpx.Client) -> None:
@@ -75,7 +75,7 @@ def test_one_jobs_permanent_500_disturbs_nobody(client: SwapClient, vendor: Sand
     bad = client.submit(SwapRequest.model_validate({**make_request().model_dump(), "business_task_id": "bad"}))
     ids = submit(client, 100)
     assert {client.wait(id_, 20).state for id_ in ids} == {JobState.SUCCEEDED}
-    wait_until(lambda: client.get(bad.id).attempts >= 1)
+    wait_until(lambda: client.get(bad.id).failed_attempts >= 1)
     assert client.operator.status().state == "running"
 
 

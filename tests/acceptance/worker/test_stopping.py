@@ -66,7 +66,7 @@ def test_what_does_not_end_in_time_is_handed_back_at_once(
     assert "4 jobs handed back" in worker.output
     assert "Traceback" not in worker.output
     jobs = [client.get(id_) for id_ in ids]
-    assert [(job.state, job.reason, job.attempts) for job in jobs] == [(JobState.WAITING, "retry", 0)] * 4
+    assert [(job.state, job.reason, job.failed_attempts) for job in jobs] == [(JobState.WAITING, "retry", 0)] * 4
     assert all(store.jobs.get(id_).fields["next_call"] == "query" for id_ in ids)
     assert not [member for member in store.redis.zrange(keys.schedule(), 0, -1) if str(member).startswith("lease:")]
     assert store.dispatch.status().in_flight == 0

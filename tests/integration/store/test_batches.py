@@ -410,9 +410,7 @@ def test_every_change_of_a_state_is_told(store: Store) -> None:
     assert states == ["running", "waiting", "running", "failed", "queued", "cancelled"]
 
 
-def test_a_retry_is_one_round_also_where_jobs_end_before_the_last_is_requeued(
-    store: Store, batches: Batches
-) -> None:
+def test_a_retry_is_one_round_also_where_jobs_end_before_the_last_is_requeued(store: Store, batches: Batches) -> None:
     ids = many(store, 100, batch_id="b")
     for id_ in ids:
         end(store, id_, Event.FAIL)

@@ -63,7 +63,7 @@ def tripped(store: Store) -> str:
 
 def look(store: Store, id_: str) -> tuple[JobState, str | None, int]:
     job = store.jobs.get(id_).to_job()
-    return job.state, job.reason, job.attempts
+    return job.state, job.reason, job.failed_attempts
 
 
 def trip(store: Store, says: str = "outage") -> list[str]:

@@ -100,7 +100,7 @@ def test_a_dead_url_is_told_before_a_call_is_booked(client: SwapClient, store: S
         True,
     )
     assert ended.error.message.startswith("signature expired at 20")
-    assert ended.attempts == 0
+    assert ended.failed_attempts == 0
     line = store.dispatch.inspect()
     assert (line.numbers["arrival"], line.numbers["in_flight"]) == (arrival, 0)
 

@@ -75,7 +75,7 @@ def test_a_new_round_begins_with_new_attempts_and_ends_as_the_first_did(store: S
     fail(store, id_)
     before = client.get(id_)
     job = client.retry(id_)
-    assert (job.state, job.attempts, job.reason, job.error) == (JobState.QUEUED, 0, None, None)
+    assert (job.state, job.failed_attempts, job.reason, job.error) == (JobState.QUEUED, 0, None, None)
     assert (job.started_at, job.finished_at, job.next_attempt_at) == (None, None, None)
     assert job.created_at == before.created_at
     left = store.jobs.get(id_).fields.keys() & {*charged, "next_call", "sent_at", "outage", "outages"}

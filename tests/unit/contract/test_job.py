@@ -23,16 +23,16 @@ GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.exampl
     [
         ("source_url", "ftp://a.example/s.jpg", "http:// or https://"),
         ("source_url", "https://user:secret@a.example/s.jpg", "credentials"),
-        ("source_url", "https://a.example/" + "x" * 2048, "2048"),
+        ("source_url", "https://a.example/" + "x" * 8192, "8192"),
         ("source_url", "https:///s.jpg", "host"),
-        ("source_url", "https://a.example/with space.jpg", "white space"),
+        ("source_url", "https://with space.example/s.jpg", "white space"),
+        ("source_url", "https://a.example/with\x0bcontrol.jpg", "control"),
         ("source_url", "https://a.example:99999/s.jpg", "not a URL"),
         ("target_url", "javascript:alert(1)", "http:// or https://"),
         ("target_url", "", "http:// or https://"),
-        ("callback_url", "https://a.example/\r\nX-Evil: 1", "control"),
-        ("business_task_id", "", "1 to 64"),
-        ("business_task_id", "x" * 65, "1 to 64"),
-        ("business_task_id", "order~2", "without '~'"),
+        ("callback_url", "https://a.example\\b/", "backslash"),
+        ("business_task_id", "", "1 to 255"),
+        ("business_task_id", "x" * 256, "1 to 255"),
         ("business_task_id", "Bestellung-ä", "ASCII"),
         ("business_task_id", "line\nbreak", "printable"),
         ("tenant", "a b", "match"),
@@ -152,8 +152,26 @@ def test_a_fingerprint_never_changes(fields: dict[str, Any], fingerprint: str) -
     assert SwapRequest.parse({**urls, **fields}).fingerprint() == fingerprint
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("https://a.example/s.jpg\n", "https://a.example/s.jpg"),
+        (" \t https://a.example/s.jpg \r\n", "https://a.example/s.jpg"),
+        ("https://a.example/with space.jpg?q=a b#c d", "https://a.example/with%20space.jpg?q=a%20b#c%20d"),
+        ("https://a.example/two\nlines\t.jpg", "https://a.example/twolines.jpg"),
+        ("https://a.example/%7e%2F%2f?a=%20+&b=1;2|3", "https://a.example/%7e%2F%2f?a=%20+&b=1;2|3"),
+        ("HTTPS://A.Example/ä/人?x=[1]&y={2}", "HTTPS://A.Example/ä/人?x=[1]&y={2}"),
+        ("https://a.example/x'(y)!*\\z`^", "https://a.example/x'(y)!*\\z`^"),
+        ("https://a.example/" + "x" * 8174, "https://a.example/" + "x" * 8174),
+    ],
+)
+def test_a_url_is_tidied_as_browsers_do_and_otherwise_left_byte_for_byte(given: str, kept: str) -> None:
+    assert SwapRequest.parse({**GOOD, "source_url": given}).source_url == kept
+
+
 def is_allowed(url: str) -> bool:
-    """Return what `check_url` must find, by the standard library alone."""
+    """Return what `check_url` must find, by the standard library alone; but for what browsers mend."""
+    url = url.strip("".join(map(chr, range(0x21)))).replace("\n", "")
     try:
         parts = urlsplit(url)
         port_is_right = parts.port is None or parts.port < 2**16

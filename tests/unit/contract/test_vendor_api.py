@@ -129,7 +129,7 @@ def test_hostile_bytes_are_refused_in_one_short_line(raw: bytes) -> None:
 
 
 IDS = st.text(min_size=1, max_size=256)
-OURS = st.from_regex(r"\A[ -}]{1,64}\Z")
+OURS = st.from_regex(r"\A[ -~]{1,255}\Z")
 
 
 @given(IDS | OURS)
@@ -148,7 +148,7 @@ def test_different_ids_stay_different(one: str, other: str) -> None:
 
 def test_an_id_of_ours_is_left_as_it_is_and_what_looks_like_a_hash_is_not() -> None:
     assert business_id_of("order-4711") == "order-4711"
-    hashed = business_id_of("tenant~order-4711~2")
+    hashed = business_id_of("人脸-4711")
     assert SwapRequest.parse({"source_url": A, "target_url": B, "business_task_id": hashed})
     assert business_id_of(hashed) != hashed
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import itertools
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs import InvalidRequest
-from swapjobs.ingest.row_reader import MAX_LINE_BYTES, read_rows
+from swapjobs.ingest.columns import Columns
+from swapjobs.ingest.line_reader import check_encoding
+from swapjobs.ingest.row_reader import MAX_LINE_BYTES, Reading, read_rows
 
 HEADER = b"source_url,target_url,business_task_id,metadata\n"
 GOOD = b'http://a.example/s,http://a.example/t,good-%d,"{""n"": %d}"'
@@ -118,14 +123,19 @@ def test_a_bad_json_line_is_told_with_its_number(line: bytes, problem: str) -> N
     ("data", "problem"),
     [
         (b"", "is empty"),
-        (b"\nsource_url,target_url\n", "the first line is empty"),
+        (b"\n ; ;\n,,\n\n", "has only blank lines"),
         (b"source_url\n", "the CSV header lacks target_url"),
-        (b"source_url;target_url\n", "the CSV header lacks source_url, target_url"),
-        (b"source_url,target_url,sourceUrl\n", "the CSV header names sourceUrl, which is unknown; known are batch_id"),
+        (b"url;picture\n", "the CSV header lacks source_url, target_url; it has 'url, picture'. A column of your own"),
+        (b"source_url,target_url,sku\n", "the CSV header names sku, which is unknown: leave such columns out by --ign"),
         (b"source_url,target_url,tool,tool\n", "the CSV header names tool more than once"),
         (b'"source_url,target_url\n', "the first line is not CSV: a quote is left open"),
-        (b"source_url,target_url\rhttp://s,http://t\r", "the first line is not CSV: new-line character seen"),
-        ("source_url,target_url\n".encode("utf-16"), "the first line is not UTF-8"),
+        (
+            b"source_url,target_url,K\xf6nig\n",
+            'the first line is not UTF-8; save the file as "CSV UTF-8", or say which',
+        ),
+        (b"PK\x03\x04\x14\x00", "is a workbook (Excel, LibreOffice, Numbers) or a zip file; save the sheet as"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "is an Excel workbook; save the sheet as"),
+        (b"\x1f\x8b\x08", "is packed with gzip; unpack it first"),
         (b"x" * (MAX_LINE_BYTES + 1), "the first line is longer than"),
         (json.dumps([{"source_url": "http://s"}]).encode(), "is a JSON array; JSON lines are expected"),
     ],
@@ -134,3 +144,137 @@ def test_a_file_that_cannot_be_read_at_all_is_refused_by_name(data: bytes, probl
     with pytest.raises(InvalidRequest) as refused:
         read_rows(io.BytesIO(data), "the-file")
     assert str(refused.value).startswith(f"the-file: {problem}")
+
+
+SHEET = (
+    ("source_url", "target_url", "business_task_id", "fidelity_weight", "metadata"),
+    (
+        "https://a.example/s.jpg?a=1,2;3|4",
+        "https://a.example/t.jpg",
+        "größe-1",
+        "0,5",
+        '{"shop": "Köln, \u00bbMitte\u00ab"}',
+    ),
+    ("https://a.example/s.jpg", "https://a.example/t.jpg", "2", "", ""),
+)
+SEEN = [
+    {
+        "source_url": "https://a.example/s.jpg?a=1,2;3|4",
+        "target_url": "https://a.example/t.jpg",
+        "business_task_id": "größe-1",
+        "fidelity_weight": "0.5",
+        "metadata": {"shop": "Köln, »Mitte«"},
+    },
+    {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg", "business_task_id": "2"},
+]
+
+
+def sheet(separator: str, end: str, *, quoting: int = csv.QUOTE_MINIMAL, before: str = "") -> str:
+    """Return the sheet as a spreadsheet writes it: with blank rows, which it kept though they are empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=separator, lineterminator=end, quoting=quoting)  # type: ignore[arg-type]
+    header, first, second = SHEET
+    writer.writerow([*header, ""])
+    writer.writerow([*first[:3], first[3] if separator != "," else "0.5", *first[4:], ""])
+    writer.writerow([""] * 6)
+    writer.writerow([])
+    writer.writerow([*second, " "])
+    writer.writerow(["", " ", "", "", "", ""])
+    return before + text.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "named"),
+    [
+        ("utf-8", None),
+        ("utf-8-sig", None),
+        ("utf-16", None),
+        ("utf-16-le", None),
+        ("utf-16-be", None),
+        ("windows-1252", "windows-1252"),
+        ("mac-roman", "macintosh"),
+        ("cp850", "cp850"),
+        ("gb18030", "gb18030"),
+        ("utf-8", "utf-8"),
+    ],
+)
+def test_files_are_read_as_spreadsheets_write_them(encoding: str, named: str | None) -> None:
+    reading = Reading(encoding=check_encoding(named) if named else None)
+    ends = ["\n", "\r\n"] if encoding.startswith("utf-16") else ["\n", "\r\n", "\r"]
+    befores = [("", 0), ("sep={}{}", 1), ("{0}{0}{0}{1}{1}", 2)]
+    quotings = [csv.QUOTE_MINIMAL, csv.QUOTE_ALL]
+    for separator, end, quoting, (before, lines) in itertools.product([",", ";", "\t", "|"], ends, quotings, befores):
+        text = sheet(separator, end, quoting=quoting, before=before.format(separator, end))
+        data = text.encode(encoding)
+        whole = list(read_rows(io.BytesIO(data), "the-file", reading=reading))
+        assert [row.content for row in whole] == SEEN, text
+        assert [row.line for row in whole] == [lines + 2, lines + 5], text
+        for number, row in enumerate(whole):
+            assert list(read_rows(io.BytesIO(data), "the-file", row.after, reading)) == whole[number + 1 :]
+
+
+@pytest.mark.parametrize("size", [3, 4, 7, 1000])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-be"])
+def test_bytes_may_come_in_any_pieces(size: int, encoding: str) -> None:
+    data = sheet(";", "\r\n").encode(encoding)
+
+    class Pieces(io.BytesIO):
+        def readline(self, limit: int | None = -1, /) -> bytes:
+            return super().readline(min(size, limit or size))
+
+    assert [row.content for row in read_rows(Pieces(data), "the-file")] == SEEN
+
+
+def test_a_line_of_utf_16_that_is_too_long_costs_itself_only() -> None:
+    lines = ["source_url;target_url", "http://s;http://t", "x" * MAX_LINE_BYTES, "\u0a0a" * 10, "http://s;http://t"]
+    result = rows("\r\n".join(lines).encode("utf-16"))
+    assert [line for line, _ in result] == [2, 3, 4, 5]
+    assert result[1][1] == f"is longer than {MAX_LINE_BYTES} bytes"
+    assert result[3][1] == result[0][1]
+
+
+def test_columns_of_a_products_own() -> None:
+    columns = Columns.parse(["url=source_url", "Ziel URL=target_url", "sku=metadata.sku", "shop=metadata.shop"])
+    data = "url;Ziel URL;SKU;sku;shop;Business Task ID\nhttp://s;http://t;;4;Köln;o-1\n".encode()
+    with pytest.raises(InvalidRequest, match=r"the CSV header names SKU, which is unknown: .*--ignore-unknown"):
+        read_rows(io.BytesIO(data), "the-file", reading=Reading(columns))
+    ignoring = Reading(replace(columns, ignore_unknown=True))
+    (row,) = read_rows(io.BytesIO(data), "the-file", reading=ignoring)
+    assert row.content == {
+        "source_url": "http://s",
+        "target_url": "http://t",
+        "business_task_id": "o-1",
+        "metadata": {"sku": "4", "shop": "Köln"},
+    }
+    data = b'{"url": "http://s", "Ziel URL": "http://t", "sku": 4, "other": 5, "metadata": {"a": 1}}\n'
+    (row,) = read_rows(io.BytesIO(data), "the-file", reading=ignoring)
+    assert row.content == {"source_url": "http://s", "target_url": "http://t", "metadata": {"a": 1, "sku": 4}}
+    (row,) = read_rows(io.BytesIO(data), "the-file", reading=Reading(columns))
+    assert isinstance(row.content, dict)
+    assert row.content["other"] == 5, "and is refused, as any unknown field"
+
+
+@pytest.mark.parametrize(
+    ("pair", "problem"),
+    [
+        ("url", "write it as OWN=FIELD"),
+        ("=source_url", "write it as OWN=FIELD"),
+        ("url=", "write it as OWN=FIELD"),
+        ("url=src", "src is no field; known are batch_id, "),
+        ("url=metadata.", "metadata. is no field"),
+    ],
+)
+def test_a_map_that_says_nothing_is_refused(pair: str, problem: str) -> None:
+    with pytest.raises(InvalidRequest, match=problem):
+        Columns.parse([pair])
+
+
+def test_what_a_spreadsheet_did_to_a_number_is_told() -> None:
+    data = b"source_url;target_url;business_task_id\nhttp://s;http://t;4,7112E+15\n"
+    assert problems(data)[2].startswith("business_task_id: 4,7112E+15 is what a spreadsheet makes of a long number")
+
+
+@pytest.mark.parametrize("name", ["utf-7", "utf-32", "cp037", "rot13", "base64", "no-such", "\0"])
+def test_an_encoding_in_which_no_lines_are_found_is_refused(name: str) -> None:
+    with pytest.raises(InvalidRequest, match="must be one like utf-8"):
+        check_encoding(name)

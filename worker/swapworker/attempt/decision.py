@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.lifecycle import Event, Reason
-from swapjobs.store import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,12 +23,14 @@ ANSWERED: Final = {"unknown_answers": 0, "failed_lookups": 0, "failed_lookups_si
 class Decision:
     """What to write: the event, changed fields, a history entry, when to look again, how long the fleet pauses.
 
+    The executor adds to the entry when the call was sent, how long it took, and who made it.
+
     `signal` is what the breaker learns. If that opens it, nothing of this holds but `next_call_if_uncharged`.
     """
 
     event: Event
     patch: Mapping[str, str | int] = field(default_factory=dict)
-    entry: str = ""
+    entry: Mapping[str, Any] = field(default_factory=dict)
     schedule: ScheduleKind = ""
     delay_s: float = 0.0
     pause_s: float = 0.0
@@ -55,19 +56,32 @@ def fail(
     patch: dict[str, str | int] = {"next_call": next_call, "code": code}
     if raw is not None:
         patch |= {"next_call": "query", "unusable": 1}
-    entry = record.entry("error", code=code, message=message, retryable=retryable, raw=raw)
+    entry = {"kind": "error", "code": code, "message": message, "retryable": retryable, "raw": raw}
     return Decision(Event.FAIL, patch=patch, entry=entry, code=code, message=message)
 
 
 def exhausted(
-    code: ErrorCode, attempts: int, last: str, settings: WorkerSettings, patch: Mapping[str, str | int]
+    code: ErrorCode,
+    attempts: int,
+    last: tuple[ErrorCode | None, str],
+    settings: WorkerSettings,
+    patch: Mapping[str, str | int],
 ) -> Decision:
-    """Decide that the attempts are used up. It is final when the last failure turns out to be no outage's."""
-    message = f"{attempts} attempts failed; the last: {last}"
+    """Decide that the attempts are used up. It is final when the `last` failure turns out to be no outage's."""
+    last_code, last_message = last
+    said = f"{last_code}: {last_message}" if last_code else last_message
+    message = f"{attempts} attempts failed; the last: {said}"
     return Decision(
         Event.WAIT,
         patch={"attempts": attempts, "reason": Reason.RETRY, "next_call": "swap", "code": code, **patch},
-        entry=record.entry("error", code=code, message=message, retryable=True),
+        entry={
+            "kind": "error",
+            "code": code,
+            "message": message,
+            "retryable": True,
+            "last_code": last_code,
+            "last_message": last_message,
+        },
         schedule="final_failure",
         delay_s=settings.breaker_window_s,
         code=code,

@@ -11,10 +11,11 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
+from swapjobs.store import record
 from swapjobs.store.claims import NotClaimed
 from swapjobs.store.redis_client import REDIS_AWAY
 from swapworker.attempt.decision import Decision
@@ -72,8 +73,8 @@ class Attempts:
         self._stopping = threading.Event()
         self._leaving = False
 
-    def run(self, job_id: str) -> Report | NotClaimed:
-        """Make one attempt at the job that a message names."""
+    def run(self, job_id: str, worker: str = "") -> Report | NotClaimed:
+        """Make one attempt at the job that a message names; `worker` is the name under which it is noted."""
         if self._leaving:
             self._store.return_message(job_id)
             return NotClaimed("stopping")
@@ -81,15 +82,18 @@ class Attempts:
         claim = self._store.claim(job_id, self._settings.lease_s)
         if isinstance(claim, NotClaimed):
             return claim
+        claimed_at = time.monotonic()
         with self._leases.hold(claim, self._settings.call_timeout_s):
             obstacle = self._wait_for_slot(claim, time.monotonic() - began)
             if obstacle:
                 # Nothing was sent: the next claim does what this one was to do.
                 reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
                 decision = Decision(Event.WAIT, patch={"next_call": claim.call, "reason": reason}, message=obstacle)
-            else:
-                decision = decide(self._ask_vendor(claim), claim, self._settings, self._random)
-            return self._write(claim, decision)
+                return self._write(claim, decision)
+            outcome = self._ask_vendor(claim)
+            now_ms = claim.now_ms + int((time.monotonic() - claimed_at) * 1000)
+            decision = decide(outcome, claim, self._settings, self._random)
+            return self._write(claim, decision, _entry(decision, claim, outcome, now_ms, worker))
 
     def stop(self) -> None:
         """Let attempts that wait for their slot give it up: the worker is stopping."""
@@ -147,7 +151,7 @@ class Attempts:
             return self._vendor.query(tool, vendor_id)
         return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
 
-    def _write(self, claim: Claim, decision: Decision) -> Report:
+    def _write(self, claim: Claim, decision: Decision, entry: str = "") -> Report:
         """Write the decision, it may be paid for; while Redis is away it is kept in hand.
 
         Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
@@ -157,7 +161,7 @@ class Attempts:
                 claim,
                 decision.event,
                 patch=decision.patch,
-                entry=decision.entry,
+                entry=entry,
                 schedule=decision.schedule,
                 delay_s=decision.delay_s,
                 pause_s=decision.pause_s,
@@ -167,6 +171,15 @@ class Attempts:
             )
         )
         return Report(claim.job.id, decision, answer)
+
+
+def _entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, worker: str) -> str:
+    """Return the line for the history: what was decided, with the facts of the call; see `attempt_log.py`."""
+    if not decision.entry:
+        return ""
+    sent_at = claim.job.number("sent_at", now_ms)
+    facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": outcome.http_status}
+    return record.entry(**decision.entry, **facts, worker=worker or None)
 
 
 def _where(error: BaseException) -> str:

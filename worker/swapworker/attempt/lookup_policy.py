@@ -114,7 +114,7 @@ def _send_again(claim: Claim, settings: WorkerSettings, message: str, *, maybe_p
     attempts = claim.job.number("attempts") + (1 if maybe_paid else 0)
     if attempts >= settings.max_attempts:
         unsure: dict[str, str | int] = {"next_call": "query"} if maybe_paid else {}
-        return exhausted(ErrorCode.ATTEMPTS_EXHAUSTED, attempts, message, settings, unsure)
+        return exhausted(ErrorCode.ATTEMPTS_EXHAUSTED, attempts, (None, message), settings, unsure)
     patch: dict[str, str | int] = {
         "attempts": attempts,
         "reason": Reason.RETRY,

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
-from swapjobs.store import record
 from swapworker.attempt.decision import ANSWERED, Decision, backoff, exhausted, fail
 from swapworker.attempt.lookup_policy import ask_later, poll_again, send_again_or_ask_twice
 from swapworker.vendor_client.outcome import (
@@ -65,7 +64,8 @@ def _choose(  # noqa: PLR0911 - one case for each outcome, that is the point
 ) -> Decision:
     match outcome:
         case Succeeded(output_url, task_id):
-            return Decision(Event.SUCCEED, entry=record.entry("result", output_url=output_url, vendor_task_id=task_id))
+            entry = {"kind": "result", "output_url": output_url, "vendor_task_id": task_id}
+            return Decision(Event.SUCCEED, entry=entry)
         case Failed(code, message, retryable, raw):
             return fail(code, message, retryable=retryable, raw=raw)
         case Pending():
@@ -104,11 +104,11 @@ def _charge(
     attempts = claim.job.number("attempts") + 1
     # A call whose outcome is unknown is not given up before the vendor was asked: that may have been paid for.
     if attempts >= settings.max_attempts and next_call == "swap":
-        return exhausted(code_when_exhausted, attempts, f"{code}: {message}", settings, {})
+        return exhausted(code_when_exhausted, attempts, (code, message), settings, {})
     return Decision(
         Event.WAIT,
         patch={"attempts": attempts, "reason": Reason.RETRY, "next_call": next_call, **ANSWERED, **patch},
-        entry=record.entry("attempt", at=claim.now_ms, number=attempts, code=code, message=message),
+        entry={"kind": "attempt", "code": code, "message": message},
         schedule="retry",
         delay_s=backoff(attempts, settings, random),
         code=code,

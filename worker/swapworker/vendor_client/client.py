@@ -60,7 +60,8 @@ class VendorClient:
             reply = self._post(tool, body)
         except NetError as error:
             return read_reply.read_swap_error(error)
-        return read_reply.read_swap(reply, self._reading())
+        outcome = read_reply.read_swap(reply, self._reading())
+        return dataclasses.replace(outcome, http_status=reply.status)
 
     def query(self, tool: str, vendor_id: str) -> Outcome:
         """Ask what became of the swap that was sent with this `businessTaskId`."""
@@ -68,7 +69,8 @@ class VendorClient:
             reply = self._post(f"{tool}/queryTask", {"businessTaskId": vendor_id})
         except NetError as error:
             return read_reply.read_query_error(error)
-        return read_reply.read_query(reply, self._reading(), self._settings.vendor_unknown_codes)
+        outcome = read_reply.read_query(reply, self._reading(), self._settings.vendor_unknown_codes)
+        return dataclasses.replace(outcome, http_status=reply.status)
 
     def close(self) -> None:
         """Close the connections; a call under way still ends."""

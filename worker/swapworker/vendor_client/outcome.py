@@ -5,7 +5,7 @@ A reply becomes an outcome at one boundary (`read_reply.py`); `retry_policy.deci
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from swapjobs.contract.errors import ErrorCode
@@ -14,7 +14,14 @@ VendorSignal = Literal["answer", "too_fast", "failure", "outage", "credentials_r
 
 
 @dataclass(frozen=True, slots=True)
-class Succeeded:
+class _Outcome:
+    """What all have in common: the HTTP status of the reply, if there was one. It is for people and decides nothing."""
+
+    http_status: int | None = field(default=None, kw_only=True, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded(_Outcome):
     """The picture is there."""
 
     output_url: str
@@ -22,7 +29,7 @@ class Succeeded:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(_Outcome):
     """A seen, final failure: sending the same again cannot help (or, `retryable`, only the user can tell).
 
     With `raw` the vendor did the swap, and charged for it, but what it sent for the picture's URL can't be used.
@@ -35,14 +42,14 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(_Outcome):
     """The vendor has the task and works on it: ask again later."""
 
     task_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class NotStarted:
+class NotStarted(_Outcome):
     """The request was refused or never reached the vendor: nothing was started, the same may be sent again.
 
     `vendor_wide`: no request could have fared better, so it is no fault of this job's.
@@ -54,7 +61,7 @@ class NotStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class OutcomeUnknown:
+class OutcomeUnknown(_Outcome):
     """The request may have been carried out, but its outcome was not seen: look it up before sending again.
 
     `answered`: something came back that may be the outcome, but can't be read. Then it is never sent again.
@@ -67,12 +74,12 @@ class OutcomeUnknown:
 
 
 @dataclass(frozen=True, slots=True)
-class TaskUnknown:
+class TaskUnknown(_Outcome):
     """The answer to a query: the vendor does not know this task."""
 
 
 @dataclass(frozen=True, slots=True)
-class Throttled:
+class Throttled(_Outcome):
     """The vendor says: not so fast, or (`vendor_wide`) not now. The fleet pauses; nothing is charged to the job."""
 
     message: str
@@ -81,7 +88,7 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRefused:
+class AccountRefused(_Outcome):
     """Credentials or quota: no fault of this job. `code` is credentials_rejected or quota_exhausted."""
 
     code: ErrorCode

@@ -12,7 +12,7 @@ from swapjobs.cli.output import err
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from swapjobs.ingest.row_reader import Position
+    from swapjobs.ingest.line_reader import Position
 
 _COUNT_S: Final = 2.0
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.ingest.row_reader import Position
+from swapjobs.ingest.line_reader import Position
 from swapjobs.ingest.submitter import Outcome
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ class ProgressFile:
             )
         if state.options != options:
             raise InvalidRequest(
-                f"{begun}, with other options: give the same --tenant, --priority, --callback-url and --batch-id; or"
-                f" remove {self.path} to begin anew: {_TWICE}"
+                f"{begun}, with other options: give the same --tenant, --priority, --callback-url, --batch-id,"
+                f" --map and so on; or remove {self.path} to begin anew: {_TWICE}"
             )
         return state
 

@@ -12,7 +12,7 @@ from swapjobs.cli.submit_batch.display import Display
 from swapjobs.cli.submit_batch.progress_file import ProgressFile, new_run
 from swapjobs.cli.submit_batch.source import size_of
 from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable, SwapjobsError
-from swapjobs.ingest.row_reader import START, Row, read_rows
+from swapjobs.ingest.line_reader import START
 from swapjobs.ingest.submitter import (
     Backpressure,
     Outcome,
@@ -26,9 +26,10 @@ from swapjobs.ingest.submitter import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from io import BufferedReader
 
+    from swapjobs.cli.submit_batch.source import Source
     from swapjobs.client.swap_client import SwapClient
+    from swapjobs.ingest.row_reader import Row
 
 T = TypeVar("T")
 
@@ -126,13 +127,13 @@ class Run:
         counts = ", ".join(f"{self.counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
         return f"{self.counts.total()} jobs: {counts}"
 
-    def go(self, stream: BufferedReader, name: str, max_queued: int | None, *, as_json: bool) -> None:
+    def go(self, source: Source, max_queued: int | None, *, as_json: bool) -> None:
         """Submit what is left, and tell what became of each row."""
         self._go_on()
-        rows = read_rows(stream, name, self._place)
+        rows = source.rows(self._place)
         self._depth()  # a Redis that cannot be reached is told before anything was submitted
         try:
-            with Display(size_of(stream), self._place, self._depth, shown=not as_json) as display:
+            with Display(size_of(source.stream), self._place, self._depth, shown=not as_json) as display:
                 room = Backpressure(max_queued, self._depth, display.held)
                 while block := [check_fixed_fields(row, self._batch) for row in islice(rows, room())]:
                     result = self._submit(block)

@@ -16,6 +16,7 @@ from swapjobs.client.http.answers import place, read, retry_after_s
 from swapjobs.client.http.groups import GatewayBatches, GatewayWebhooks, own, text_of
 from swapjobs.client.http.transport import GatewayHttp, GatewayOptions
 from swapjobs.client.interface import JobClient
+from swapjobs.contract.attempt import AttemptList
 from swapjobs.contract.errors import (
     BatchClosed,
     IdempotencyConflict,
@@ -31,10 +32,12 @@ from swapjobs.contract.lifecycle import FINAL
 from swapjobs.contract.page import JobPage
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
     from swapjobs.client.interface import BatchVerbs, WebhookVerbs
+    from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
 
@@ -121,20 +124,23 @@ class GatewayClient(JobClient):
                     raise
                 time.sleep(pause_s)
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str, *, tenant: str = "default") -> Job:
         """Return the job as it stands now, as `SwapClient.get`."""
-        return self._http.get(place(JOBS, job_id), Job)
+        return self._http.get(self._place(job_id, tenant), Job)
 
-    def wait(self, job_id: str, timeout_s: float) -> Job:
+    def attempts(self, job_id: str, *, tenant: str = "default") -> builtins.list[Attempt]:
+        """Return the attempts at the job, the oldest first, as `SwapClient.attempts`."""
+        return self._http.get(f"{self._place(job_id, tenant)}/attempts", AttemptList).attempts
+
+    def wait(self, job_id: str, timeout_s: float, *, tenant: str = "default") -> Job:
         """Return the job once it is final, as `SwapClient.wait`; the gateway is asked to answer only then."""
-        deadline = time.monotonic() + timeout_s
+        deadline, path = time.monotonic() + timeout_s, self._place(job_id, tenant)
         while True:
             began = time.monotonic()
             left = deadline - began
             wait_s = min(math.ceil(left), _LONGEST_WAIT_S) if left > 0 else 0
-            answer = self._http.send(
-                "GET", place(JOBS, job_id), headers={"Prefer": f"wait={wait_s}"} if wait_s else None, wait_s=wait_s
-            )
+            headers = {"Prefer": f"wait={wait_s}"} if wait_s else None
+            answer = self._http.send("GET", path, headers=headers, wait_s=wait_s)
             job = read(answer, Job)
             if job.state in FINAL:
                 return job
@@ -152,13 +158,27 @@ class GatewayClient(JobClient):
             params[name] = text_of(params.get(name))
         return self._http.get(JOBS, JobPage, **params)
 
-    def cancel(self, job_id: str) -> Job:
+    def cancel(self, job_id: str, *, tenant: str = "default") -> Job:
         """Cancel the job and return it, as `SwapClient.cancel`."""
-        return self._http.post(f"{place(JOBS, job_id)}/cancel", Job)
+        return self._http.post(f"{self._place(job_id, tenant)}/cancel", Job)
 
-    def retry(self, job_id: str, **urls: str) -> Job:
+    def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a finished job again, as `SwapClient.retry`."""
-        return self._http.post(f"{place(JOBS, job_id)}/retry", Job, urls or None, repeatable=False)
+        return self._http.post(f"{self._place(job_id, tenant)}/retry", Job, urls or None, repeatable=False)
+
+    def _place(self, job_id: str, tenant: str) -> str:
+        """Return the path of a job.
+
+        Raises:
+            JobNotFound: there is none with this business id, which can't be a part of a path.
+        """
+        own(tenant)
+        if "/" in job_id or job_id in {".", ".."}:
+            jobs = self.list(tenant=tenant, business_task_id=job_id).jobs
+            if not jobs:
+                raise JobNotFound(f"no job has the id {job_id}, and none of yours has this business_task_id")
+            job_id = jobs[0].id
+        return place(JOBS, job_id)
 
     def retry_many(
         self,

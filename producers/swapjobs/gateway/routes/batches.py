@@ -13,10 +13,13 @@ from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Name
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
 from swapjobs.gateway.dependencies import Authenticated, Gateway
-from swapjobs.gateway.json_body import media_type
+from swapjobs.gateway.json_body import charset, media_type
 from swapjobs.gateway.openapi import problems
 from swapjobs.gateway.parameters import PlainUrl
 from swapjobs.gateway.problems import HttpProblem
+from swapjobs.ingest.columns import Columns
+from swapjobs.ingest.line_reader import check_encoding
+from swapjobs.ingest.row_reader import Reading
 from swapjobs.report.page import content_security_policy, jobs_of, report
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
@@ -40,8 +43,7 @@ _BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
-            kind: {"schema": {"type": "string"}, "example": _CSV if kind == "text/csv" else _ROWS}
-            for kind in MEDIA_TYPES
+            kind: {"schema": {"type": "string"}, "example": _ROWS if "json" in kind else _CSV} for kind in MEDIA_TYPES
         },
     }
 }
@@ -71,8 +73,20 @@ async def upload(
     batch_id: Annotated[Name | None, Query(description="send the same rows with the same id again at any time")] = None,
     callback_url: Annotated[PlainUrl | None, Query(description="is told when the batch is completed")] = None,
     close: Annotated[bool, Query(description="the batch takes no more jobs after these")] = False,
+    map_columns: Annotated[
+        list[str] | None,
+        Query(
+            alias="map",
+            description="a column of your own, as OWN=FIELD: url=source_url, sku=metadata.sku",
+            json_schema_extra={"items": {"type": "string", "pattern": "^[a-z]{1,8}=metadata\\.[a-z]{1,8}$"}},
+        ),
+    ] = None,
+    ignore_unknown: Annotated[bool, Query(description="leave out columns that are no field")] = False,
 ) -> UploadAnswer:
     """Accept a job for each row of the body: JSON lines, or CSV with a header, of any length.
+
+    CSV is read as spreadsheets write it: commas, semicolons, tabs or bars between cells, UTF-8 or UTF-16, or the
+    `charset` of the Content-Type; blank rows are passed over.
 
     The answer tells what became of each row while the body is still coming in: `created`, `existing`, `conflict`,
     `invalid`, or `refused`. A bad row costs only itself. A row without a business_task_id gets `<batch id>-<line>` for
@@ -87,7 +101,11 @@ async def upload(
         raise HttpProblem(415, f"the header Content-Type must be one of {known}; it is {kind or 'missing'}")
     if request.headers.get("content-encoding", "identity") != "identity":
         raise HttpProblem(415, "the header Content-Encoding: send the rows as they are", field="Content-Encoding")
-    begun = Upload(gateway, request.receive, caller.tenant, batch_id=batch_id, close=close)
+    columns = Columns.parse(map_columns or (), ignore_unknown=ignore_unknown)
+    encoding = charset(request)
+    limit = gateway.settings.gateway_max_body_bytes
+    reading = Reading(columns, check_encoding(encoding) if encoding else None, limit)
+    begun = Upload(gateway, request.receive, caller.tenant, reading, batch_id=batch_id, close=close)
     await begun.begin(callback_url)
     return UploadAnswer(begun)
 

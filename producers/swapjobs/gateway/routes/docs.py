@@ -1,4 +1,4 @@
-"""The page /docs: Swagger UI, with its files from a package, so that the browser fetches nothing from elsewhere."""
+"""The page / says what this is; /docs is Swagger UI, its files from a package: a browser fetches nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -8,18 +8,38 @@ import re
 from importlib import resources
 from typing import Final
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
 router = APIRouter(include_in_schema=False)
 
+_WHAT: Final = "The HTTP gateway of a job queue in front of a face-swap API"
 _FILES: Final = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "swagger-ui.css": "text/css; charset=utf-8",
     "favicon-32x32.png": "image/png",
 }
+
+
+_PLACES: Final = {
+    "docs": "docs",
+    "openapi": "openapi.json",
+    "health": "healthz",
+    "ready": "readyz",
+}
+
+
+@router.head("/")
+@router.get("/")
+async def index(request: Request) -> Response:
+    """Say what this is and where to go on, to a program or to somebody with a browser."""
+    if "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"name": "swapjobs", "what": _WHAT, **_PLACES})
+    links = "".join(f'<li><a href="{place}">{name}</a></li>' for name, place in _PLACES.items())
+    page = f"<!doctype html><html lang=en><meta charset=utf-8><title>swapjobs</title><h1>swapjobs</h1><p>{_WHAT}</p>"
+    return HTMLResponse(f"{page}<ul>{links}</ul>", headers={"Content-Security-Policy": "default-src 'none'"})
 
 
 @router.get("/docs")

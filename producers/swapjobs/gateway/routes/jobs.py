@@ -5,12 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
+from swapjobs.contract.attempt import AttemptList
 from swapjobs.contract.errors import ErrorCode, JobGone, JobNotFound
-from swapjobs.contract.job import Job, Name
+from swapjobs.contract.job import BusinessId, Job, Name
+from swapjobs.contract.job import job_id as id_of
 from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
@@ -52,6 +54,7 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 _SOON_S: Final = 2  # after which it makes sense to ask again how an unfinished job stands
 _LATEST_S: Final = 60
 
+JobId = Annotated[str, Path(description="the job's id, or your own: its `business_task_id`")]
 Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job is final, or after N seconds (0..60)")]
 
 
@@ -104,6 +107,7 @@ def list_jobs(
     caller: Authenticated,
     gateway: Gateway,
     *,
+    business_task_id: Annotated[BusinessId | None, Query(description="your own id: at most one job")] = None,
     state: JobState | None = None,
     batch_id: Name | None = None,
     error_code: ErrorCode | None = None,
@@ -115,6 +119,7 @@ def list_jobs(
     """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""
     return gateway.client.list(
         tenant=caller.tenant,
+        business_task_id=business_task_id,
         state=state,
         batch_id=batch_id,
         error_code=error_code,
@@ -133,11 +138,17 @@ def list_jobs(
     },
 )
 async def get_job(
-    job_id: str, request: Request, response: Response, caller: Authenticated, gateway: Gateway, prefer: Prefer = None
+    job_id: JobId, request: Request, response: Response, caller: Authenticated, gateway: Gateway, prefer: Prefer = None
 ) -> Job:
     """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
     job = await run_in_threadpool(own_job, gateway, caller, job_id)
     return await _waited(job, prefer, caller, gateway, request, response, unfinished=200)
+
+
+@router.get("/{job_id}/attempts", responses=problems("job_not_found", "job_gone"))
+def attempts(job_id: JobId, caller: Authenticated, gateway: Gateway) -> AttemptList:
+    """Tell the attempts at a job, the oldest first: when, by which worker, and what came of each."""
+    return AttemptList(attempts=gateway.client.attempts(own_job(gateway, caller, job_id).id))
 
 
 @router.post(
@@ -147,10 +158,9 @@ async def get_job(
         **problems("job_not_found", "job_gone"),
     },
 )
-def cancel(job_id: str, caller: Authenticated, gateway: Gateway) -> Job:
+def cancel(job_id: JobId, caller: Authenticated, gateway: Gateway) -> Job:
     """Cancel a job; a final one stays as it is."""
-    own_job(gateway, caller, job_id)
-    return gateway.client.cancel(job_id)
+    return gateway.client.cancel(own_job(gateway, caller, job_id).id)
 
 
 @router.post(
@@ -160,13 +170,13 @@ def cancel(job_id: str, caller: Authenticated, gateway: Gateway) -> Job:
         **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
-def retry(job_id: str, caller: Authenticated, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
+def retry(job_id: JobId, caller: Authenticated, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
     """Queue a failed, cancelled or expired job again; 409 for others.
 
     With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
     """
-    own_job(gateway, caller, job_id)
-    return gateway.client.retry(job_id, **(urls.model_dump(exclude_none=True) if urls else {}))
+    fresh = urls.model_dump(exclude_none=True) if urls else {}
+    return gateway.client.retry(own_job(gateway, caller, job_id).id, **fresh)
 
 
 @router.get(
@@ -179,7 +189,7 @@ def retry(job_id: str, caller: Authenticated, gateway: Gateway, urls: FreshUrls 
     },
 )
 async def events(
-    job_id: str,
+    job_id: JobId,
     caller: Authenticated,
     gateway: Gateway,
     last_event_id: Annotated[str | None, Header(description="the id of the last event that was seen")] = None,
@@ -197,20 +207,23 @@ async def events(
 
 
 def own_job(gateway: Parts, caller: Caller, job_id: str) -> Job:
-    """Return a job of the caller's tenant.
+    """Return a job of the caller's tenant by its id or `business_task_id`.
 
     Raises:
         JobNotFound: there is none, or it is another tenant's; `JobGone` when it was the caller's and has expired.
     """
     try:
-        job = gateway.client.get(job_id)
+        job = gateway.client.get(job_id, tenant=caller.tenant)
+        if job.tenant != caller.tenant:  # the caller's own id may look like somebody's job
+            job = gateway.client.get(id_of(caller.tenant, job_id))
     except JobGone as gone:
         if gone.tenant == caller.tenant:
             raise
+    except JobNotFound:
+        pass
     else:
-        if job.tenant == caller.tenant:
-            return job
-    raise JobNotFound(f"no job has the id {job_id}")
+        return job
+    raise JobNotFound(f"no job has the id {job_id}, and none of yours has this business_task_id")
 
 
 def retry_after_s(job: Job) -> int:

@@ -15,12 +15,14 @@ from swapjobs.store.redis_client import queue_errors
 router = APIRouter(tags=["operation"])
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get("/healthz")
 async def healthz() -> dict[str, str]:
     """Say that this process answers."""
     return {"status": "ok"}
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
 def readyz(gateway: Gateway) -> dict[str, str]:
     """Say that Redis answers, is fit, and takes new jobs; else 503 or 429 says what is wrong.
@@ -45,6 +47,7 @@ def rate(_: Authenticated, gateway: Gateway) -> LearnedRate:
         return LearnedRate.model_validate(gateway.store.dispatch.status())
 
 
+@router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(_: Authenticated, gateway: Gateway) -> PlainTextResponse:
     """Tell Prometheus how dispatch stands: numbers of the whole fleet, with no tenant, job or URL."""

@@ -15,6 +15,7 @@ local function add_to_index(of, at, id)
   if not entry then
     entry = redis.call('XADD', key, at, 'j', id)
     redis.call('ZADD', keys.schedule, clock.now_ms + fleet.result_ttl_ms, 'prune:' .. of)
+    if not string.find(of, ':', 1, true) then redis.call('SADD', keys.listed_tenants, of) end
   end
   return entry
 end
@@ -48,7 +49,10 @@ local function prune(of)
     return redis.call('ZADD', keys.schedule, clock.now_ms, 'prune:' .. of)
   end
   if from then redis.call('HDEL', keys.pruning, of) end
-  if redis.call('XLEN', key) == 0 then return redis.call('DEL', key) end
+  if redis.call('XLEN', key) == 0 then
+    redis.call('SREM', keys.listed_tenants, of)
+    return redis.call('DEL', key)
+  end
   local next_one = redis.call('XRANGE', key, until_ms + 1, '+', 'COUNT', 1)[1]
   local pause = math.min(math.max(fleet.result_ttl_ms / 100, 1000), 3600000)
   local due = next_one and string.match(next_one[1], '^%d+') + fleet.result_ttl_ms or 0
