@@ -127,7 +127,7 @@ class Look:
                 for name in block:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
-        stored = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule()}
+        stored = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule(), keys.listed_tenants()}
         return [name for name in lasting if name not in stored and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:

@@ -27,6 +27,7 @@ GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.exampl
         ("source_url", "https:///s.jpg", "host"),
         ("source_url", "https://with space.example/s.jpg", "white space"),
         ("source_url", "https://a.example/with\x0bcontrol.jpg", "control"),
+        ("source_url", "https://a.example/s.jpg\x00", "control"),
         ("source_url", "https://a.example:99999/s.jpg", "not a URL"),
         ("target_url", "javascript:alert(1)", "http:// or https://"),
         ("target_url", "", "http:// or https://"),
@@ -171,7 +172,7 @@ def test_a_url_is_tidied_as_browsers_do_and_otherwise_left_byte_for_byte(given: 
 
 def is_allowed(url: str) -> bool:
     """Return what `check_url` must find, by the standard library alone; but for what browsers mend."""
-    url = url.strip("".join(map(chr, range(0x21)))).replace("\n", "")
+    url = url.strip(" \n").replace("\n", "")
     try:
         parts = urlsplit(url)
         port_is_right = parts.port is None or parts.port < 2**16
