@@ -67,7 +67,7 @@ class Rehearsal:
         return sum(since <= at < until for at in self.answered) / (until - since)
 
     def claim_all(self, at: float) -> None:
-        while message := self.store.redis.rpop(keys.SWAPS_QUEUE):
+        while message := self.store.redis.rpop(keys.READY[keys.INTERACTIVE]):
             claim = self.store.attempts.claim(job_of(message), 600)
             if isinstance(claim, Claim):
                 self.later(at + claim.wait_s, claim)

@@ -25,6 +25,7 @@ from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
 from swapworker.celery_adapter.dispatcher_step import DispatcherStep
 from swapworker.celery_adapter.event_bundling import BundlingEvents, FlushStep
 from swapworker.celery_adapter.heartbeat import HeartbeatStep
+from swapworker.celery_adapter.intake_step import IntakeStep
 from swapworker.celery_adapter.redaction import install_log_filters
 from swapworker.celery_adapter.watchdog_step import WatchdogStep
 from swapworker.process.shutdown import Shutdown
@@ -48,9 +49,10 @@ except SettingsError as error:
 @cache
 def runtime() -> Runtime:
     """Return this process's parts, made at their first use: Flower and producers import this module too."""
-    from swapworker.runtime import build  # noqa: PLC0415 - only a worker needs it
+    from swapworker.celery_adapter.product_app import ProductApp  # noqa: PLC0415 - only a worker needs it
+    from swapworker.runtime import build  # noqa: PLC0415 - the same
 
-    return build(settings)
+    return build(settings, ProductApp(settings).tell)
 
 
 @cache
@@ -164,6 +166,7 @@ def stop(**_: Any) -> None:
 
 install_log_filters()
 app.steps["worker"].add(DispatcherStep)
+app.steps["worker"].add(IntakeStep)
 app.steps["worker"].add(WatchdogStep)
 app.steps["consumer"].add(HeartbeatStep)
 app.steps["consumer"].add(FlushStep)

@@ -22,10 +22,14 @@ def revoke(state: Any, task_id: Any, **_: Any) -> Any:
     store = runtime().store
     ids = [task_id] if isinstance(task_id, str) else list(task_id or ())
     ids = [id_.removesuffix(WEBHOOK_SUFFIX) for id_ in ids]
-    answers = [f"{id_}: {store.jobs.cancel(store.jobs.by_task(id_))}" for id_ in ids]
-    for id_ in ids:  # else Flower shows for ever how the last attempt stood
+    answers = {id_: store.jobs.cancel(store.jobs.by_task(id_)) for id_ in ids}
+    for id_, answer in answers.items():
+        if answer == "gone":  # or a product's task that is still on its way here
+            store.product_tasks.revoke(id_)
+            continue
+        # else Flower shows for ever how the last attempt stood
         state.consumer.event_dispatcher.send("task-revoked", uuid=id_, terminated=False, signum=None, expired=False)
-    return ok(f"cancelled {', '.join(answers)}")
+    return ok(f"cancelled {', '.join(f'{id_}: {answer}' for id_, answer in answers.items())}")
 
 
 @control_command(  # type: ignore[untyped-decorator]  # celery is untyped

@@ -19,7 +19,10 @@ from swapworker.process.watchdog import Watchdog
 from swapworker.vendor_client.client import VendorClient
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from swapjobs.settings import WorkerSettings
+    from swapworker.delivery.continuation import TaskEnd
 
 logger = logging.getLogger(__name__)
 
@@ -45,8 +48,13 @@ class Runtime:
             return 0
 
 
-def build(settings: WorkerSettings) -> Runtime:
-    """Put a runtime together; nothing connects before its first use."""
+def build(settings: WorkerSettings, tell_product: Callable[[TaskEnd], None]) -> Runtime:
+    """Put a runtime together; nothing connects before its first use.
+
+    Args:
+        settings: The worker's.
+        tell_product: Tells a product's own Celery app of the end of its task.
+    """
     store = Store(connect(settings, patience_s=30, detect_failover=True), settings)
     watchdog = Watchdog(settings.stall_exit_s, time.monotonic)
     leases = LeaseKeeper(store, settings.lease_s, watchdog)
@@ -54,5 +62,7 @@ def build(settings: WorkerSettings) -> Runtime:
     attempts = Attempts(
         store.attempts, VendorClient(settings), leases, settings, slot_usage=slot_usage, random=random.random
     )
-    deliveries = Deliveries(store.deliveries, WebhookSender(settings), settings, random=random.random)
+    deliveries = Deliveries(
+        store.deliveries, WebhookSender(settings), settings, tell_product=tell_product, random=random.random
+    )
     return Runtime(settings, store, attempts, deliveries, leases, watchdog, slot_usage)

@@ -3,45 +3,36 @@
 from __future__ import annotations
 
 import logging
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Retry
 
-from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, QueueFull
-from swapjobs.contract.job import SwapRequest
+from swapjobs.celery import SwapFailed
 from swapjobs.contract.lifecycle import Event, JobState
 from swapjobs.store import celery_message
 from swapjobs.store.claims import NotClaimed
-from swapjobs.store.redis_client import REDIS_AWAY, OutOfMemoryError
+from swapjobs.store.redis_client import REDIS_AWAY
 from swapworker.app import app, runtime
 from swapworker.celery_adapter.redaction import RedactedTask
-from swapworker.celery_adapter.result_backend import SwapFailed, VendorTrouble, WebhookUndelivered
-from swapworker.process.redis_retry import until_stored
+from swapworker.celery_adapter.result_backend import VendorTrouble, WebhookUndelivered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.contract.job import Submission
-    from swapjobs.store.store import Store
     from swapworker.attempt.executor import Report
 
 logger = logging.getLogger(__name__)
-
-_FULL_PAUSE_S: Final = 1.0
 
 
 @app.task(
     name=celery_message.SWAP_TASK,
     bind=True,
     base=RedactedTask,
-    throws=(SwapFailed, InvalidRequest, IdempotencyConflict),
+    throws=(SwapFailed,),
 )  # type: ignore[untyped-decorator]  # celery is untyped
-def swap(self: Any, **request: Any) -> str:
-    """Make an attempt at the job of this message; a request, as plain Celery producers send it, is recorded first."""
-    if request:
-        return _record(self.request.id, request)
+def swap(self: Any) -> str:
+    """Make an attempt at the job of this message; tasks that products send become jobs before (`process/intake.py`)."""
     with _redis_may_be_away():
         report = runtime().attempts.run(self.request.id, self.request.hostname or "")
     return _not_claimed(self, report) if isinstance(report, NotClaimed) else _outcome(self, report)
@@ -69,27 +60,6 @@ def _redis_may_be_away() -> Iterator[None]:
     except REDIS_AWAY as error:
         why = f"Redis cannot be reached: {type(error).__name__}"
         raise Retry(why, exc=VendorTrouble(why), when=None) from None
-
-
-def _record(task_id: str, request: dict[str, Any]) -> str:
-    store, parsed = runtime().store, SwapRequest.parse(request)
-    try:
-        submission = until_stored(lambda: _submit(store, parsed))
-    except QueueFull:
-        # Nobody else has it, and nobody can be told: back to the queue's end, without haste.
-        time.sleep(_FULL_PAUSE_S)
-        raise Reject("Redis is nearly full", requeue=True) from None
-    if submission.outcome == "conflict":
-        raise IdempotencyConflict
-    until_stored(lambda: store.jobs.name_also(task_id, str(submission.id)))
-    return f"recorded as job {submission.id}"
-
-
-def _submit(store: Store, request: SwapRequest) -> Submission:
-    try:
-        return store.jobs.submit([request])[0]
-    except OutOfMemoryError:  # a slot must not wait for that: the jobs that would free memory need it
-        raise QueueFull from None
 
 
 def _outcome(task: Any, report: Report) -> str:

@@ -74,8 +74,8 @@ DONE_EXAMPLE: Final = {
     "started_at": "2026-11-23T09:30:00.140000Z",
     "finished_at": "2026-11-23T09:30:02.310000Z",
 }
+# Without a schema: OpenAPI 3.1 has none for a stream, and tools differ in whether it is for the text or for each event.
 EVENTS_EXAMPLE: Final = {
-    "schema": {"type": "string"},
     "example": 'retry: 2000\n\nevent: queued\ndata: {"id": "xvylxczeuccyfneeuyx6k7pr", ...}\nid: 97c357940dd00ee6\n\n',
 }
 _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {

@@ -87,6 +87,19 @@ class WorkerSettings(CoreSettings):
         (443, 8443), description="ports that webhooks may be sent to, comma separated"
     )
 
+    celery_broker_url: SecretStr | None = Field(
+        None, description="broker of a product's own Celery app, for what comes after its tasks; unset: the same Redis"
+    )
+    celery_result_backend: SecretStr | None = Field(
+        None, description="result backend of a product's own Celery app; unset: the same Redis"
+    )
+    celery_default_queue: str = Field(
+        "celery", min_length=1, max_length=255, description="where a product's own Celery app sends tasks of no queue"
+    )
+    celery_result_expires_s: int = Field(
+        86_400, ge=0, description="how long results stay in that backend; 0: for ever (Celery's result_expires)"
+    )
+
     @field_validator(
         "vendor_unknown_codes", "webhook_secrets", "webhook_allowed_networks", "webhook_ports", mode="before"
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import redis
 
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
     from swapjobs.store.functions import Functions
     from swapjobs.store.record import Record
 
-_ALIAS_TTL_S: Final = 40 * 86_400
-
 
 class JobStore:
     """The jobs in one Redis, as producers see them."""
 
-    def __init__(self, client: redis.Redis, functions: Functions, result_ttl_s: int) -> None:
+    def __init__(self, client: redis.Redis, functions: Functions) -> None:
         self._redis = client
         self._functions = functions
-        self._alias_ttl_s = result_ttl_s + _ALIAS_TTL_S
 
     def submit(self, requests: Iterable[SwapRequest], *, durably: bool = False) -> list[Submission]:
         """Accept jobs in one step; each gets its own outcome.
@@ -165,13 +162,8 @@ class JobStore:
             self._renew_all_urls([(job.id, fresh_urls.request_with(job, urls))])
         return job.id
 
-    def name_also(self, task_id: str, id_: str) -> None:
-        """Let `get(task_id)` find the job: a plain Celery producer knows it by its task's id."""
-        if task_id != id_:
-            self._redis.set(keys.alias(task_id), id_, ex=self._alias_ttl_s)
-
     def by_task(self, task_id: str) -> str:
-        """Return the id of the job that a Celery task id stands for: its own, unless `name_also` said otherwise."""
+        """Return the id of the job that a Celery task id stands for: its own, unless it is a product's."""
         return str(self._redis.get(keys.alias(task_id)) or task_id)
 
     def _renew_all_urls(self, known: Sequence[tuple[str, SwapRequest]]) -> None:

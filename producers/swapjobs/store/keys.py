@@ -22,13 +22,22 @@ _PRIORITY_SEPARATOR: Final = "\x06\x16"
 INTERACTIVE: Final = "interactive"
 BULK: Final = "bulk"
 WEBHOOKS: Final = "webhooks"
+LANES: Final = (INTERACTIVE, BULK, WEBHOOKS)
 
+# Where our workers pop messages from: lists, no TTL, gone when empty. kombu reads what stands before the separator as
+# the queue. Not its own lists, in which the tasks of products arrive: those are recorded before anybody may lose them.
 READY: Final = {
-    INTERACTIVE: SWAPS_QUEUE,
-    BULK: f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}{PRIORITY_STEPS[1]}",
-    WEBHOOKS: WEBHOOKS_QUEUE,
+    INTERACTIVE: f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}interactive",
+    BULK: f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}bulk",
+    WEBHOOKS: f"{WEBHOOKS_QUEUE}{_PRIORITY_SEPARATOR}webhooks",
 }
-LANES: Final = tuple(READY)
+READY_OF_QUEUE: Final = {
+    (SWAPS_QUEUE, PRIORITY_STEPS[0]): READY[INTERACTIVE],
+    (SWAPS_QUEUE, PRIORITY_STEPS[1]): READY[BULK],
+    (WEBHOOKS_QUEUE, PRIORITY_STEPS[0]): READY[WEBHOOKS],
+}
+# The lists of the queue `swaps`, by the priority steps that kombu has unless told otherwise: tasks of products.
+TASK_QUEUES: Final = (SWAPS_QUEUE, *(f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}{step}" for step in (3, 6, 9)))
 
 
 def job(job_id: str) -> str:
@@ -85,6 +94,26 @@ def tombstone(job_id: str) -> str:
 def alias(task_id: str) -> str:
     """String: the job that a plain Celery producer's task became. TTL: result_ttl_s + 40 days."""
     return f"{PREFIX}alias:{task_id}"
+
+
+def arriving() -> str:
+    """List of the tasks of products that were taken from their queue, not recorded yet. No TTL: gone when empty."""
+    return f"{PREFIX}tasks-arriving"
+
+
+def delayed() -> str:
+    """Sorted set of tasks of products, score = their eta (ms). No TTL: gone when empty."""
+    return f"{PREFIX}tasks-delayed"
+
+
+def revoked(task_id: str) -> str:
+    """String: this task was revoked before it was recorded. TTL: a day, or until its eta."""
+    return f"{PREFIX}task-revoked:{task_id}"
+
+
+def continuations(job_id: str) -> str:
+    """Hash: a product's Celery task -> JSON of what comes after it. Of jobs that came so; TTL: the job's."""
+    return f"{PREFIX}continuations:{job_id}"
 
 
 def delivery(delivery_id: str) -> str:
@@ -244,14 +273,14 @@ PREFIXES: Final = {
         function.__name__: function("")
         for function in (
             *(job, history, tombstone, delivery, deliveries, job_deliveries, endpoint, endpoints, undelivered),
-            *(host, fair, blocked, published, tenant, changed, index, batches),
+            *(host, fair, blocked, published, tenant, changed, index, batches, alias, continuations),
         )
     },
     **{
         function.__name__: function()
         for function in (
             *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
-            *(held_batches, all_endpoints, listed_tenants),
+            *(held_batches, all_endpoints, listed_tenants, arriving, delayed),
         )
     },
     "queue": f"{PREFIX}queue:",

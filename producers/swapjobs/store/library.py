@@ -106,6 +106,7 @@ def contract() -> str:
             f"contract.UNFINISHED = {_set(UNFINISHED)}",
             f"contract.UNFINISHED_STATES = {_list(sorted(UNFINISHED))}",
             f"contract.READY = {_table(keys.READY)}",
+            f"contract.TASK_QUEUES = {_list(keys.TASK_QUEUES)}",
             f"contract.MESSAGE = {_table({lane: celery_message.template(lane) for lane in keys.LANES})}",
             f"contract.SWAP_LANES = {_list([keys.INTERACTIVE, keys.BULK])}",
             f"contract.OUTAGES = {_list(OUTAGES[1:])}",

@@ -14,6 +14,7 @@ from swapjobs.store.endpoints import EndpointStore
 from swapjobs.store.functions import Functions, call_on_connect
 from swapjobs.store.jobs import JobStore
 from swapjobs.store.library import library
+from swapjobs.store.product_tasks import ProductTaskStore
 from swapjobs.store.redis_client import redis_client, time_ms
 from swapjobs.store.tenants import TenantStore
 
@@ -53,6 +54,7 @@ class Store:
         attempts: What workers do with jobs: claim, confirm, record the outcome.
         batches: Groups of jobs.
         deliveries: Webhooks on their way.
+        product_tasks: What a product's own Celery app sent, before it is a job.
         endpoints: Where webhooks go.
         tenants: Their own limits.
         dispatch: Limits and state of the calls to the vendor, and the dispatcher's step.
@@ -65,10 +67,11 @@ class Store:
         functions = Functions(client, library(redis_time), settings.result_ttl_s)
         self.redis = client
         self.functions = functions
-        self.jobs = JobStore(client, functions, settings.result_ttl_s)
+        self.jobs = JobStore(client, functions)
         self.attempts = AttemptStore(functions)
         self.batches = BatchStore(client, functions)
         self.deliveries = DeliveryStore(client, functions)
+        self.product_tasks = ProductTaskStore(client, functions)
         self.endpoints = EndpointStore(client, functions)
         self.tenants = TenantStore(client, functions)
         self.dispatch = DispatchStore(client, functions)

@@ -55,7 +55,7 @@ def test_every_example_answer_fits_its_schema(document: dict[str, Any]) -> None:
     for _, _, operation in operations(document):
         for status, answer in operation["responses"].items():
             for kind, content in answer.get("content", {}).items():
-                for example in examples_in(content):
+                for example in examples_in(content) if "schema" in content else ():
                     assert_fits(document, content["schema"], example)
                     checked += 1
                     if kind == "application/problem+json":

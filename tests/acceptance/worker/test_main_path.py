@@ -13,9 +13,9 @@ from redis import Redis
 from support.builders import make_request, wait_until
 from support.processes import finished
 from swapjobs import JobState, SwapClient
+from swapjobs.celery import SwapFailed
 from swapjobs.settings import WorkerSettings
 from swapsandbox.processes.redis_server import EmbeddedRedis
-from swapworker.celery_adapter.result_backend import SwapFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -196,13 +196,13 @@ def test_expiry_ends_a_queued_job_and_a_running_one(store: Store) -> None:
 
 def test_messages_that_vanished_are_published_again(store: Store) -> None:
     id_ = submit(store)
-    store.redis.delete(keys.SWAPS_QUEUE)
+    store.redis.delete(keys.READY[keys.INTERACTIVE])
     store.dispatch.dispatch_due("w", LEASE_S)
-    assert store.redis.llen(keys.SWAPS_QUEUE) == 0
+    assert store.redis.llen(keys.READY[keys.INTERACTIVE]) == 0
     store.redis.zadd(keys.published("interactive"), {id_: time.time() * 1000 - 6000})  # as after six seconds
     store.dispatch.dispatch_due("w", LEASE_S)
     store.dispatch.dispatch_due("w", LEASE_S)
-    assert store.redis.llen(keys.SWAPS_QUEUE) == 1
+    assert store.redis.llen(keys.READY[keys.INTERACTIVE]) == 1
     assert claim(store, id_).fence == 1
 
 
@@ -274,7 +274,7 @@ def test_finishing_and_scheduling_the_webhook_are_one_step(store: Store, event: 
     id_ = submit(store, callback_url="https://hooks.example/in")
     entry = record.entry("error", code="no_face", message="none")
     store.attempts.record_outcome(claim(store, id_), event, patch={}, entry=entry)
-    assert store.redis.llen(keys.WEBHOOKS_QUEUE) == 1
+    assert store.redis.llen(keys.READY[keys.WEBHOOKS]) == 1
     assert store.redis.ttl(keys.job(id_)) == -1, "kept until it is delivered"
     delivery = store.deliveries.claim(id_, 30)
     assert delivery is not None

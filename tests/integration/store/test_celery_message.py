@@ -11,6 +11,7 @@ from kombu import Queue
 
 from swapjobs.store import keys
 from swapjobs.store.celery_message import DELIVER_TASK, ID, SWAP_TASK, WEBHOOK_SUFFIX, template
+from swapworker.celery_adapter.broker import Broker
 
 if TYPE_CHECKING:
     from swapjobs.store.store import Store
@@ -19,14 +20,16 @@ LONGEST = 400  # bytes: half of what a queued job may take, and a quarter of Cel
 
 
 def sent_by_celery(store: Store, redis_url: str, lane: str) -> tuple[str, dict[str, Any]]:
-    app = Celery(broker=redis_url)
+    app = Celery(broker=redis_url, amqp=Broker)
     app.conf.update(
         broker_transport_options={"priority_steps": list(keys.PRIORITY_STEPS)},
         task_queues=[Queue(keys.SWAPS_QUEUE), Queue(keys.WEBHOOKS_QUEUE)],
     )
     queue, task = (keys.WEBHOOKS_QUEUE, DELIVER_TASK) if lane == "webhooks" else (keys.SWAPS_QUEUE, SWAP_TASK)
     task_id = "some-job" + (WEBHOOK_SUFFIX if lane == keys.WEBHOOKS else "")
-    app.send_task(task, task_id=task_id, queue=queue, priority=9 if lane == "bulk" else 0, ignore_result=True)
+    options = {"task_id": task_id, "queue": queue, "priority": 9 if lane == "bulk" else 0, "ignore_result": True}
+    with app.connection_for_write() as connection:  # as a worker's; in the pool of senders are kombu's own
+        app.send_task(task, connection=connection, **options)
     app.close()
     popped = store.redis.brpop([*keys.READY.values()], timeout=1)
     assert popped is not None

@@ -78,7 +78,7 @@ def receiver(settings: WorkerSettings) -> Scripted:
 
 @pytest.fixture
 def worker(store: Store, settings: WorkerSettings, receiver: Scripted) -> Deliveries:
-    return Deliveries(store.deliveries, receiver, settings, random=lambda: 0.5)
+    return Deliveries(store.deliveries, receiver, settings, tell_product=lambda _: None, random=lambda: 0.5)
 
 
 def ended(store: Store, event: Event = Event.SUCCEED, **fields: Any) -> str:
@@ -464,7 +464,7 @@ def test_a_host_gets_few_tries_while_it_fails_and_many_when_it_answers(
     endpoint = webhooks.add("https://busy.example/in")
     for _ in range(100):
         webhooks.test(endpoint.id)
-    assert store.redis.llen("webhooks") == 4
+    assert store.redis.llen(keys.READY[keys.WEBHOOKS]) == 4
     receiver.answers[endpoint.url] = DOWN
     assert work(store, worker) == 5
     assert store.redis.zscore(keys.schedule(), "host:busy.example") is not None

@@ -112,9 +112,9 @@ def test_a_retried_job_stands_at_the_tail_of_its_line(store: Store, client: Swap
 
 def test_an_idle_system_starts_the_retried_job_at_once(store: Store, client: SwapClient) -> None:
     id_ = failed(store)
-    store.redis.delete(keys.SWAPS_QUEUE)
+    store.redis.delete(keys.READY[keys.INTERACTIVE])
     client.retry(id_)
-    assert store.redis.llen(keys.SWAPS_QUEUE) == 1
+    assert store.redis.llen(keys.READY[keys.INTERACTIVE]) == 1
     assert claim(store, id_).job.id == id_
 
 
@@ -308,7 +308,7 @@ def test_a_full_redis_refuses_a_retry_and_changes_nothing(store: Store, client: 
 
 def test_a_plain_celery_producers_task_id_will_do(store: Store, client: SwapClient) -> None:
     id_ = failed(store)
-    store.jobs.name_also("its-own-task-id", id_)
+    store.redis.set(keys.alias("its-own-task-id"), id_)
     assert client.retry("its-own-task-id").id == id_
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test_a_job_is_queued_and_its_message_is_out(store: Store) -> None:
     id_ = submit(store)
     assert store.jobs.get(id_).to_job().state is JobState.QUEUED
-    assert store.redis.llen(keys.SWAPS_QUEUE) == 1
+    assert store.redis.llen(keys.READY[keys.INTERACTIVE]) == 1
     assert store.redis.zscore(keys.published("interactive"), id_) is not None
 
 
@@ -31,7 +31,7 @@ def test_same_id_and_request_is_the_same_job_and_another_request_is_a_conflict(s
     submissions = store.jobs.submit([request, request, other])
     assert [item.outcome for item in submissions] == ["created", "existing", "conflict"]
     assert len({item.id for item in submissions}) == 1
-    assert store.redis.llen(keys.SWAPS_QUEUE) == 1
+    assert store.redis.llen(keys.READY[keys.INTERACTIVE]) == 1
 
 
 def test_the_same_business_id_of_another_tenant_is_another_job(store: Store) -> None:

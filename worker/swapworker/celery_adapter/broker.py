@@ -11,6 +11,7 @@ from celery.app.amqp import AMQP
 from kombu.transport import redis as transport
 
 from swapjobs.settings.redis_url import sentinel_place
+from swapjobs.store.keys import READY_OF_QUEUE
 from swapjobs.store.redis_client import OutOfMemoryError, sentinel_options
 
 
@@ -38,6 +39,11 @@ class _TolerantChannel:
     # Else kombu would, whenever the connection is lost, put the messages of running jobs into the ready queue again,
     # or where it can't, into a file in the temporary folder.
     do_restore = False
+
+    def _q_for_pri(self, queue: str, pri: int) -> str:
+        # Our own messages have lists of their own. In those with the queues' names products' tasks arrive.
+        own = READY_OF_QUEUE.get((queue, self.priority(pri)))  # type: ignore[attr-defined]  # as below
+        return own or str(super()._q_for_pri(queue, pri))  # type: ignore[misc]  # as below
 
     def _queue_bind(self, *binding: Any) -> None:
         # Else a worker that connects to a full Redis could not begin, and it stays full. Nothing of ours is routed.

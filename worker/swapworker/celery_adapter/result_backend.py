@@ -9,16 +9,13 @@ from celery.backends.base import BaseBackend
 from celery.exceptions import TaskRevokedError
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
+from swapjobs.celery import SwapFailed
 from swapjobs.contract.errors import JobGone, JobNotFound, WaitTimeout
 from swapjobs.contract.lifecycle import CELERY_STATE, JobState
 
 if TYPE_CHECKING:
     from swapjobs.client.swap_client import SwapClient
     from swapjobs.contract.job import Job
-
-
-class SwapFailed(Exception):
-    """The job failed for good: `code: message`, as in `Job.error`."""
 
 
 class VendorTrouble(Exception):

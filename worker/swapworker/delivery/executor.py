@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from swapjobs.store import record
+from swapworker.delivery.continuation import end_of
 from swapworker.delivery.event import body_of, message_id, signers_of
 from swapworker.delivery.schedule import next_delay
 from swapworker.delivery.sender import Delivery
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.claims import DeliveryClaim
     from swapjobs.store.deliveries import DeliveryStore
+    from swapworker.delivery.continuation import TaskEnd
     from swapworker.delivery.sender import Style, WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -26,6 +30,7 @@ logger = logging.getLogger(__name__)
 # Beyond the request itself: writing down what it came to.
 _MARGIN_S: Final = 15.0
 _SERVER_ERROR: Final = 500
+_LONGEST_PAUSE_S: Final = 60.0  # between two tries to tell a product's Celery app
 _TOO_MUCH: Final = frozenset({408, 425, 429})
 _NO_MASTER: Final = "SWAPJOBS_WEBHOOK_MASTER_SECRET is not set for the worker"
 
@@ -48,8 +53,10 @@ class Deliveries:
         sender: WebhookSender,
         settings: WorkerSettings,
         *,
+        tell_product: Callable[[TaskEnd], None],
         random: Callable[[], float],
     ) -> None:
+        self._tell_product = tell_product
         self._store = store
         self._sender = sender
         self._settings = settings
@@ -64,7 +71,7 @@ class Deliveries:
         key = (claim.id, claim.fence)
         self._held[key] = claim
         try:
-            return self._deliver(claim)
+            return self._continue(claim) if claim.delivery.fields.get("event") == "celery" else self._deliver(claim)
         finally:
             del self._held[key]
 
@@ -111,6 +118,23 @@ class Deliveries:
             endpoint_id = claim.delivery.fields["endpoint"]
             logger.warning("webhook endpoint %s is disabled; see swapjobs webhooks endpoints", endpoint_id)
         return Tried("undelivered" if answer == "too_late" else state, delivery.reason, again_s)
+
+    def _continue(self, claim: DeliveryClaim) -> Tried:
+        """Tell a product's own Celery app of the end of its task, in the place of a webhook."""
+        began, reason = time.monotonic(), ""
+        try:
+            self._tell_product(end_of(claim.delivery.request["data"], claim.job))
+        except Exception as error:  # noqa: BLE001 - of Celery, a broker, a backend: whatever it is, it is tried again
+            reason = type(error).__name__
+            logger.warning("task %s: its end could not be told: %s", claim.delivery.fields["subject"], reason)
+        tries = claim.delivery.number("delivery_tries") + 1
+        again_s = min(2.0**tries, _LONGEST_PAUSE_S) * (0.5 + self._random() / 2) if reason else None
+        took_ms = int((time.monotonic() - began) * 1000)
+        state: Literal["delivered", "pending"] = "pending" if reason else "delivered"
+        tried = record.entry("webhook", at=claim.now_ms, number=tries, duration_ms=took_ms, reason=reason)
+        settle = partial(self._store.settle, claim, state, status=None, entry=tried, delay_s=again_s or 0)
+        answer = until_stored(lambda: settle(host="down" if reason else "up", took_ms=took_ms))
+        return Tried("undelivered" if answer == "too_late" else state, reason, again_s)
 
     def _send(self, claim: DeliveryClaim, style: Style) -> Delivery:
         url = claim.endpoint.get("url") or claim.delivery.request.get("callback_url") or claim.delivery.request["url"]

@@ -4,6 +4,7 @@ local clock = require('fleet.clock')
 local jobs = require('jobs.job')
 local refill = require('queue.refill')
 local history = require('records.history')
+local continuations = require('webhooks.continuations')
 local notifications = require('webhooks.notifications')
 local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
 
@@ -22,7 +23,8 @@ local function finish(id, job, state, line)
   if job.expires_at then redis.call('ZREM', keys.schedule, 'expiry:' .. id) end
   local tombstone = table.concat({job.fingerprint, job.tenant, job.generation or 1}, ' ')
   redis.call('SET', keys.tombstone .. id, tombstone, 'PX', fleet.result_ttl_ms + TOMBSTONE_MS)
-  if notifications.notify_job_finished(id, job, state) then
+  local is_told = job.continued and continuations.tell_all(id, job.tenant)
+  if notifications.notify_job_finished(id, job, state) or is_told then
     history.append(id, line or '')
     refill.webhooks()
   else

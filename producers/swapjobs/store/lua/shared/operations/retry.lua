@@ -58,6 +58,7 @@ local function retry(ids)
       choose_vendor_id(key, job)
       redis.call('PERSIST', key)
       redis.call('PERSIST', keys.history .. id)
+      if job.continued then redis.call('PERSIST', keys.continuations .. id) end
       history.append(id, string.format(RETRY_ENTRY, clock.now_ms, round))
       renew_deadline(id, key, job)
       notifications.supersede(id, key)

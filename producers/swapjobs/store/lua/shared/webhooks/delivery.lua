@@ -24,17 +24,22 @@ local function read(id)
   return delivery
 end
 
--- Begins the tries of a delivery: it is queued, and in the tenant's log under this time.
-local function start(id, delivery)
-  local log = keys.deliveries .. delivery.tenant
-  redis.call('HSET', delivery.key, 'delivery_state', 'pending', 'delivery_started_at', clock.now_ms)
-  if delivery.endpoint then redis.call('SADD', keys.undelivered .. delivery.endpoint, id) end
-  if delivery.job then redis.call('SADD', keys.job_deliveries .. delivery.job, id) end
+-- Puts a delivery into its tenant's log, under this time.
+local function list(tenant, id)
+  local log = keys.deliveries .. tenant
   redis.call('ZADD', log, clock.now_ms, id)
   local forgotten_at = clock.now_ms - fleet.result_ttl_ms - LONGEST_DELIVERY_MS
   local old = redis.call('ZRANGE', log, '-inf', forgotten_at, 'BYSCORE', 'LIMIT', 0, FORGOTTEN)
   if old[1] then redis.call('ZREM', log, unpack(old)) end
   redis.call('PEXPIRE', log, fleet.result_ttl_ms + LONGEST_DELIVERY_MS)
+end
+
+-- Begins the tries of a delivery: it is queued, and in its tenant's log.
+local function start(id, delivery)
+  redis.call('HSET', delivery.key, 'delivery_state', 'pending', 'delivery_started_at', clock.now_ms)
+  if delivery.endpoint then redis.call('SADD', keys.undelivered .. delivery.endpoint, id) end
+  if delivery.job then redis.call('SADD', keys.job_deliveries .. delivery.job, id) end
+  if not delivery.unlisted then list(delivery.tenant, id) end
   fleet.deliveries_pending = fleet.deliveries_pending + 1
   fair.enqueue('webhooks', delivery.delivery_host, id, false)
 end
@@ -64,10 +69,11 @@ end
 
 -- Lets a finished job's record expire once all deliveries that tell of it have ended.
 local function expire_when_delivered(id)
-  local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state')
+  local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state', 'continued')
   local is_over = job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending'
   if is_over and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
     history.expire(id)
+    if job[3] then redis.call('PEXPIRE', keys.continuations .. id, fleet.result_ttl_ms) end
   end
 end
 

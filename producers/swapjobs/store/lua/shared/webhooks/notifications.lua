@@ -26,10 +26,10 @@ local function endpoints_for(tenant, event)
 end
 
 -- Makes a delivery with a record of its own. `about`: tenant, event, subject, `job` where it tells of one, else `data`;
--- and `endpoint`, or none for a URL given once.
+-- and `endpoint`, or none for a URL given once. `unlisted`: it is no webhook, and not in the tenant's log.
 local function new_delivery(id, about, host, url)
   local delivery = {key = keys.delivery .. id, delivery_host = host}
-  for _, name in ipairs({'tenant', 'endpoint', 'job'}) do delivery[name] = about[name] end
+  for _, name in ipairs({'tenant', 'endpoint', 'job', 'unlisted'}) do delivery[name] = about[name] end
   redis.call('HSET', delivery.key, 'tenant', about.tenant, 'event', about.event, 'subject', about.subject,
              'created_at', clock.now_ms, 'delivery_host', host)
   if delivery.endpoint then redis.call('HSET', delivery.key, 'endpoint', delivery.endpoint) end

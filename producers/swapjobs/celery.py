@@ -1,0 +1,58 @@
+"""The swap as a task of a product's own Celery app: `swap.s(source_url=..., target_url=...)`.
+
+It is sent to the queue `swaps`, where swapjobs' workers make a job of it; what comes after it (link, chain, group,
+chord, `AsyncResult`) is as with any task. Needs Celery, and nothing of the workers.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from celery.canvas import Signature
+
+from swapjobs.contract.job import SwapRequest
+
+TASK: Final = "swapjobs.swap"
+QUEUE: Final = "swaps"
+
+
+class SwapFailed(Exception):
+    """The job failed for good: `code: message`, as in `Job.error`."""
+
+
+class Swap:
+    """Makes signatures of the swap.
+
+    Example:
+        >>> result = swap.delay(source_url="https://...", target_url="https://...", business_task_id="order-4711")
+        >>> result.get()["output_url"]
+    """
+
+    name = TASK
+
+    def s(self, **request: Any) -> Signature:
+        """Return a signature with the fields of a `SwapRequest`.
+
+        In a chain the result of the task before is taken in: a mapping of fields, or a text as the URL that is missing.
+
+        Raises:
+            InvalidRequest: both URLs are given, and something is wrong with the request.
+        """
+        if "source_url" in request and "target_url" in request:
+            SwapRequest.parse(request)
+        return Signature(TASK, kwargs=request, options={"queue": QUEUE})
+
+    def si(self, **request: Any) -> Signature:
+        """Return a signature that takes nothing in of the task before; see `s`."""
+        return self.s(**request).set(immutable=True)
+
+    def delay(self, **request: Any) -> Any:
+        """Send it; return the `AsyncResult`."""
+        return self.s(**request).apply_async()
+
+    def apply_async(self, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
+        """Send it with options of Celery's `apply_async`; return the `AsyncResult`."""
+        return self.s(**(kwargs or {})).apply_async(**options)
+
+
+swap: Final = Swap()

@@ -1,0 +1,45 @@
+"""A product's own Celery app, as its users have it: its tasks, its worker (`celery -A support.product worker`)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import redis
+from celery import Celery
+
+URL = os.environ.get("PRODUCT_REDIS_URL", "redis://127.0.0.1:1/0")  # noqa: TID251 - of a product, which has no settings
+app = Celery("product", broker=URL, backend=URL)
+app.conf.broker_connection_retry_on_startup = True
+
+
+def note(name: str, value: Any) -> None:
+    """Write down what a task was told."""
+    with redis.Redis.from_url(URL) as client:
+        client.rpush(f"product:{name}", str(value))
+
+
+@app.task  # type: ignore[untyped-decorator]  # celery is untyped
+def url_of(name: str) -> str:
+    """Return a picture's URL: what a product's own step before the swap brings."""
+    return f"https://pictures.example/{name}.jpg"
+
+
+@app.task  # type: ignore[untyped-decorator]  # celery is untyped
+def keep(job: dict[str, Any], where: str = "kept") -> str:
+    """Take a job's result, as a link or the next task of a chain; return its picture."""
+    note(where, job["business_task_id"])
+    return str(job["output_url"])
+
+
+@app.task  # type: ignore[untyped-decorator]  # celery is untyped
+def gather(jobs: list[Any], where: str = "gathered") -> int:
+    """Take the results of a chord's parts."""
+    note(where, len(jobs))
+    return len(jobs)
+
+
+@app.task  # type: ignore[untyped-decorator]  # celery is untyped
+def told_of_failure(task_id: str, where: str = "failed") -> None:
+    """Take the id of a task that failed: an errback."""
+    note(where, task_id)

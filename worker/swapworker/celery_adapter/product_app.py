@@ -1,0 +1,86 @@
+"""Speaks for a product's own Celery app: stores a task's result and does what comes after it, by Celery's own code.
+
+At least once: a worker that dies in the middle does it again. The parts of a chord count once all the same, Celery's
+Redis backend sees to that.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from celery import Celery, group, signature
+from celery.app.task import Context
+
+from swapjobs.celery import SwapFailed
+from swapjobs.settings.redis_url import sentinel_place
+from swapworker.celery_adapter.broker import broker_options, broker_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from swapjobs.settings import WorkerSettings
+    from swapworker.delivery.continuation import TaskEnd
+
+# What Celery's code looks at besides what comes after the task.
+_NEUTRAL: Final[dict[str, Any]] = {"called_directly": False, "args": [], "kwargs": {}, "delivery_info": {}}
+
+
+class ProductApp:
+    """A Celery app with the product's broker, result backend and default queue; it has no tasks of its own."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        self._settings = settings
+
+    def tell(self, end: TaskEnd) -> None:
+        """Store the result of a task and send what comes after it.
+
+        Raises:
+            Exception: the broker or the backend can't be reached, or what comes after it can't be sent.
+        """
+        context = Context({**end.context, **_NEUTRAL})
+        backend, store = self._app.backend, not context.ignore_result
+        if end.state == "SUCCESS":
+            self._send_next(end.result, context)
+            backend.mark_as_done(context.id, end.result, context, store_result=store)
+        elif end.state == "FAILURE":
+            backend.mark_as_failure(context.id, SwapFailed(end.reason), request=context, store_result=store)
+        else:
+            backend.mark_as_revoked(context.id, end.reason, request=context, store_result=store)
+
+    def _send_next(self, result: Any, context: Context) -> None:
+        """Send links and the rest of the chain, as Celery's tracer does after a task."""
+        about = {"parent_id": context.id, "root_id": context.root_id or context.id}
+        links: Sequence[Any] = [signature(link, app=self._app) for link in context.callbacks or ()]
+        if len(links) == 1:
+            links[0].apply_async((result,), **about)
+        elif links:
+            groups = [link for link in links if isinstance(link, group)]
+            for link in groups:
+                link.apply_async((result,), **about)
+            others = [link for link in links if not isinstance(link, group)]
+            if others:
+                group(others, app=self._app).apply_async((result,), **about)
+        if context.chain:
+            *rest, following = context.chain
+            signature(following, app=self._app).apply_async((result,), chain=rest, **about)
+
+    @cached_property
+    def _app(self) -> Celery:
+        settings = self._settings
+        same, place = settings.redis_url, sentinel_place(settings.redis_url)
+        broker, backend = settings.celery_broker_url, settings.celery_result_backend
+        app = Celery("product", set_as_current=False)
+        app.conf.update(
+            broker_url=broker.get_secret_value() if broker else broker_url(same),
+            broker_transport_options={} if broker else broker_options(same),
+            result_backend=backend.get_secret_value() if backend else broker_url(same),
+            result_backend_transport_options=broker_options(same) if place and not backend else {},
+            result_expires=settings.celery_result_expires_s or None,
+            task_default_queue=settings.celery_default_queue,
+            broker_connection_timeout=5,
+            task_publish_retry=False,  # the delivery is tried again, and its slot is free meanwhile
+            redis_socket_timeout=10,
+            redis_socket_connect_timeout=5,
+        )
+        return app
