@@ -23,8 +23,8 @@ class Child:
         name: How the report calls it.
         log: Where both of its streams go.
         frozen: Whether it was stopped by SIGSTOP and not continued yet.
-        told_at: When it was last told to end (monotonic), None while nobody told it: then an end is its own doing.
-        told: The signal by which it was told.
+        signalled_at: When it was last told to end (monotonic), None while nobody told it: then an end is its own doing.
+        signalled: The signal by which it was told.
     """
 
     def __init__(self, name: str, command: list[str], *, folder: Path, environment: Mapping[str, str]) -> None:

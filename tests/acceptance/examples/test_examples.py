@@ -252,3 +252,11 @@ def test_gateway_ts_verifies_webhooks(node: Callable[..., Program]) -> None:
     """
     given = json.dumps({"secret": SECRET, "cases": cases, "body": body})
     assert told_by(node("--input-type=module", "-e", script, CASES=given)) == ["ü", *[None] * 6]
+
+
+def test_a_django_project_swaps_in_its_chains(program: Callable[..., Program], redis_url: str) -> None:
+    own = {"PYTHONPATH": str(EXAMPLES / "django_shop"), "REDIS_URL": redis_url}
+    program("celery", "-A", "shop", "worker", "-l", "info", "-P", "threads", "-n", "shop@%h", **own).wait_for("ready.")
+    order = program("order", *PICTURES, **own)
+    assert order.process.wait(60) == 0, order.output
+    assert order.output.startswith("http"), order.output

@@ -38,6 +38,9 @@ def test_a_block_runs_as_it_stands(
         block = block.replace(written, here)
     script = request.getfixturevalue("tmp_path") / "block.py"
     script.write_text(block, encoding="utf-8")
+    if "@app.task" in block:  # a product with a worker of its own
+        command = ("celery", "-A", "block", "worker", "-l", "info", "-P", "threads", "-n", "product@%h")
+        program(*command, PYTHONPATH=str(script.parent)).wait_for("ready.")
     with program("block", PYTHONPATH=str(script.parent)) as started:
         assert started.process.wait(60) == 0, started.output
     if ".wait(" in block or ".get(timeout" in block:
