@@ -31,6 +31,7 @@ from swapjobs.contract.vendor_tools import BLANK, TOOLS, ToolFields, Url
 
 MAX_METADATA_BYTES: Final = 4096
 
+_BASE32: Final = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 MAX_BUSINESS_ID: Final = 255
 # Printable ASCII. What the vendor gets for one that is long or holds a "~" is derived: see `vendor_client/request.py`.
 BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_BUSINESS_ID, pattern=r"^[ -~]+$")]
@@ -207,6 +208,11 @@ class Submission(FrozenModel):
 def is_business_id(text: str) -> bool:
     """Whether a text can be a `business_task_id`."""
     return 1 <= len(text) <= MAX_BUSINESS_ID and text.isascii() and text.isprintable()
+
+
+def is_job_id(text: str) -> bool:
+    """Whether a text looks like one of our ids."""
+    return len(text) == 24 and text.isascii() and set(text) <= _BASE32  # noqa: PLR2004 - see `job_id`
 
 
 def job_id(tenant: str, business_task_id: str) -> str:

@@ -21,6 +21,10 @@ class QuietRequest(Request):  # type: ignore[misc]  # celery is untyped
         """Return what control commands tell of this request."""
         return {**super().info(safe), "args": [], "kwargs": {}}
 
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 - Celery's signature
+        """Tell of an event without a traceback: code and message say what happened, and it shows paths."""
+        super().send_event(type, **{**fields, **({"traceback": None} if "traceback" in fields else {})})
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self.humaninfo()}>"
 
