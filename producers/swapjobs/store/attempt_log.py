@@ -52,6 +52,6 @@ def _attempt(line: Mapping[str, Any], round_: int, number: int) -> Attempt:
         outcome="succeeded" if is_result else "failed",
         code=line.get("last_code") or line.get("code"),
         message=line.get("last_message") or line.get("message"),
-        http_status=line.get("status"),
+        http_status=line.get("status", 200 if is_result else None),
         worker=line.get("worker"),
     )

@@ -135,7 +135,8 @@ class Record:
 
 def entry(kind: Kind, **values: Any) -> str:
     """Return one line of history."""
-    return json.dumps({"kind": kind, **{name: value for name, value in values.items() if value is not None}})
+    named = {name: value for name, value in values.items() if value is not None}
+    return json.dumps({"kind": kind, **named}, separators=(",", ":"))
 
 
 def pack(request: SwapRequest) -> str:

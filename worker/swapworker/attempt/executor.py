@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 # A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
 MAX_LATENESS_S: Final = 0.1
+_OK: Final = 200
 # Then a claim that was on its way when the worker began to leave is known.
 _CLAIM_UNDER_WAY_S: Final = 0.1
 
@@ -178,7 +179,9 @@ def _entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, work
     if not decision.entry:
         return ""
     sent_at = claim.job.number("sent_at", now_ms)
-    facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": outcome.http_status}
+    goes_without_saying = decision.event is Event.SUCCEED and outcome.http_status == _OK
+    status = None if goes_without_saying else outcome.http_status
+    facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": status}
     return record.entry(**decision.entry, **facts, worker=worker or None)
 
 
