@@ -11,9 +11,8 @@ from typing import Any, Final
 from celery.canvas import Signature
 
 from swapjobs.contract.job import SwapRequest
-
-TASK: Final = "swapjobs.swap"
-QUEUE: Final = "swaps"
+from swapjobs.store.celery_message import SWAP_TASK
+from swapjobs.store.keys import SWAPS_QUEUE
 
 
 class SwapFailed(Exception):
@@ -28,7 +27,7 @@ class Swap:
         >>> result.get()["output_url"]
     """
 
-    name = TASK
+    name = SWAP_TASK
 
     def s(self, **request: Any) -> Signature:
         """Return a signature with the fields of a `SwapRequest`.
@@ -40,7 +39,7 @@ class Swap:
         """
         if "source_url" in request and "target_url" in request:
             SwapRequest.parse(request)
-        return Signature(TASK, kwargs=request, options={"queue": QUEUE})
+        return Signature(SWAP_TASK, kwargs=request, options={"queue": SWAPS_QUEUE})
 
     def si(self, **request: Any) -> Signature:
         """Return a signature that takes nothing in of the task before; see `s`."""

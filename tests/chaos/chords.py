@@ -23,9 +23,10 @@ from celery import chord
 
 from chaos.child import Child, clean_environment
 from chaos.waits import pass_time
+from support import product as product_app
 from support.builders import wait_until
 from support.paths import ROOT
-from support.product import app, gather
+from support.product import gather
 from swapjobs.celery import swap
 from swapjobs.store import keys
 from swapsandbox.processes.redis_server import EmbeddedRedis
@@ -72,6 +73,7 @@ def run(folder: Path, *, chords: int, parts: int, kills: int, seed: int) -> Outc
             "SWAPJOBS_API_URL": vendor.url,
             "SWAPJOBS_RATE_LIMIT": "2000/s",
             "SWAPJOBS_LEASE_S": f"{LEASE_S:g}",
+            "SWAPJOBS_CALL_TIMEOUT_S": "2",
             "SWAPJOBS_WEBHOOK_CONCURRENCY": "32",
             "PRODUCT_REDIS_URL": server.url,
         }
@@ -89,7 +91,7 @@ def run(folder: Path, *, chords: int, parts: int, kills: int, seed: int) -> Outc
             "product", "celery", "-A", "support.product", "worker", "-l", "info", "-P", "threads", "-c", "8"
         )
         wait_until(lambda: all(item.has_said(" ready.") for item in (*ours, product)), deadline_s=30)
-        app.conf.update(broker_url=server.url, result_backend=server.url)
+        product_app.use(server.url)
         client = end.enter_context(redis.Redis.from_url(server.url, decode_responses=True))
         began = time.monotonic()
 
@@ -105,7 +107,7 @@ def run(folder: Path, *, chords: int, parts: int, kills: int, seed: int) -> Outc
         while struck < kills and not all(bodies().values()):
             struck += strike(chance.choice(ours))
             pass_time(chance.uniform(0.1, 1.5))
-        wait_until(lambda: all(bodies().values()), deadline_s=60 + chords * parts / 50, what="every body has run")
+        wait_until(lambda: all(bodies().values()), deadline_s=120 + chords * parts / 50, what="every body has run")
         seconds = time.monotonic() - began
         wait_until(lambda: at_rest(client), deadline_s=30, what="nothing is left that could run again")
         stats = httpx.get(f"{vendor.url}/_sandbox/stats", trust_env=False).json()

@@ -13,6 +13,13 @@ app = Celery("product", broker=URL, backend=URL)
 app.conf.broker_connection_retry_on_startup = True
 
 
+def use(url: str) -> None:
+    """Let the app of this process send to this Redis: with no connection left to the one before."""
+    app.conf.update(broker_url=url, result_backend=url)
+    app._pool = app.amqp._producer_pool = app._backend_cache = None  # noqa: SLF001 - Celery makes an app once
+    app._local.__dict__.clear()  # noqa: SLF001 - the same
+
+
 def note(name: str, value: Any) -> None:
     """Write down what a task was told."""
     with redis.Redis.from_url(URL) as client:

@@ -53,6 +53,10 @@ class ProductTaskStore:
         answer: Any = self._redis.blmove(keys.SWAPS_QUEUE, keys.arriving(), seconds, "RIGHT", "LEFT")  # type: ignore[arg-type]  # seconds may be a fraction
         return str(answer) if answer is not None else None
 
+    def put(self, message: str) -> None:
+        """Put a message that came by another broker into the queue."""
+        self._redis.lpush(keys.SWAPS_QUEUE, message)
+
     def take(self, at_most: int) -> list[str]:
         """Take messages that are there, and those whose eta has come."""
         return [str(message) for message in self._functions.call("tasks/take", at_most)]

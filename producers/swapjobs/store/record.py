@@ -183,6 +183,11 @@ def is_own_delivery(delivery_id: str) -> bool:
     return "@" not in delivery_id
 
 
+def is_continuation(delivery_id: str) -> bool:
+    """Say whether this tells a product's own Celery app of the end of its task; see webhooks/continuations.lua."""
+    return delivery_id.endswith("@celery")
+
+
 def pairs(flat: Sequence[str]) -> dict[str, str]:
     """Return a mapping of a flat list `field, value, field, value`."""
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 from celery import Celery, chain, chord, group
 from celery._state import _set_current_app, _tls
 from celery.exceptions import TaskRevokedError
@@ -12,13 +14,15 @@ from celery.result import AsyncResult
 
 from support.builders import wait_until
 from support.paths import ROOT
-from support.product import app, gather, keep, told_of_failure, url_of
+from support.product import app, gather, keep, told_of_failure, url_of, use
 from swapjobs import InvalidRequest, JobState, SwapClient
 from swapjobs.celery import SwapFailed, swap
 from swapjobs.store import keys
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from support.processes import Program, Sandbox
     from swapjobs.store.store import Store
@@ -29,7 +33,7 @@ URLS = {"source_url": "https://pictures.example/s.jpg", "target_url": "https://p
 @pytest.fixture
 def product(redis_url: str) -> Iterator[Celery]:
     """The app in the process that sends; in its worker it is the same."""
-    app.conf.update(broker_url=redis_url, result_backend=redis_url)
+    use(redis_url)
     before = _tls.current_app
     app.set_current()
     yield app
@@ -177,3 +181,56 @@ def test_what_can_not_be_done_is_told(product: Celery, store: Store, client: Swa
     wait_until(lambda: client.list(business_task_id="nobody", state="succeeded").jobs)
     assert not store.redis.exists(keys.continuations(client.get("nobody").id), f"celery-task-meta-{nobody.id}")
     assert store.redis.exists(keys.arriving(), keys.SWAPS_QUEUE, keys.delayed()) == 0
+
+
+@pytest.mark.usefixtures("product")
+def test_what_comes_after_it_outlives_killed_workers_and_a_broker_that_is_away(
+    program: Callable[..., Program], store: Store, client: SwapClient, redis_url: str, tmp_path: Path
+) -> None:
+    """Killed between the job's end and the telling of it; then the product's broker is away for a while."""
+    swaps = program("celery", "-A", "swapworker.app", "worker", "-l", "info", "-Q", "swaps").wait_for("ready.")
+    sent = swap.s(**URLS, business_task_id="told").apply_async(link=keep.s())
+    wait_until(lambda: client.list(business_task_id="told", state="succeeded").jobs)
+    swaps.end(signal.SIGKILL)
+    assert AsyncResult(sent.id).state == "PENDING"
+    elsewhere = EmbeddedRedis(tmp_path / "elsewhere", port=free_port())
+    hooks = ("celery", "-A", "swapworker.app", "worker", "-l", "info", "-Q", "webhooks")
+    first = program(*hooks, SWAPJOBS_CELERY_BROKER_URL=elsewhere.url).wait_for("its end could not be told")
+    first.end(signal.SIGKILL)
+    with elsewhere:
+        program(*hooks, SWAPJOBS_CELERY_BROKER_URL=elsewhere.url).wait_for("ready.")
+        assert sent.get(timeout=60)["business_task_id"] == "told"
+        settings = {"PRODUCT_REDIS_URL": elsewhere.url, "PYTHONPATH": str(ROOT / "tests")}
+        command = ("celery", "-A", "support.product", "worker", "-l", "info", "-P", "threads")
+        program(*command, **settings).wait_for("ready.")
+        with redis.Redis.from_url(elsewhere.url, decode_responses=True) as there:
+            wait_until(lambda: there.lrange("product:kept", 0, -1) == ["told"])
+    assert store.redis.zcard(keys.schedule()) == 1, "its pruning: nothing of it is left to do"
+    assert redis_url != elsewhere.url
+
+
+@pytest.mark.usefixtures("worker", "product")
+def test_what_can_not_be_sent_makes_the_task_a_failed_one(product: Celery) -> None:
+    link = {**keep.s(), "options": {"countdown": "nonsense"}}
+    sent = product.send_task("swapjobs.swap", kwargs=URLS, queue="swaps", link=link)
+    with pytest.raises(SwapFailed, match="internal: what comes after the task can't be sent"):
+        sent.get(timeout=30)
+
+
+@pytest.mark.usefixtures("product")
+def test_a_product_with_a_broker_of_its_own(
+    program: Callable[..., Program], client: SwapClient, tmp_path: Path
+) -> None:
+    """Here another Redis: its swaps are brought over, results and what comes after them go back to it."""
+    with EmbeddedRedis(tmp_path / "elsewhere") as elsewhere:
+        use(elsewhere.url)
+        own = {"SWAPJOBS_CELERY_BROKER_URL": elsewhere.url, "SWAPJOBS_CELERY_RESULT_BACKEND": elsewhere.url}
+        program("celery", "-A", "swapworker.app", "worker", "-l", "info", **own).wait_for("ready.")
+        settings = {"PRODUCT_REDIS_URL": elsewhere.url, "PYTHONPATH": str(ROOT / "tests")}
+        program("celery", "-A", "support.product", "worker", "-l", "info", "-P", "threads", **settings).wait_for(
+            "ready."
+        )
+        whole = chord([chain(swap.s(**URLS, business_task_id=f"{n}"), keep.s()) for n in range(5)], gather.s())
+        assert whole.apply_async().get(timeout=60) == 5
+        assert {job.state for job in client.list().jobs} == {JobState.SUCCEEDED}
+        assert len(client.list().jobs) == 5

@@ -127,7 +127,7 @@ def test_celery_flower_and_the_doctor_come_through_and_show_no_password(
         assert job.state is JobState.SUCCEEDED
         wait_until(lambda: task_state(board, job.id) == "SUCCESS", what="Flower shows the job's end")
         queues = board.get("/api/queues/length").raise_for_status().json()["active_queues"]
-        assert {queue["name"] for queue in queues} == {"swaps", "webhooks"}
+        assert {queue["name"] for queue in queues} == {"swaps: interactive", "swaps: bulk", "webhooks"}
         shown = [board.get(path, params={"refresh": "true"}).text for path in ("/api/workers", "/workers", "/broker")]
         shown += [board.get(f"/worker/{name}").text for name in board.get("/api/workers").json()]
     assert '"master_name": "swaps"' in shown[0]

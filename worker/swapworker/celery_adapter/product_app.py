@@ -6,11 +6,15 @@ Redis backend sees to that.
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery, group, signature
 from celery.app.task import Context
+from celery.backends.redis import RedisBackend
+from celery.exceptions import BackendError
+from kombu.exceptions import OperationalError
 
 from swapjobs.celery import SwapFailed
 from swapjobs.settings.redis_url import sentinel_place
@@ -22,8 +26,14 @@ if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings
     from swapworker.delivery.continuation import TaskEnd
 
+logger = logging.getLogger(__name__)
+
 # What Celery's code looks at besides what comes after the task.
 _NEUTRAL: Final[dict[str, Any]] = {"called_directly": False, "args": [], "kwargs": {}, "delivery_info": {}}
+
+
+class ProductAway(Exception):
+    """The product's broker or result backend can't be reached; the text says with which error."""
 
 
 class ProductApp:
@@ -35,9 +45,25 @@ class ProductApp:
     def tell(self, end: TaskEnd) -> None:
         """Store the result of a task and send what comes after it.
 
+        What can't be sent for another reason than the broker's absence makes the task a failed one, as with Celery.
+
         Raises:
-            Exception: the broker or the backend can't be reached, or what comes after it can't be sent.
+            ProductAway: it is to be done again.
         """
+        away = (OperationalError, OSError, BackendError, *getattr(self._app.backend, "connection_errors", ()))
+        try:
+            self._tell(end)
+        except away as error:
+            raise ProductAway(type(error).__name__) from None
+        except Exception as error:  # noqa: BLE001 - of a signature that can't be used, whatever it is
+            why = f"internal: what comes after the task can't be sent: {type(error).__name__}"
+            logger.error("task %s: %s", end.context["id"], why)  # noqa: TRY400 - a traceback could show URLs
+            try:
+                self._app.backend.mark_as_failure(end.context["id"], SwapFailed(why))
+            except away as error:
+                raise ProductAway(type(error).__name__) from None
+
+    def _tell(self, end: TaskEnd) -> None:
         context = Context({**end.context, **_NEUTRAL})
         backend, store = self._app.backend, not context.ignore_result
         if end.state == "SUCCESS":
@@ -47,6 +73,16 @@ class ProductApp:
             backend.mark_as_failure(context.id, SwapFailed(end.reason), request=context, store_result=store)
         else:
             backend.mark_as_revoked(context.id, end.reason, request=context, store_result=store)
+        if context.chord and context.group and isinstance(backend, RedisBackend):
+            self._see_that_its_body_is_sent(backend, context.group)
+
+    def _see_that_its_body_is_sent(self, backend: RedisBackend, group_id: str) -> None:
+        """Come again while somebody holds the claim to a chord's body: it may be a worker that died with it.
+
+        Whoever comes then and finds the claim run out sends the body.
+        """
+        if backend.client.exists(backend.get_key_for_group(group_id, ".c")):
+            raise ProductAway("the chord's body is being sent")
 
     def _send_next(self, result: Any, context: Context) -> None:
         """Send links and the rest of the chain, as Celery's tracer does after a task."""
@@ -75,7 +111,10 @@ class ProductApp:
             broker_url=broker.get_secret_value() if broker else broker_url(same),
             broker_transport_options={} if broker else broker_options(same),
             result_backend=backend.get_secret_value() if backend else broker_url(same),
-            result_backend_transport_options=broker_options(same) if place and not backend else {},
+            result_backend_transport_options={
+                **(broker_options(same) if place and not backend else {}),
+                "retry_policy": {"max_retries": 1, "interval_max": 0.2},  # as for publishing, below
+            },
             result_expires=settings.celery_result_expires_s or None,
             task_default_queue=settings.celery_default_queue,
             broker_connection_timeout=5,

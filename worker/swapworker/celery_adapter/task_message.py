@@ -109,7 +109,7 @@ def read(raw: str) -> TaskMessage:
         message = json.loads(raw)
         headers, properties = message["headers"], message["properties"]
         name, task_id = str(headers["task"]), str(headers["id"])
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise NotOurs("a message that is none of Celery's task protocol 2") from None
     if name != SWAP_TASK:
         raise NotOurs(f"task {name[:200]!a} with the id {task_id[:200]!a}: only {SWAP_TASK} is done here")
@@ -134,7 +134,7 @@ def read(raw: str) -> TaskMessage:
             eta_ms=int(eta.timestamp() * 1000) if eta else 0,
             expires=expires,
         )
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         text = f"task {SWAP_TASK} with the id {task_id[:200]!a}: its message is not JSON as Celery writes it"
         raise NotOurs(text) from None
 

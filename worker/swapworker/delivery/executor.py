@@ -65,13 +65,15 @@ class Deliveries:
 
     def run(self, delivery_id: str) -> Tried | None:
         """Make one try of the delivery that a message names; None where there was nothing to do."""
-        claim = self._store.claim(delivery_id, self._settings.webhook_timeout_s + _MARGIN_S)
+        is_continuation = record.is_continuation(delivery_id)
+        lease_s = self._settings.lease_s if is_continuation else self._settings.webhook_timeout_s + _MARGIN_S
+        claim = self._store.claim(delivery_id, lease_s)
         if claim is None:
             return None
         key = (claim.id, claim.fence)
         self._held[key] = claim
         try:
-            return self._continue(claim) if claim.delivery.fields.get("event") == "celery" else self._deliver(claim)
+            return self._continue(claim) if is_continuation else self._deliver(claim)
         finally:
             del self._held[key]
 
@@ -125,7 +127,7 @@ class Deliveries:
         try:
             self._tell_product(end_of(claim.delivery.request["data"], claim.job))
         except Exception as error:  # noqa: BLE001 - of Celery, a broker, a backend: whatever it is, it is tried again
-            reason = type(error).__name__
+            reason = str(error) or type(error).__name__
             logger.warning("task %s: its end could not be told: %s", claim.delivery.fields["subject"], reason)
         tries = claim.delivery.number("delivery_tries") + 1
         again_s = min(2.0**tries, _LONGEST_PAUSE_S) * (0.5 + self._random() / 2) if reason else None

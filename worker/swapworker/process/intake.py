@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from swapjobs.contract.errors import InvalidRequest, QueueFull
+from swapjobs.store.redis_client import REDIS_AWAY, RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,6 +92,8 @@ class Intake:
 
     def _deal_with(self, messages: Sequence[str]) -> None:
         read = [message for message in map(self._read_or_drop, messages) if message is not None]
+        if not read:
+            return
         now_ms = self._now_ms()
         revoked = self._store.revoked([message.id for message in read])
         accepted: list[tuple[Message, ProductTask]] = []
@@ -106,6 +109,8 @@ class Intake:
                     accepted.append((message, message.task()))
                 except InvalidRequest as error:
                     self._refuse(message, "FAILURE", f"{error.code}: {error}")
+                except Exception as error:  # noqa: BLE001 - it must not hold up those beside it, for ever
+                    self._refuse(message, "FAILURE", f"internal: {type(error).__name__}")
         if accepted:
             self._record(accepted)
 
@@ -116,7 +121,17 @@ class Intake:
         return message
 
     def _record(self, accepted: Sequence[tuple[Message, ProductTask]]) -> None:
-        outcomes = self._store.accept([task for _, task in accepted])
+        try:
+            outcomes = self._store.accept([task for _, task in accepted])
+        except RedisError as error:
+            if isinstance(error, REDIS_AWAY):
+                raise
+            if len(accepted) > 1:  # one of them can't be recorded
+                for one in accepted:
+                    self._record([one])
+                return
+            self._refuse(accepted[0][0], "FAILURE", f"internal: {type(error).__name__}")
+            return
         for (message, _), outcome in zip(accepted, outcomes, strict=True):
             if outcome == "conflict":
                 text = "business_task_id: was already used for a different request"
