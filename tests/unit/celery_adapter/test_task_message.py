@@ -66,5 +66,7 @@ def test_times_of_the_message_hold_beside_those_of_the_request() -> None:
 
 def test_nothing_is_kept_of_a_task_whose_sender_wants_nothing() -> None:
     assert read(message([[], URLS, {}], {"ignore_result": True})).task().continuation == ""
-    kept = json.loads(read(message([[], URLS, {"chain": None, "callbacks": [{"task": "x"}]}])).task().continuation)
-    assert kept == {"id": "t1", "callbacks": [{"task": "x"}]}
+    continuation = json.loads(
+        read(message([[], URLS, {"chain": None, "callbacks": [{"task": "x"}]}])).task().continuation
+    )
+    assert continuation == {"id": "t1", "callbacks": [{"task": "x"}]}
