@@ -92,6 +92,7 @@ def run(folder: Path, *, chords: int, parts: int, kills: int, seed: int) -> Outc
         )
         wait_until(lambda: all(item.has_said(" ready.") for item in (*ours, product)), deadline_s=30)
         product_app.use(server.url)
+        end.callback(product_app.leave)
         client = end.enter_context(redis.Redis.from_url(server.url, decode_responses=True))
         began = time.monotonic()
 

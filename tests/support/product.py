@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 from celery import Celery
+from kombu import pools
 
 URL = os.environ.get("PRODUCT_REDIS_URL", "redis://127.0.0.1:1/0")  # noqa: TID251 - of a product, which has no settings
 app = Celery("product", broker=URL, backend=URL)
@@ -14,10 +15,20 @@ app.conf.broker_connection_retry_on_startup = True
 
 
 def use(url: str) -> None:
-    """Let the app of this process send to this Redis: with no connection left to the one before."""
+    """Let the app of this process send to this Redis."""
+    leave()
     app.conf.update(broker_url=url, result_backend=url)
-    app._pool = app.amqp._producer_pool = app._backend_cache = None  # noqa: SLF001 - Celery makes an app once
-    app._local.__dict__.clear()  # noqa: SLF001 - the same
+
+
+def leave() -> None:
+    """Close what the app of this process has open; Celery makes an app once, so its inside is emptied."""
+    pools.reset()
+    backend = app._backend_cache or getattr(app._local, "backend", None)  # noqa: SLF001 - see above
+    if backend is not None:
+        backend.result_consumer.stop()
+        backend.client.connection_pool.disconnect()
+    app._pool = app.amqp._producer_pool = app._backend_cache = None  # noqa: SLF001 - see above
+    app._local.__dict__.clear()  # noqa: SLF001 - see above
 
 
 def note(name: str, value: Any) -> None:

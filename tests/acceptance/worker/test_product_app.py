@@ -14,7 +14,7 @@ from celery.result import AsyncResult
 
 from support.builders import wait_until
 from support.paths import ROOT
-from support.product import app, gather, keep, told_of_failure, url_of, use
+from support.product import app, gather, keep, leave, told_of_failure, url_of, use
 from swapjobs import InvalidRequest, JobState, SwapClient
 from swapjobs.celery import SwapFailed, swap
 from swapjobs.store import keys
@@ -37,6 +37,7 @@ def product(redis_url: str) -> Iterator[Celery]:
     before = _tls.current_app
     app.set_current()
     yield app
+    leave()
     _set_current_app(before)
 
 
