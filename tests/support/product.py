@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -22,10 +23,12 @@ def use(url: str) -> None:
 
 def leave() -> None:
     """Close what the app of this process has open; Celery makes an app once, so its inside is emptied."""
+    gc.collect()  # results that are gone stop to listen, while there is still something to listen to
     pools.reset()
     backend = app._backend_cache or getattr(app._local, "backend", None)  # noqa: SLF001 - see above
     if backend is not None:
         backend.result_consumer.stop()
+        backend.result_consumer.cancel_for = lambda _: None  # of a result that goes later
         backend.client.connection_pool.disconnect()
     app._pool = app.amqp._producer_pool = app._backend_cache = None  # noqa: SLF001 - see above
     app._local.__dict__.clear()  # noqa: SLF001 - see above
