@@ -210,7 +210,7 @@ def test_no_secret_and_no_signed_query_is_shown_anywhere(
             client.submit(make_request(**signed))
             wait_until(lambda: len(client.list().jobs) == len(ids) + 1, what="that one is a job too")
             ids.append(client.get(ids[-1]).id)
-            seen(board, ids[-1], "STARTED")
+            seen(board, ids[-1], "SUCCESS")
 
             workers = list(board.get("/api/workers", params={"refresh": "true"}).json())
             paths = ["/", "/workers", "/tasks", "/broker", "/metrics", "/api/tasks", "/api/workers", "/api/task/types"]
