@@ -53,6 +53,8 @@ class ProductApp:
         away = (OperationalError, OSError, BackendError, *getattr(self._app.backend, "connection_errors", ()))
         try:
             self._tell(end)
+        except ProductAway:
+            raise
         except away as error:
             raise ProductAway(type(error).__name__) from None
         except Exception as error:  # noqa: BLE001 - of a signature that can't be used, whatever it is
