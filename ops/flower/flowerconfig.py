@@ -39,8 +39,6 @@ def format_task(task: Any) -> Any:
         task.exception = ast.literal_eval(quoted[1])
     if task.state not in {"FAILURE", "RETRY"}:
         task.exception = None  # the reason of a retry stays with the task, also when it is running again or done
-    # A traceback of ours says nothing that code and message do not say, and shows paths.
-    task.traceback = None
     return task
 
 

@@ -21,7 +21,6 @@ from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import celery_message, keys
 from swapjobs.store.redis_client import RedisError
-from swapworker.celery_adapter.bridge import BridgeStep
 from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
 from swapworker.celery_adapter.dispatcher_step import DispatcherStep
 from swapworker.celery_adapter.event_bundling import BundlingEvents, FlushStep
@@ -168,7 +167,6 @@ def stop(**_: Any) -> None:
 install_log_filters()
 app.steps["worker"].add(DispatcherStep)
 app.steps["worker"].add(IntakeStep)
-app.steps["worker"].add(BridgeStep)
 app.steps["worker"].add(WatchdogStep)
 app.steps["consumer"].add(HeartbeatStep)
 app.steps["consumer"].add(FlushStep)

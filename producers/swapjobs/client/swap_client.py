@@ -138,7 +138,7 @@ class SwapClient(JobClient):
             JobNotFound: there is no such job.
         """
         with queue_errors():
-            return self._store.wait(self._store.jobs.find(job_id, tenant).id, timeout_s)
+            return self._store.wait(job_id, timeout_s, tenant)
 
     def cancel(self, job_id: str, *, tenant: str = "default") -> Job:
         """Cancel the job and return it; a final job stays as it is.

@@ -9,14 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import redis
-
 from swapjobs.contract.errors import QueueFull
 from swapjobs.contract.signed_urls import until_of
 from swapjobs.store import keys, record
+from swapjobs.store.redis_client import OutOfMemoryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import redis
 
     from swapjobs.contract.job import SwapRequest
     from swapjobs.store.functions import Functions
@@ -79,7 +80,7 @@ class ProductTaskStore:
             flat += [*args[size * number : size * (number + 1)], task.id, task.continuation, task.message]
         try:
             outcomes = [str(outcome) for outcome in self._functions.call("tasks/accept", *flat)]
-        except redis.exceptions.OutOfMemoryError:
+        except OutOfMemoryError:
             raise QueueFull from None
         if "full" in outcomes:
             raise QueueFull

@@ -77,14 +77,14 @@ class Store:
         self.dispatch = DispatchStore(client, functions)
         self.api_keys = ApiKeys(client)
 
-    def wait(self, job_id: str, timeout_s: float) -> Job:
-        """Return the job once it is final; told by Redis, without polling.
+    def wait(self, job_id: str, timeout_s: float, tenant: str = "default") -> Job:
+        """Return the job once it is final; told by Redis, without polling. It is found as `JobStore.find` does.
 
         Raises:
             WaitTimeout: it is not final after `timeout_s` seconds.
             JobNotFound: there is no such job.
         """
-        return wait_for_job.until_final(self.redis, self.jobs, job_id, timeout_s)
+        return wait_for_job.until_final(self.redis, self.jobs, job_id, timeout_s, tenant)
 
     def retry_matching(self, chosen: RetryFilter) -> Iterator[list[str]]:
         """Retry the finished jobs that are meant, block after block; yield the ids of those that are queued again."""

@@ -57,11 +57,11 @@ class TenantStore:
         limits = {item.tenant: item for item in self.list()}
         names = self.names()
         queued, first = self._queues(names)
-        published = self._published()
+        published = self._created(self._published())
+        queued.update(tenant for tenant, _ in published)
         oldest: dict[str, int] = {}
-        for tenant, created_at in self._created([*first, *published]):
+        for tenant, created_at in (*self._created(first), *published):
             oldest[tenant] = min(oldest.get(tenant, created_at), created_at)
-        queued.update(tenant for tenant, _ in self._created(published))
         return [
             TenantStatus(
                 **(limits.get(name) or TenantLimits(tenant=name)).model_dump(),

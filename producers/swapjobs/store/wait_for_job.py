@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _LOOK_EVERY_S: Final = 5.0  # whatever was told: a message may be lost with its connection
 
 
-def until_final(client: redis.Redis, jobs: JobStore, job_id: str, timeout_s: float) -> Job:
+def until_final(client: redis.Redis, jobs: JobStore, job_id: str, timeout_s: float, tenant: str) -> Job:
     """Return the job once it is final.
 
     Raises:
@@ -31,10 +31,10 @@ def until_final(client: redis.Redis, jobs: JobStore, job_id: str, timeout_s: flo
         channel.subscribe(keys.changed(job_id))
         while True:
             # asked only after subscribing: what was published before would be missed
-            job = jobs.get(job_id).to_job()
+            job = jobs.find(job_id, tenant).to_job()
             if job.state in FINAL:
                 return job
-            if job.id != job_id:  # a Celery task's id was given
+            if job.id != job_id:  # a Celery task's id was given, or the product's own
                 job_id = job.id
                 channel.subscribe(keys.changed(job_id))
                 continue

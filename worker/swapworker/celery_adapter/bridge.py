@@ -11,7 +11,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from celery import bootsteps
 from kombu import Connection, Queue
 from kombu.mixins import ConsumerMixin
 
@@ -19,7 +18,6 @@ from swapjobs.store.keys import SWAPS_QUEUE
 
 if TYPE_CHECKING:
     from swapjobs.store.product_tasks import ProductTaskStore
-    from swapworker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
 
@@ -62,28 +60,3 @@ class Bridge(ConsumerMixin):  # type: ignore[misc]  # kombu is untyped
         }
         self._store.put(json.dumps(raw))
         message.ack()
-
-
-class BridgeStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is untyped
-    """Runs the bridge with a worker that takes swaps, where a product has a broker of its own."""
-
-    def __init__(self, worker: Any, **options: Any) -> None:
-        self._bridge: Bridge | None = None
-        super().__init__(worker, **options)
-
-    def start(self, worker: Any) -> None:
-        """Begin, if there is anything to bring."""
-        runtime: Runtime = worker.app.runtime()
-        url = runtime.settings.celery_broker_url
-        if url is None or SWAPS_QUEUE not in worker.app.amqp.queues.consume_from:
-            return
-        self._bridge = Bridge(url.get_secret_value(), runtime.store.product_tasks)
-        self._bridge.start()
-
-    def stop(self, _worker: Any) -> None:
-        """Bring nothing any more."""
-        if self._bridge is not None:
-            self._bridge.stop()
-            self._bridge = None
-
-    terminate = stop

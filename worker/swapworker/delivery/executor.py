@@ -130,7 +130,7 @@ class Deliveries:
             reason = str(error) or type(error).__name__
             logger.warning("task %s: its end could not be told: %s", claim.delivery.fields["subject"], reason)
         tries = claim.delivery.number("delivery_tries") + 1
-        again_s = min(2.0**tries, _LONGEST_PAUSE_S) * (0.5 + self._random() / 2) if reason else None
+        again_s = min(2.0 ** min(tries, 16), _LONGEST_PAUSE_S) * (0.5 + self._random() / 2) if reason else None
         took_ms = int((time.monotonic() - began) * 1000)
         state: Literal["delivered", "pending"] = "pending" if reason else "delivered"
         tried = record.entry("webhook", at=claim.now_ms, number=tries, duration_ms=took_ms, reason=reason)
