@@ -19,6 +19,7 @@ from kombu.exceptions import OperationalError
 from swapjobs.celery import SwapFailed
 from swapjobs.settings.redis_url import sentinel_place
 from swapworker.celery_adapter.broker import broker_options, broker_url
+from swapworker.delivery.continuation import NotYet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 # What Celery's code looks at besides what comes after the task.
 _NEUTRAL: Final[dict[str, Any]] = {"called_directly": False, "args": [], "kwargs": {}, "delivery_info": {}}
+
+# What Celery leaves of the claim to a chord's body for minutes after it was sent (`celery.backends.redis`).
+_SENT: Final = b"done"
 
 
 class ProductAway(Exception):
@@ -49,11 +53,12 @@ class ProductApp:
 
         Raises:
             ProductAway: it is to be done again.
+            NotYet: as well, for a chord's body is being sent.
         """
         away = (OperationalError, OSError, BackendError, *getattr(self._app.backend, "connection_errors", ()))
         try:
             self._tell(end)
-        except ProductAway:
+        except NotYet:
             raise
         except away as error:
             raise ProductAway(type(error).__name__) from None
@@ -83,8 +88,9 @@ class ProductApp:
 
         Whoever comes then and finds the claim run out sends the body.
         """
-        if backend.client.exists(backend.get_key_for_group(group_id, ".c")):
-            raise ProductAway("the chord's body is being sent")
+        claim = backend.client.get(backend.get_key_for_group(group_id, ".c"))
+        if claim not in {None, _SENT}:
+            raise NotYet("the chord's body is being sent")
 
     def _send_next(self, result: Any, context: Context) -> None:
         """Send links and the rest of the chain, as Celery's tracer does after a task."""

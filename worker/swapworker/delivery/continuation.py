@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from swapjobs.store.record import Record
 
 
+class NotYet(Exception):
+    """The product's app is there, but what is to be told has to wait; the text says for what."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
     """How a task ended, in Celery's terms.

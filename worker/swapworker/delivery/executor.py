@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from swapjobs.store import record
-from swapworker.delivery.continuation import end_of
+from swapworker.delivery.continuation import NotYet, end_of
 from swapworker.delivery.event import body_of, message_id, signers_of
 from swapworker.delivery.schedule import next_delay
 from swapworker.delivery.sender import Delivery
@@ -124,10 +124,13 @@ class Deliveries:
     def _continue(self, claim: DeliveryClaim) -> Tried:
         """Tell a product's own Celery app of the end of its task, in the place of a webhook."""
         began, reason = time.monotonic(), ""
+        host: Literal["up", "down", ""] = "up"
         try:
             self._tell_product(end_of(claim.delivery.request["data"], claim.job))
+        except NotYet as wait:
+            reason, host = str(wait), ""
         except Exception as error:  # noqa: BLE001 - of Celery, a broker, a backend: whatever it is, it is tried again
-            reason = str(error) or type(error).__name__
+            reason, host = str(error) or type(error).__name__, "down"
             logger.warning("task %s: its end could not be told: %s", claim.delivery.fields["subject"], reason)
         tries = claim.delivery.number("delivery_tries") + 1
         again_s = min(2.0 ** min(tries, 16), _LONGEST_PAUSE_S) * (0.5 + self._random() / 2) if reason else None
@@ -135,7 +138,7 @@ class Deliveries:
         state: Literal["delivered", "pending"] = "pending" if reason else "delivered"
         tried = record.entry("webhook", at=claim.now_ms, number=tries, duration_ms=took_ms, reason=reason)
         settle = partial(self._store.settle, claim, state, status=None, entry=tried, delay_s=again_s or 0)
-        answer = until_stored(lambda: settle(host="down" if reason else "up", took_ms=took_ms))
+        answer = until_stored(lambda: settle(host=host, took_ms=took_ms))
         return Tried("undelivered" if answer == "too_late" else state, reason, again_s)
 
     def _send(self, claim: DeliveryClaim, style: Style) -> Delivery:
