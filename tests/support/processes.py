@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
@@ -16,6 +15,7 @@ import httpx
 import pytest
 
 from support.builders import wait_until
+from support.fork_server import programs
 from swapsandbox.processes.server_process import ServerProcess, receiver, sandbox
 
 if TYPE_CHECKING:
@@ -35,22 +35,18 @@ class Program:
 
     def __init__(self, *command: str, cwd: Path, env: dict[str, str]) -> None:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child process
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=cwd,
-            env={**inherited, "PYTHONUNBUFFERED": "1", **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+        reading, writing = os.pipe()
+        self._stream = os.fdopen(reading, encoding="utf-8", errors="replace")
+        self.process = programs().start(
+            [*command], cwd=cwd, env={**inherited, "PYTHONUNBUFFERED": "1", **env}, stdout=writing, stderr=writing
         )
+        os.close(writing)
         self.lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        assert self.process.stdout is not None
-        with self.process.stdout as stream:
+        with self._stream as stream:
             for line in stream:
                 self.lines.append(line)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import fork_server
 from support.builders import make_request, wait_until
 from swapjobs import JobState, SwapClient
 from swapjobs.cli.main import run
@@ -33,18 +34,10 @@ def swapjobs(environment: dict[str, str], tmp_path: Path) -> Callable[..., Strea
     """Run the command line; return exit status, standard output and standard error apart."""
 
     def run(*arguments: str, stdin: bytes = b"", **settings: str) -> Streams:
-        done = subprocess.run(
-            [sys.executable, "-m", "swapjobs", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, **environment, **settings},  # noqa: TID251 - for a child process
-            input=stdin,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
-        output = done.stdout.decode() + done.stderr.decode()
-        assert "Traceback" not in output, output
-        return done.returncode, done.stdout.decode(), done.stderr.decode()
+        env = {**os.environ, **environment, **settings}  # noqa: TID251 - for a child process
+        status, output, errors = fork_server.run(["swapjobs", *arguments], cwd=tmp_path, env=env, stdin=stdin)
+        assert b"Traceback" not in output + errors, errors
+        return status, output.decode(), errors.decode()
 
     return run
 
