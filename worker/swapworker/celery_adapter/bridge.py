@@ -22,14 +22,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 50
+_AGAIN_S: Final = 1.0
+_NOT_FOUND: Final = 404  # AMQP 0-9-1, "reply-code"
 
 
 class Bridge(ConsumerMixin):  # type: ignore[misc]  # kombu is untyped
     """Consumes the product's queue `swaps`; connects again whenever it must."""
 
+    connect_max_retries = 1  # within one connection; `run` tries again for ever
+
     def __init__(self, broker_url: str, store: ProductTaskStore) -> None:
         self.connection = Connection(broker_url, connect_timeout=5)
         self._store = store
+        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self.run, name="bridge", daemon=True)
 
     def start(self) -> None:
@@ -39,7 +44,23 @@ class Bridge(ConsumerMixin):  # type: ignore[misc]  # kombu is untyped
     def stop(self) -> None:
         """Stop the thread; what is not acknowledged stays with the broker."""
         self.should_stop = True
+        self._stopped.set()
         self._thread.join(5)
+
+    def run(self) -> None:
+        """Consume until it is stopped, whatever happens to the broker or to our Redis; say once what does."""
+        said = ""
+        while not self.should_stop:
+            try:
+                for _ in self.consume(limit=None):
+                    said = ""
+            except Exception as error:  # noqa: BLE001 - of kombu, of the broker's library, of redis-py
+                missing = getattr(error, "code", None) == _NOT_FOUND
+                why = f"waits for its first task in {SWAPS_QUEUE}" if missing else type(error).__name__
+                if why != said:
+                    logger.log(logging.INFO if missing else logging.WARNING, "the product's broker: %s", why)
+                said = why
+                self._stopped.wait(_AGAIN_S)
 
     def get_consumers(self, consumer_class: Any, _channel: Any) -> list[Any]:
         """Return the one consumer; the queue is declared by who sends to it, with arguments that are not ours."""
@@ -47,8 +68,7 @@ class Bridge(ConsumerMixin):  # type: ignore[misc]  # kombu is untyped
         return [consumer_class([queue], on_message=self._bring, prefetch_count=_AT_ONCE, auto_declare=False)]
 
     def on_connection_error(self, exc: Exception, interval: float) -> None:
-        """Say it once for each lost connection."""
-        logger.warning("the product's broker can't be reached: %s; again in %.0f s", type(exc).__name__, interval)
+        """Say nothing, `run` does."""
 
     def _bring(self, message: Any) -> None:
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode()
@@ -58,5 +78,9 @@ class Bridge(ConsumerMixin):  # type: ignore[misc]  # kombu is untyped
             "headers": message.headers,
             "properties": {**properties, "body_encoding": "base64"},
         }
-        self._store.put(json.dumps(raw))
+        try:
+            self._store.put(json.dumps(raw))
+        except Exception:
+            message.requeue()  # at once, not when the broker sees that this connection is gone
+            raise
         message.ack()

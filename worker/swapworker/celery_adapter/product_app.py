@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery, group, signature
+from celery.app.amqp import AMQP
 from celery.app.task import Context
 from celery.backends.redis import RedisBackend
 from celery.exceptions import BackendError
@@ -22,7 +23,7 @@ from swapworker.celery_adapter.broker import broker_options, broker_url
 from swapworker.delivery.continuation import NotYet
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from swapjobs.settings import WorkerSettings
     from swapworker.delivery.continuation import TaskEnd
@@ -34,6 +35,38 @@ _NEUTRAL: Final[dict[str, Any]] = {"called_directly": False, "args": [], "kwargs
 
 # What Celery leaves of the claim to a chord's body for minutes after it was sent (`celery.backends.redis`).
 _SENT: Final = b"done"
+
+
+class _Amqp(AMQP):  # type: ignore[misc]  # celery is untyped
+    """Sends to queues that are there, and declares none: only who consumes one knows with which arguments."""
+
+    def _create_task_sender(self) -> Callable[..., Any]:
+        send = super()._create_task_sender()
+        there: set[str] = set()
+
+        def send_to_what_is_there(producer: Any, name: str, message: Any, **options: Any) -> Any:
+            queue = options.get("queue") or (None if options.get("exchange") else self.app.conf.task_default_queue)
+            queue_name = getattr(queue, "name", queue)
+            if queue_name and queue_name not in there:
+                _see_that_it_is_there(self.app, queue_name)
+                there.add(queue_name)
+            return send(producer, name, message, **{**options, "declare": []})
+
+        return send_to_what_is_there
+
+
+def _see_that_it_is_there(app: Celery, queue: str) -> None:
+    """Ask the broker; a queue in Redis is there as soon as something is in it.
+
+    Raises:
+        NotYet: it isn't.
+    """
+    with app.connection_for_write() as own:  # its channel is closed where the answer is no
+        if own.transport.driver_type == "amqp":
+            try:
+                own.default_channel.queue_declare(queue, passive=True)
+            except own.channel_errors:
+                raise NotYet(f"the product's broker has no queue {queue} yet") from None
 
 
 class ProductAway(Exception):
@@ -53,9 +86,9 @@ class ProductApp:
 
         Raises:
             ProductAway: it is to be done again.
-            NotYet: as well, for a chord's body is being sent.
+            NotYet: as well; a chord's body is being sent, or a queue isn't there.
         """
-        away = (OperationalError, OSError, BackendError, *getattr(self._app.backend, "connection_errors", ()))
+        away = self._away
         try:
             self._tell(end)
         except NotYet:
@@ -110,14 +143,20 @@ class ProductApp:
             signature(following, app=self._app).apply_async((result,), chain=rest, **about)
 
     @cached_property
+    def _away(self) -> tuple[type[Exception], ...]:
+        backend, broker = self._app.backend, self._app.connection_for_write()
+        errors = (*getattr(backend, "connection_errors", ()), *broker.connection_errors, *broker.channel_errors)
+        return (OperationalError, OSError, BackendError, *errors)
+
+    @cached_property
     def _app(self) -> Celery:
         settings = self._settings
         same, place = settings.redis_url, sentinel_place(settings.redis_url)
         broker, backend = settings.celery_broker_url, settings.celery_result_backend
-        app = Celery("product", set_as_current=False)
+        app = Celery("product", set_as_current=False, amqp=_Amqp)
         app.conf.update(
             broker_url=broker.get_secret_value() if broker else broker_url(same),
-            broker_transport_options={} if broker else broker_options(same),
+            broker_transport_options={"confirm_publish": True} if broker else broker_options(same),
             result_backend=backend.get_secret_value() if backend else broker_url(same),
             result_backend_transport_options={
                 **(broker_options(same) if place and not backend else {}),

@@ -129,6 +129,7 @@ class Deliveries:
             self._tell_product(end_of(claim.delivery.request["data"], claim.job))
         except NotYet as wait:
             reason, host = str(wait), ""
+            logger.info("task %s: its end is told later: %s", claim.delivery.fields["subject"], wait)
         except Exception as error:  # noqa: BLE001 - of Celery, a broker, a backend: whatever it is, it is tried again
             reason, host = str(error) or type(error).__name__, "down"
             logger.warning("task %s: its end could not be told: %s", claim.delivery.fields["subject"], reason)
