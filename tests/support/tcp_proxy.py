@@ -69,7 +69,7 @@ class TcpProxy:
 async def _answers(port: int) -> bool:
     try:
         _, writer = await asyncio.open_connection(HOST, port)
-    except ConnectionRefusedError:
+    except ConnectionError:  # refused, or reset where it stops to listen in this moment
         return False
     writer.close()
     await writer.wait_closed()
