@@ -114,6 +114,24 @@ class Checker:
         by_us = (id_ for id_, error in errors.items() if error is None or error.code != ErrorCode.SWAP_FAILED)
         self._report("ended badly though the vendor did not say so", by_us)
 
+    def metrics(self) -> None:
+        """What the metrics count adds up to what the records say, whatever was killed."""
+        counted = self._look.metrics().counts
+        ended: Counter[str] = Counter()
+        for (_, outcome, _), number in counted["jobs"].items():
+            ended[outcome] += number
+        said = {
+            "submitted": (sum(counted["submitted"].values()), len(self._ids)),
+            "ended": (dict(ended), dict(Counter(map(str, self._states.values())))),
+            "billed": (
+                sum(counted["billed"].values()),
+                sum(self._states[id_] == JobState.SUCCEEDED for id_ in self._ids),
+            ),
+        }
+        wrong = [f"{name} {shown}, by the records {true}" for name, (shown, true) in said.items() if shown != true]
+        if wrong:
+            self.findings.problems.append(f"the metrics don't add up: {'; '.join(wrong)}")
+
     def webhooks(self) -> None:
         """The receiver got one webhook id for every finished job, rightly signed, and it tells the job's end."""
         events = self._books.events()
@@ -175,6 +193,7 @@ def check(books: Books, look: Look, output: Answers, leftovers: Leftovers) -> Fi
     checker.jobs()
     checker.ends()
     checker.webhooks()
+    checker.metrics()
     checker.pace()
     checker.rest(leftovers)
     return checker.findings

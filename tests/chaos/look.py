@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from support.traffic_state import peek
 from swapjobs.contract.lifecycle import FINAL
+from swapjobs.settings import CoreSettings
 from swapjobs.store import keys, record
+from swapjobs.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     import redis
 
     from swapjobs import Job
+    from swapjobs.contract.metrics import Metrics
 
 _BLOCK: Final = 500
 _LATER: Final = re.compile("(prune|ended):")
@@ -105,6 +108,10 @@ class Look:
         """Return what the fleet has counted."""
         return {name: int(number) for name, number in self._redis.hgetall(keys.counts()).items()}
 
+    def metrics(self) -> Metrics:
+        """Return what the metrics count."""
+        return Store(self._redis, CoreSettings()).metrics.read()
+
     def leftovers(self) -> Leftovers:
         """Return what is still to be done: scheduled members, messages, queues, ready queues, calls in flight."""
         ready_queues = {name: self._redis.llen(name) for name in keys.READY.values()}
@@ -128,6 +135,7 @@ class Look:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
         stored = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule(), keys.listed_tenants()}
+        stored |= {keys.metrics(), keys.observations()}
         return [name for name in lasting if name not in stored and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:

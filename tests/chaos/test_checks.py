@@ -12,7 +12,7 @@ from chaos.jobs import business_id, id_of, request
 from chaos.look import Leftovers, Look
 from support.builders import claim
 from swapjobs.contract.lifecycle import Event
-from swapjobs.store import record
+from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,6 +129,10 @@ def tell_another_end(run: Run) -> None:
     run.books.came[0]["type"] = "swap.failed"
 
 
+def miscount(run: Run) -> None:
+    run.store.redis.hincrby(keys.metrics(), "jobs roop succeeded -", 1)
+
+
 def sign_wrongly(run: Run) -> None:
     run.books.came[0]["verified"] = False
 
@@ -147,6 +151,7 @@ def keep_a_record_for_ever(run: Run) -> None:
         (send_two_webhooks, "more than one webhook id: 1 jobs"),
         (tell_another_end, "the webhook tells another end: 1 jobs"),
         (sign_wrongly, "webhooks whose signature is wrong"),
+        (miscount, "the metrics don't add up: ended {'succeeded': 2}, by the records {'succeeded': 1}"),
         (keep_a_record_for_ever, "1 keys without a time to live"),
     ],
 )

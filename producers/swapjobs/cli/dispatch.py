@@ -89,11 +89,12 @@ def metrics() -> None:
     """Print the metrics in Prometheus' text format, as for node_exporter's textfile collector."""
     need("prometheus_client", "worker")
     from swapjobs.monitoring.prometheus import exposition  # noqa: PLC0415 - needs a package of the worker's extra
+    from swapjobs.monitoring.readings import Readings  # noqa: PLC0415 - only for this
 
     settings = load_settings(CoreSettings)
     with connect(settings) as client, queue_errors():
-        snapshot = Store(client, settings).dispatch.inspect()
-    out.file.write(exposition(snapshot))
+        readings = Readings.read(Store(client, settings))
+    out.file.write(exposition(readings, settings.prices))
 
 
 def print_status(status: DispatchStatus, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from swapjobs.cli.output import YEAR_S, JsonFlag, err, plain, print_job, status_
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest, WaitTimeout
 from swapjobs.contract.job import SwapRequest
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def submit(
     callback_url: Annotated[str | None, typer.Option(help="a signed webhook is sent there at the end")] = None,
     tenant: Annotated[str, typer.Option(help="whose job it is")] = "default",
     priority: Annotated[str, typer.Option(help="interactive or bulk")] = "interactive",
-    tool: Annotated[str, typer.Option(help=f"one of {', '.join(TOOLS)}")] = "roop",
+    tool: Annotated[str, typer.Option(help=f"one of {', '.join(TOOLS)}")] = DEFAULT_TOOL,
     field: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help=f"a tool's own field: {_FIELDS}")
     ] = None,

@@ -27,7 +27,7 @@ from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.timestamps import KeptTime
 from swapjobs.contract.urls import CallbackUrl, without_signature
-from swapjobs.contract.vendor_tools import BLANK, TOOLS, ToolFields, Url
+from swapjobs.contract.vendor_tools import BLANK, DEFAULT_TOOL, TOOLS, ToolFields, Url
 
 MAX_METADATA_BYTES: Final = 4096
 
@@ -65,7 +65,7 @@ class SwapRequest(FrozenModel):
     business_task_id: BusinessId | None = Field(
         default=None, description="the caller's own id: same id and same request is the same job"
     )
-    tool: str = "roop"
+    tool: str = DEFAULT_TOOL
     tenant: Name = "default"
     priority: Priority = "interactive"
     callback_url: CallbackUrl | None = Field(

@@ -119,5 +119,7 @@ TOOLS: Final[Mapping[str, type[ToolFields]]] = {
     "face/fusion": FusionFields,
 }
 
+DEFAULT_TOOL: Final = "roop"
+
 # Each tool with nothing but the two pictures: most requests, so it is not made again for each.
 BLANK: Final[Mapping[str, ToolFields]] = {name: tool() for name, tool in TOOLS.items()}

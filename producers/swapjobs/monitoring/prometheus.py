@@ -1,6 +1,6 @@
-"""The state of dispatch as Prometheus metrics. Needs prometheus_client, a package of the worker's extra.
+"""The metrics in Prometheus' terms. Needs prometheus_client, a package of the worker's extra.
 
-The labels come from closed sets: no job, tenant or URL is in them.
+The labels come from closed sets: no job and no URL is in them; of tenants those that SWAPJOBS_METRICS_TENANTS names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from swapjobs.contract.dispatch_status import PauseReason
+from swapjobs.monitoring import prometheus_counts
 from swapjobs.store.dispatch import COUNTS
 
 if TYPE_CHECKING:
@@ -19,29 +20,38 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from swapjobs.monitoring.readings import Readings
     from swapjobs.store.dispatch import TrafficSnapshot
 
 
-class DispatchCollector:
-    """A collector for prometheus_client: it inspects the fleet whenever it is asked for the metrics."""
+class FleetCollector:
+    """A collector for prometheus_client: it reads what there is whenever it is asked for the metrics.
 
-    def __init__(self, inspect: Callable[[], TrafficSnapshot]) -> None:
-        self._inspect = inspect
+    Args:
+        read: Gives what there is.
+        prices: Tool -> what the vendor charges for a swap, see `CoreSettings.prices`.
+    """
+
+    def __init__(self, read: Callable[[], Readings], prices: Mapping[str, float]) -> None:
+        self._read = read
+        self._prices = prices
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metrics as they stand now."""
-        return families(self._inspect())
+        """Return the metrics as they stand now. What is not known or does not apply has no sample."""
+        readings = self._read()
+        yield from _dispatch(readings.traffic)
+        yield from _capacity(readings)
+        yield from prometheus_counts.families(readings.counted, self._prices)
 
 
-def exposition(snapshot: TrafficSnapshot) -> str:
-    """Return the metrics of one snapshot in Prometheus' text format."""
+def exposition(readings: Readings, prices: Mapping[str, float]) -> str:
+    """Return the metrics in Prometheus' text format; `prices` as `FleetCollector` takes them."""
     registry = CollectorRegistry()
-    registry.register(DispatchCollector(lambda: snapshot))
+    registry.register(FleetCollector(lambda: readings, prices))
     return generate_latest(registry).decode()
 
 
-def families(snapshot: TrafficSnapshot) -> Iterator[Metric]:
-    """Return what one snapshot shows. What is not known or does not apply has no sample."""
+def _dispatch(snapshot: TrafficSnapshot) -> Iterator[Metric]:
     status, limit = snapshot.status, snapshot.rate_limit
     running = status.state == "running"
     yield _gauge("dispatch_running", "1 while calls to the vendor may be made, 0 while dispatch is paused", running)
@@ -57,16 +67,25 @@ def families(snapshot: TrafficSnapshot) -> Iterator[Metric]:
     yield _labelled("workers", workers_help, "kind", snapshot.workers)
     in_flight_help = "Calls to the vendor that are booked or made, and not answered yet"
     yield _gauge("calls_in_flight", in_flight_help, status.in_flight)
-    yield _gauge("rate_limit_calls_per_second", "The fleet's rate limit, as the workers have set it", limit)
-    rate_help = "The rate at which calls may be made now: below the limit after refusals (429) and outages"
-    yield _gauge("rate_calls_per_second", rate_help, status.rate if limit else None)
+    yield _gauge("rate_limit", "The fleet's limit in calls per second, as the workers have set it", limit)
+    rate_help = "Calls per second that may be made now: below the limit after refusals (429) and outages"
+    yield _gauge("rate", rate_help, status.rate if limit else None)
     pending = snapshot.numbers["deliveries_pending"]
-    yield _gauge("webhook_deliveries_pending", "Deliveries that are neither delivered nor given up", pending)
+    yield _gauge("webhooks_pending", "Deliveries that are neither delivered nor given up", pending)
     endpoints = snapshot.numbers["endpoints"]
     yield _gauge("webhook_endpoints", "Registered webhook endpoints, disabled ones too", endpoints)
     for name, meaning in COUNTS.items():
         help_text = meaning[0].upper() + meaning[1:]
         yield CounterMetricFamily(f"swapjobs_{name}", help_text, value=snapshot.counts[name])
+
+
+def _capacity(readings: Readings) -> Iterator[Metric]:
+    oldest_help = "Seconds since the oldest queued job was submitted, of webhooks since the event; 0 with none queued"
+    yield _labelled("queue_oldest_age_seconds", oldest_help, "lane", readings.oldest_s)
+    yield _gauge("slots", "Slots of all swap workers together", readings.fleet.slots)
+    yield _gauge("slots_busy", "Slots that were in a call to the vendor of late, on average", readings.fleet.busy)
+    wanted_help = "Slots that would be used now: min(queued and in flight, rate x seconds of a call x 1.15), paused: 0"
+    yield _gauge("slots_wanted", wanted_help, readings.slots_wanted)
 
 
 def _gauge(name: str, help_text: str, value: float | None) -> Metric:

@@ -9,6 +9,7 @@ import redis
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from swapjobs.contract.vendor_tools import TOOLS
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
@@ -46,6 +47,18 @@ class CoreSettings(BaseSettings):
         None,
         description="whsec_..., from which the secrets of registered webhook endpoints are derived; never changed",
     )
+
+    price_roop: float | None = Field(
+        None, ge=0, description="what the vendor charges for a swap by roop; the metrics tell the cost"
+    )
+    price_v2_roop: float | None = Field(None, ge=0, description="the same of v2/roop")
+    price_face_fusion: float | None = Field(None, ge=0, description="the same of face/fusion")
+
+    @property
+    def prices(self) -> dict[str, float]:
+        """What the vendor charges for a swap: by tool, of those whose price is set."""
+        prices = {tool: getattr(self, "price_" + tool.replace("/", "_")) for tool in TOOLS}
+        return {tool: price for tool, price in prices.items() if price is not None}
 
     @field_validator("webhook_master_secret")
     @classmethod

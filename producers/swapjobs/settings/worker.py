@@ -73,6 +73,9 @@ class WorkerSettings(CoreSettings):
     alive_file: str = Field(
         "", description="touched every few seconds while the worker's loop and Redis work; empty: none"
     )
+    metrics_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="tenants whose jobs the metrics count by name, comma separated; all others are `other`"
+    )
     concurrency: int = Field(32, ge=1, le=1000, description="slots of one worker process")
     webhook_concurrency: int = Field(16, ge=1, le=1000, description="slots of the webhook worker process")
     webhook_secrets: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
@@ -101,7 +104,12 @@ class WorkerSettings(CoreSettings):
     )
 
     @field_validator(
-        "vendor_unknown_codes", "webhook_secrets", "webhook_allowed_networks", "webhook_ports", mode="before"
+        "vendor_unknown_codes",
+        "metrics_tenants",
+        "webhook_secrets",
+        "webhook_allowed_networks",
+        "webhook_ports",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

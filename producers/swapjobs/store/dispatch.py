@@ -120,9 +120,12 @@ class DispatchStore:
         self._functions = functions
 
     def set_limits(self, settings: WorkerSettings) -> None:
-        """Write the fleet's limits; workers do it at start, the last one wins."""
+        """Write the fleet's limits, and whom the metrics name; workers do it at start, the last one wins."""
         limits = limits_of(settings)
         self._functions.call("fleet/set_limits", *(item for pair in limits.items() for item in pair))
+        self._redis.delete(keys.metrics_tenants())
+        if settings.metrics_tenants:
+            self._redis.sadd(keys.metrics_tenants(), *settings.metrics_tenants)
 
     def pause(self) -> None:
         """Pause dispatch, durably: no call is begun until `resume`; webhooks go on."""

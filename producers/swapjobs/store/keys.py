@@ -197,6 +197,21 @@ def counts() -> str:
     return f"{PREFIX}counts"
 
 
+def metrics() -> str:
+    """Hash: what the metrics count (metrics.py), name and labels -> number. No TTL."""
+    return f"{PREFIX}metrics"
+
+
+def observations() -> str:
+    """List of what is not in that hash yet, at most some hundred. No TTL: gone when empty."""
+    return f"{PREFIX}observations"
+
+
+def metrics_tenants() -> str:
+    """Set of the tenants that are counted by name, the workers' SWAPJOBS_METRICS_TENANTS. No TTL."""
+    return f"{PREFIX}metrics-tenants"
+
+
 def server() -> str:
     """String: the run_id of the Redis server that the fleet knows. No TTL."""
     return f"{PREFIX}server"
@@ -280,7 +295,7 @@ PREFIXES: Final = {
         function.__name__: function()
         for function in (
             *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
-            *(held_batches, all_endpoints, listed_tenants, arriving, delayed),
+            *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observations, metrics_tenants),
         )
     },
     "queue": f"{PREFIX}queue:",

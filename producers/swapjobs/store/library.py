@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final
 
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import MOVES, UNFINISHED, JobState
+from swapjobs.contract.metrics import BUCKETS_MS
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL
 from swapjobs.store import celery_message, keys
 from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES, PHASES, RATE_REASONS
 from swapjobs.store.record import RETRY_ENTRY, URL_EXPIRED_ENTRY
@@ -117,6 +119,8 @@ def contract() -> str:
             f"contract.URL_EXPIRED = '{ErrorCode.IMAGE_UNREACHABLE}'",
             f"contract.URL_EXPIRED_ENTRY = {_quote(URL_EXPIRED_ENTRY)}",
             f"contract.MAX_PAUSE_MS = {MAX_PAUSE_MS}",
+            f"contract.DEFAULT_TOOL = {_quote(DEFAULT_TOOL)}",
+            f"contract.BUCKETS = {_table_of_numbers(BUCKETS_MS)}",
             *_fleet_state(),
             "return contract",
         ]
@@ -160,6 +164,10 @@ def _set(values: frozenset[JobState]) -> str:
 
 def _list(values: Iterable[str]) -> str:
     return "{" + ", ".join(map(_quote, values)) + "}"
+
+
+def _table_of_numbers(values: Mapping[str, Iterable[int]]) -> str:
+    return "{" + ", ".join(f"{name} = {{{', '.join(map(str, numbers))}}}" for name, numbers in values.items()) + "}"
 
 
 def _places(names: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Job, JobError, SwapRequest, WebhookStatus, job_id
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.urls import target_of
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL
 from swapjobs.store.attempt_log import calls_of
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Record:
         return Job(
             id=self.id,
             state=JobState(self.fields["state"]),
-            tool=self.request.get("tool", "roop"),
+            tool=self.request.get("tool", DEFAULT_TOOL),
             tenant=self.fields["tenant"],
             priority=cast("Any", self.fields["priority"]),
             business_task_id=self.business_id,
@@ -167,10 +168,10 @@ def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], 
 
 
 def in_brief(request: SwapRequest) -> str:
-    """Return `expires_at webhook_host batch` as submit.lua takes them."""
+    """Return `expires_at webhook_host batch tool` as submit.lua takes them."""
     expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
     host = target_of(request.callback_url).site if request.callback_url else "-"
-    return f"{expires} {host} {request.batch_id or '-'}"
+    return f"{expires} {host} {request.batch_id or '-'} {request.tool}"
 
 
 def unpack(job_id: str, fields: Mapping[str, str], history: str) -> Record:

@@ -14,6 +14,7 @@ from swapjobs.store.endpoints import EndpointStore
 from swapjobs.store.functions import Functions, call_on_connect
 from swapjobs.store.jobs import JobStore
 from swapjobs.store.library import library
+from swapjobs.store.metrics import MetricStore
 from swapjobs.store.product_tasks import ProductTaskStore
 from swapjobs.store.redis_client import redis_client, time_ms
 from swapjobs.store.tenants import TenantStore
@@ -58,6 +59,7 @@ class Store:
         endpoints: Where webhooks go.
         tenants: Their own limits.
         dispatch: Limits and state of the calls to the vendor, and the dispatcher's step.
+        metrics: What was counted of all jobs.
         api_keys: The gateway's keys.
         functions: The Lua functions behind all these.
         redis: The client itself, for tests and for whoever closes it.
@@ -75,6 +77,7 @@ class Store:
         self.endpoints = EndpointStore(client, functions)
         self.tenants = TenantStore(client, functions)
         self.dispatch = DispatchStore(client, functions)
+        self.metrics = MetricStore(client, functions)
         self.api_keys = ApiKeys(client)
 
     def wait(self, job_id: str, timeout_s: float, tenant: str = "default") -> Job:

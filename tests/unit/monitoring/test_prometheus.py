@@ -10,9 +10,12 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 import swapjobs
-from swapjobs.monitoring.prometheus import DispatchCollector, exposition
+from swapjobs.monitoring.prometheus import FleetCollector, exposition
+from swapjobs.monitoring.readings import Readings
 from swapjobs.store.dispatch import COUNTS, TrafficSnapshot
 from swapjobs.store.fleet_state import FIELDS, OUTAGES
+from swapjobs.store.metrics import metrics_of
+from swapjobs.store.worker_usage import Fleet
 
 NOW_MS = 1_800_000_000_000
 IN_LINE = {"interactive": 2, "bulk": 100_000, "webhooks": 3}
@@ -26,27 +29,53 @@ TRIPPED = {
     "in_flight": 4,
 }
 COUNTED = {"outages": "2", "fenced": "1"}
+METRICS = {
+    "submitted roop": "7",
+    "jobs roop succeeded -": "5",
+    "jobs roop failed no_face": "2",
+    "vendor_calls roop swap succeeded": "5",
+    "billed roop": "5",
+    "billed v2/roop": "1",
+    "tenant_jobs  succeeded": "4",
+    "tenant_jobs acme succeeded": "1",
+    "webhook_tries delivered": "3",
+    "queue_wait_bucket bulk 1": "2",
+    "queue_wait_bucket bulk 12": "1",
+    "queue_wait_ms bulk": "86400500",
+    "webhook_lag_bucket - 2": "3",
+    "webhook_lag_ms -": "900",
+    "of_a_newer_version x": "1",
+    "new_times_bucket x 3": "1",
+}
+OLDEST = {"interactive": 2.5, "bulk": 0.0, "webhooks": 0.0}
 LUA = Path(swapjobs.__file__).parent / "store" / "lua"
 
 
-def seen(**traffic: float) -> TrafficSnapshot:
-    """Return a look at a line that no worker has seen yet, but for `traffic`."""
-    return TrafficSnapshot({**FIELDS, "rate": 5, **traffic}, {}, NOW_MS, IN_LINE)
+def readings(
+    traffic: dict[str, float], counts: dict[str, str], metrics: dict[str, str], *, call_s: float | None = None
+) -> Readings:
+    snapshot = TrafficSnapshot(traffic, counts, NOW_MS, IN_LINE)
+    return Readings(snapshot, metrics_of(metrics), Fleet(2, 64, 12.5, call_s), OLDEST)
 
 
-def read(look: TrafficSnapshot) -> dict[str, Any]:
+def seen(**traffic: float) -> Readings:
+    """Return a look at queues that no worker has seen yet, but for `traffic`."""
+    return readings({**FIELDS, "rate": 5, **traffic}, {}, {})
+
+
+def read(look: Readings) -> dict[str, Any]:
     """Return the metrics by name, as Prometheus would parse them."""
-    return {family.name: family for family in text_string_to_metric_families(exposition(look))}
+    return {family.name: family for family in text_string_to_metric_families(exposition(look, {"roop": 0.02}))}
 
 
-def samples(look: TrafficSnapshot) -> dict[str, float]:
-    """Return the value of each sample by its name and label."""
+def samples(look: Readings) -> dict[str, float]:
+    """Return the value of each sample by its name and labels."""
     result = [sample for family in read(look).values() for sample in family.samples]
     return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in result}
 
 
 def test_the_metrics_while_dispatch_is_paused() -> None:
-    assert samples(TrafficSnapshot(TRIPPED, COUNTED, NOW_MS, IN_LINE)) == {
+    assert samples(readings(TRIPPED, COUNTED, {})) == {
         "swapjobs_dispatch_running": 0,
         "swapjobs_dispatch_paused:manual": 0,
         "swapjobs_dispatch_paused:rate_limit": 0,
@@ -59,9 +88,9 @@ def test_the_metrics_while_dispatch_is_paused() -> None:
         "swapjobs_queue_jobs:bulk": 100_000,
         "swapjobs_queue_jobs:webhooks": 3,
         "swapjobs_calls_in_flight": 4,
-        "swapjobs_rate_limit_calls_per_second": 5,
-        "swapjobs_rate_calls_per_second": 4.5,
-        "swapjobs_webhook_deliveries_pending": 0,
+        "swapjobs_rate_limit": 5,
+        "swapjobs_rate": 4.5,
+        "swapjobs_webhooks_pending": 0,
         "swapjobs_webhook_endpoints": 0,
         "swapjobs_rescued_total": 0,
         "swapjobs_maybe_paid_twice_total": 0,
@@ -69,7 +98,51 @@ def test_the_metrics_while_dispatch_is_paused() -> None:
         "swapjobs_unusable_pictures_total": 0,
         "swapjobs_fenced_total": 1,
         "swapjobs_outages_total": 2,
+        "swapjobs_queue_oldest_age_seconds:interactive": 2.5,
+        "swapjobs_queue_oldest_age_seconds:bulk": 0,
+        "swapjobs_queue_oldest_age_seconds:webhooks": 0,
+        "swapjobs_slots": 64,
+        "swapjobs_slots_busy": 12.5,
+        "swapjobs_slots_wanted": 0,
     }
+
+
+def test_what_was_counted() -> None:
+    result = samples(readings({**FIELDS, "rate": 5}, {}, METRICS))
+    shown = {name: value for name, value in result.items() if "_total:" in name or "_queue_wait_" in name}
+    bounds = ("0.5", "1.0", "5.0", "15.0", "60.0", "300.0", "900.0", "3600.0", "14400.0", "86400.0")
+    assert shown == {
+        "swapjobs_submitted_total:roop": 7,
+        "swapjobs_jobs_total:-:succeeded:roop": 5,
+        "swapjobs_jobs_total:no_face:failed:roop": 2,
+        "swapjobs_vendor_calls_total:swap:succeeded:roop": 5,
+        "swapjobs_vendor_billed_total:roop": 5,
+        "swapjobs_vendor_billed_total:v2/roop": 1,
+        "swapjobs_vendor_cost_total:roop": 0.1,
+        "swapjobs_tenant_jobs_total:succeeded:other": 4,
+        "swapjobs_tenant_jobs_total:succeeded:acme": 1,
+        "swapjobs_webhook_tries_total:delivered": 3,
+        "swapjobs_queue_wait_seconds_bucket:bulk:0.1": 2,
+        **{f"swapjobs_queue_wait_seconds_bucket:bulk:{bound}": 2 for bound in bounds},
+        "swapjobs_queue_wait_seconds_bucket:bulk:+Inf": 3,
+        "swapjobs_queue_wait_seconds_count:bulk": 3,
+        "swapjobs_queue_wait_seconds_sum:bulk": 86400.5,
+    }
+    assert (result["swapjobs_webhook_lag_seconds_count"], result["swapjobs_webhook_lag_seconds_sum"]) == (3, 0.9)
+
+
+def test_slots_are_wanted_for_the_rate_and_the_backlog_and_none_while_dispatch_is_paused() -> None:
+    def wanted(*, call_s: float | None = 2.0, metrics: dict[str, str] | None = None, **traffic: float) -> float:
+        look = readings({**FIELDS, "rate": 5, **traffic}, {}, metrics or {}, call_s=call_s)
+        return samples(look)["swapjobs_slots_wanted"]
+
+    assert wanted() == 12  # 5/s x 2 s x 1.15
+    assert wanted(max_in_flight=8) == 8
+    assert wanted(rate=1e6) == sum(IN_LINE[lane] for lane in ("interactive", "bulk"))
+    assert wanted(tripped=1, tripped_at=NOW_MS) == wanted(paused_manually=NOW_MS) == 0
+    assert wanted(call_s=None) == 6  # nothing is known of calls yet: as if they took a second
+    calls = {"vendor_call_bucket roop 4": "10", "vendor_call_ms roop": "20000"}
+    assert wanted(call_s=None, metrics=calls) == 12
 
 
 def test_what_does_not_apply_has_no_sample() -> None:
@@ -83,10 +156,11 @@ def test_what_does_not_apply_has_no_sample() -> None:
 
 
 def test_names_and_types_follow_prometheus_conventions_and_each_has_its_help() -> None:
-    for name, family in read(TrafficSnapshot(TRIPPED, COUNTED, NOW_MS, IN_LINE)).items():
+    kinds = {"counter": {"_total"}, "gauge": {""}, "histogram": {"_bucket", "_count", "_sum"}}
+    for name, family in read(readings(TRIPPED, COUNTED, METRICS)).items():
         assert re.fullmatch(r"swapjobs_[a-z_]+", name)
-        assert family.documentation.endswith(tuple("abcdefghijklmnopqrstuvwxyz0"))
-        assert family.type == ("counter" if name.removeprefix("swapjobs_") in COUNTS else "gauge"), name
+        assert family.documentation.endswith(tuple("abcdefghijklmnopqrstuvwxyz0."))
+        assert {sample.name.removeprefix(name) for sample in family.samples} <= kinds[family.type], name
         # as a gauge the name says what is measured: time stamps carry their unit, no gauge looks like a counter
         assert name.endswith("_timestamp_seconds") == ("Unix time" in family.documentation)
 
@@ -95,7 +169,7 @@ def test_a_server_may_collect_again_and_again() -> None:
     """As the gateway's /metrics will: one look for each time it is asked, none before."""
     looks = [seen(in_flight=1), seen(in_flight=2)]
     registry = CollectorRegistry()
-    registry.register(DispatchCollector(lambda: looks.pop(0)))
+    registry.register(FleetCollector(lambda: looks.pop(0), {}))
     assert len(looks) == 2
     assert registry.get_sample_value("swapjobs_calls_in_flight") == 1
     assert registry.get_sample_value("swapjobs_calls_in_flight") == 2

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL
 from swapjobs.store import record
 from swapjobs.store.claims import NotClaimed
 from swapjobs.store.redis_client import REDIS_AWAY
 from swapworker.attempt.decision import Decision
 from swapworker.attempt.retry_policy import decide
 from swapworker.process.redis_retry import until_stored
-from swapworker.vendor_client.outcome import Outcome, OutcomeUnknown
+from swapworker.vendor_client.outcome import Outcome, OutcomeUnknown, result_of
 from swapworker.vendor_client.request import body_of, vendor_id_of
 
 if TYPE_CHECKING:
@@ -91,10 +92,14 @@ class Attempts:
                 reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
                 decision = Decision(Event.WAIT, patch={"next_call": claim.call, "reason": reason}, message=obstacle)
                 return self._write(claim, decision)
+            asked_at = time.monotonic()
             outcome = self._ask_vendor(claim)
-            now_ms = claim.now_ms + int((time.monotonic() - claimed_at) * 1000)
+            answered_at = time.monotonic()
+            now_ms = claim.now_ms + int((answered_at - claimed_at) * 1000)
             decision = decide(outcome, claim, self._settings, self._random)
-            return self._write(claim, decision, _entry(decision, claim, outcome, now_ms, worker))
+            entry = _entry(decision, claim, outcome, now_ms, worker)
+            observed = f"{claim.call} {result_of(outcome)} {int((answered_at - asked_at) * 1000)}"
+            return self._write(claim, decision, entry, observed)
 
     def stop(self) -> None:
         """Let attempts that wait for their slot give it up: the worker is stopping."""
@@ -146,13 +151,13 @@ class Attempts:
             return OutcomeUnknown(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
 
     def _request(self, claim: Claim) -> Outcome:
-        tool = claim.job.request.get("tool", "roop")
+        tool = claim.job.request.get("tool", DEFAULT_TOOL)
         vendor_id = vendor_id_of(claim, self._settings)
         if claim.call == "query":
             return self._vendor.query(tool, vendor_id)
         return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
 
-    def _write(self, claim: Claim, decision: Decision, entry: str = "") -> Report:
+    def _write(self, claim: Claim, decision: Decision, entry: str = "", observed: str = "") -> Report:
         """Write the decision, it may be paid for; while Redis is away it is kept in hand.
 
         Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
@@ -169,6 +174,7 @@ class Attempts:
                 signal=decision.signal,
                 made_at_ms=claim.now_ms + int(claim.wait_s * 1000),
                 next_call_if_uncharged=decision.next_call_if_uncharged,
+                observed=observed,
             )
         )
         return Report(claim.job.id, decision, answer)

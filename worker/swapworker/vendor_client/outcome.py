@@ -6,9 +6,12 @@ A reply becomes an outcome at one boundary (`read_reply.py`); `retry_policy.deci
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from swapjobs.contract.errors import ErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 VendorSignal = Literal["answer", "too_fast", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
 
@@ -95,7 +98,23 @@ class AccountRefused(_Outcome):
     message: str
 
 
+_RESULTS: Final[Mapping[type[_Outcome], str]] = {
+    Succeeded: "succeeded",
+    Failed: "failed",
+    Pending: "pending",
+    NotStarted: "not_started",
+    OutcomeUnknown: "outcome_unknown",
+    TaskUnknown: "task_unknown",
+    Throttled: "throttled",
+    AccountRefused: "account_refused",
+}
+
 Outcome = Succeeded | Failed | Pending | NotStarted | OutcomeUnknown | TaskUnknown | Throttled | AccountRefused
+
+
+def result_of(outcome: Outcome) -> str:
+    """Return how the metrics call it: `succeeded`, `failed`, `pending`, `not_started`, `outcome_unknown`, ..."""
+    return _RESULTS[type(outcome)]
 
 
 def signal_of(outcome: Outcome) -> VendorSignal:  # noqa: PLR0911 - one case for each outcome

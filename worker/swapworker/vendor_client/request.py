@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ _LONGEST_ID: Final = 64
 
 def body_of(request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the vendor's body for a request as recorded, without the business id; it was checked at its submit."""
-    fields = TOOLS[request.get("tool", "roop")]
+    fields = TOOLS[request.get("tool", DEFAULT_TOOL)]
     own = {name: request[name] for name in fields.model_fields if name in request}
     return fields.model_validate(own).body(request["source_url"], request["target_url"])
 

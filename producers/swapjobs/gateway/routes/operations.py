@@ -10,6 +10,7 @@ from swapjobs.contract.dispatch_status import LearnedRate
 from swapjobs.contract.errors import QueueUnavailable
 from swapjobs.gateway.dependencies import Authenticated, Gateway
 from swapjobs.monitoring.prometheus import exposition
+from swapjobs.monitoring.readings import Readings
 from swapjobs.store.redis_client import queue_errors
 
 router = APIRouter(tags=["operation"])
@@ -50,7 +51,7 @@ def rate(_: Authenticated, gateway: Gateway) -> LearnedRate:
 @router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse)
 def metrics(_: Authenticated, gateway: Gateway) -> PlainTextResponse:
-    """Tell Prometheus how dispatch stands: numbers of the whole fleet, with no tenant, job or URL."""
+    """Tell Prometheus how dispatch stands and what was counted: of the whole fleet, with no job or URL."""
     with queue_errors():
-        text = exposition(gateway.store.dispatch.inspect())
+        text = exposition(Readings.read(gateway.store), gateway.settings.prices)
     return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)

@@ -1,7 +1,8 @@
 -- What every function does around its own work: it sets the time and reads the fleet state before, and writes the state
--- after, where the function may write.
+-- and what the metrics are to count after, where the function may write.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local metrics = require('fleet.metrics')
 local fleet_state = require('fleet.state')
 
 -- Returns a function as Redis calls it. The last argument is the caller's SWAPJOBS_RESULT_TTL_S, in ms.
@@ -11,8 +12,12 @@ local function wrap(operation)
     contract.fleet.result_ttl_ms = tonumber(table.remove(args))
     clock.set()
     fleet_state.read()
+    metrics.begin()
     local answer = operation.call(args)
-    if writes then fleet_state.write() end
+    if writes then
+      metrics.write()
+      fleet_state.write()
+    end
     return answer
   end
 end

@@ -1,6 +1,7 @@
 -- A job's end. Finishing and scheduling the webhook are one step.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local metrics = require('fleet.metrics')
 local jobs = require('jobs.job')
 local refill = require('queue.refill')
 local history = require('records.history')
@@ -17,6 +18,7 @@ local function finish(id, job, state, line)
   if not (stopped and job.state == STATE.running) then jobs.detach(id, job) end
   local waited = job.state == STATE.waiting
   jobs.set_state(id, job, state, 'finished_at', clock.now_ms)
+  metrics.observe_end(job, state, clock.now_ms)
   if waited then redis.call('HDEL', keys.job .. id, 'next_attempt_at', 'reason') end
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known
   if state == STATE.succeeded then redis.call('HDEL', keys.job .. id, 'next_call', 'sent_at') end

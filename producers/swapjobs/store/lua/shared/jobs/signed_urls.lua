@@ -23,6 +23,7 @@ local function fail_if_expired(id, job, step)
   if step ~= 'swap' or not ms or tonumber(ms) + SKEW_MS > clock.now then return false end
   redis.call('HDEL', keys.job .. id, 'next_attempt_at', 'reason')
   jobs.set_state(id, job, TARGET.start, 'next_call', step, 'code', URL_EXPIRED)
+  job.code = URL_EXPIRED
   finish_job(id, job, TARGET.fail, string.format(URL_EXPIRED_ENTRY, text))
   return true
 end

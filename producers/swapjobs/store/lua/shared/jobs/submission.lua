@@ -1,6 +1,7 @@
 -- Accepts jobs: idempotency check, record, place in the queue. `finish` is called when all of one step are accepted.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local metrics = require('fleet.metrics')
 local batches = require('batches.batch')
 local job_index = require('jobs.index')
 local signed_urls = require('jobs.signed_urls')
@@ -9,7 +10,7 @@ local refill = require('queue.refill')
 local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
 
 local function begin()
-  local added, closed = {}, {}
+  local added, closed, submitted = {}, {}, {}
 
   local function is_closed(tenant, batch)
     local name = tenant .. ':' .. batch
@@ -17,7 +18,7 @@ local function begin()
     return closed[name]
   end
 
-  local function record(id, tenant, args, i, expires_at, webhook_host, batch)
+  local function record(id, tenant, args, i, expires_at, webhook_host, batch, tool)
     redis.call('HSET', keys.job .. id, 'state', STATE.queued, 'tenant', tenant, 'priority', args[i + 3],
                'business_id', args[i + 4], 'fingerprint', args[i + 1], 'created_at', clock.now_ms,
                unpack(batch ~= '-' and {'batch', batch} or {}))
@@ -32,6 +33,8 @@ local function begin()
     if batch ~= '-' then
       added[tenant .. ':' .. batch] = (added[tenant .. ':' .. batch] or 0) + 1
     end
+    if tool ~= contract.DEFAULT_TOOL then redis.call('HSET', keys.job .. id, 'tool', tool) end
+    submitted[tool] = (submitted[tool] or 0) + 1
     if args[i + 7] ~= '-' then signed_urls.note(id, args[i + 7]) end
     job_index.add(id, tenant, batch ~= '-' and batch)
     local grave = redis.call('GET', keys.tombstone .. id)
@@ -43,16 +46,17 @@ local function begin()
   end
 
   -- Accepts the job of eight arguments from `i` on: id, fingerprint, tenant, priority, business id, request (JSON);
-  -- `expires_at webhook_host batch`, each of them "-" where there is none; until when its URLs work (signed_urls.lua).
+  -- `expires_at webhook_host batch tool`, each but the last "-" where there is none; until when its URLs work
+  -- (signed_urls.lua).
   -- Returns created, existing, conflict, closed (its batch is), or full (Redis is nearly at its memory limit).
   local function accept(args, i)
     local id, fingerprint, tenant = args[i], args[i + 1], args[i + 2]
-    local expires_at, webhook_host, batch = string.match(args[i + 6], '^(%S+) (%S+) (%S+)$')
+    local expires_at, webhook_host, batch, tool = string.match(args[i + 6], '^(%S+) (%S+) (%S+) (%S+)$')
     local known = redis.call('HGET', keys.job .. id, 'fingerprint')
     if known then return known == fingerprint and 'existing' or 'conflict' end
     if fleet.memory_full == 1 then return 'full' end
     if batch ~= '-' and is_closed(tenant, batch) then return 'closed' end
-    record(id, tenant, args, i, expires_at, webhook_host, batch)
+    record(id, tenant, args, i, expires_at, webhook_host, batch, tool)
     return 'created'
   end
 
@@ -61,6 +65,7 @@ local function begin()
       redis.call('HINCRBY', keys.batch .. name, STATE.queued, number)
       batches.keep(name)
     end
+    for tool, number in pairs(submitted) do metrics.observe_submitted(tool, number) end
     refill.swaps()
   end
 

@@ -18,7 +18,7 @@ local SPENT = {'finished_at', 'started_at', 'attempts', 'unknown_answers', 'fail
 -- else the vendor must not take the new call for the old one.
 local function choose_vendor_id(key, job)
   if job.next_call ~= 'query' then
-    redis.call('HDEL', key, 'next_call', 'sent_at', 'polls')
+    redis.call('HDEL', key, 'next_call', 'sent_at', 'polls', 'billed')
     redis.call('HSET', key, 'generation', (job.generation or 1) + 1)
   elseif redis.call('HEXISTS', key, 'polls') == 1 then
     -- the pauses begin anew, but that the vendor knew the task stays known: sending it again might be paid twice
