@@ -24,6 +24,7 @@ from swapjobs.store.redis_client import RedisError
 from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
 from swapworker.celery_adapter.dispatcher_step import DispatcherStep
 from swapworker.celery_adapter.event_bundling import BundlingEvents, FlushStep
+from swapworker.celery_adapter.health_step import HealthStep
 from swapworker.celery_adapter.heartbeat import HeartbeatStep
 from swapworker.celery_adapter.intake_step import IntakeStep
 from swapworker.celery_adapter.redaction import install_log_filters
@@ -165,6 +166,7 @@ def stop(**_: Any) -> None:
 
 
 install_log_filters()
+app.steps["worker"].add(HealthStep)
 app.steps["worker"].add(DispatcherStep)
 app.steps["worker"].add(IntakeStep)
 app.steps["worker"].add(WatchdogStep)

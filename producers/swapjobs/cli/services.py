@@ -50,7 +50,7 @@ def worker(
     commands = [celery_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
     if len(commands) == 1:
         os.execv(commands[0][0], commands[0])  # noqa: S606 - our own fixed command; signals reach Celery directly
-    raise typer.Exit(run_together(commands, alive_file=settings.alive_file))
+    raise typer.Exit(run_together(commands, alive_file=settings.alive_file, health_port=settings.health_port))
 
 
 def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list[str]:

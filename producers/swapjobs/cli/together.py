@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 _FRESH_S: Final = 12.0  # each part is touched every 5 s
 
 
-def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "") -> int:
+def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "", health_port: int = 0) -> int:
     """Run the commands until all end; when one ends the others are told to stop. Return the first failure, or 0.
 
     SIGTERM, SIGINT and a closed terminal are passed on as SIGTERM, SIGQUIT as itself; the children are in their own
     sessions, so that a terminal's Ctrl-C reaches each only once, and end with this process if that is killed. Each
-    touches an alive file of its own, and `alive_file` is touched while all of these are fresh.
+    touches an alive file of its own, and `alive_file` is touched while all of these are fresh. The first listens on
+    `health_port`, unless that is 0, the next one on the port after it.
     """
     running: dict[int, subprocess.Popen[bytes]] = {}
     ended: set[int] = set()
@@ -46,7 +47,7 @@ def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "") -> 
         signal.signal(item, stop)
     tether.on_hangup(stop)
     tether.hold()
-    for command, environment in zip(commands, _alive_files(alive_file, len(commands)), strict=True):
+    for command, environment in zip(commands, _environments(alive_file, health_port, len(commands)), strict=True):
         child = tether.start(command, start_new_session=True, env=environment)
         running[child.pid] = child
         if stopping:
@@ -64,14 +65,18 @@ def run_together(commands: Sequence[Sequence[str]], *, alive_file: str = "") -> 
     return abs(status)
 
 
-def _alive_files(alive_file: str, children: int) -> list[dict[str, str]]:
-    """Return each child's environment, with an alive file of its own where wanted, and begin to vouch for all."""
-    inherited = dict(os.environ)  # noqa: TID251 - for children
-    if not alive_file:
-        return [inherited] * children
-    parts = [Path(f"{alive_file}.{number}") for number in range(children)]
-    threading.Thread(target=_vouch, args=(Path(alive_file), parts), daemon=True).start()
-    return [{**inherited, "SWAPJOBS_ALIVE_FILE": str(part)} for part in parts]
+def _environments(alive_file: str, health_port: int, children: int) -> list[dict[str, str]]:
+    """Return each child's environment, with file and port of its own where wanted, and begin to vouch for all."""
+    result = [dict(os.environ) for _ in range(children)]  # noqa: TID251 - for children
+    if health_port:
+        for number, environment in enumerate(result):
+            environment["SWAPJOBS_HEALTH_PORT"] = str(health_port + number)
+    if alive_file:
+        parts = [Path(f"{alive_file}.{number}") for number in range(children)]
+        threading.Thread(target=_vouch, args=(Path(alive_file), parts), daemon=True).start()
+        for environment, part in zip(result, parts, strict=True):
+            environment["SWAPJOBS_ALIVE_FILE"] = str(part)
+    return result
 
 
 def _vouch(alive_file: Path, parts: Sequence[Path]) -> None:

@@ -73,6 +73,13 @@ class WorkerSettings(CoreSettings):
     alive_file: str = Field(
         "", description="touched every few seconds while the worker's loop and Redis work; empty: none"
     )
+    health_port: int = Field(
+        0,
+        ge=0,
+        le=65_535,
+        description="where a worker answers /livez, /readyz and /metrics; a second process: one above",
+    )
+    health_host: str = Field("127.0.0.1", min_length=1, description="on which address it does")
     metrics_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="tenants whose jobs the metrics count by name, comma separated; all others are `other`"
     )

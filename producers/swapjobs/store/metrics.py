@@ -43,7 +43,7 @@ class MetricStore:
         return metrics_of(record.pairs(self._functions.call("fleet/read_metrics")))
 
     def oldest_s(self) -> dict[str, float]:
-        """Return for each lane how many seconds ago the oldest of what stands in it was submitted; 0 with nothing there.
+        """Return for each lane how many seconds ago the oldest of what stands in it was submitted; 0 for an empty one.
 
         Looked at are those whose message is out, and the head of each tenant's, or host's, queue. Of a delivery: how
         long ago its event was. No atomic step.

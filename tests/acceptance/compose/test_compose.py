@@ -204,6 +204,8 @@ class Service(Program):
         values = {
             "SWAPJOBS_REDIS_URL": redis_url,
             "SWAPJOBS_ALIVE_FILE": str(self.alive_file),
+            "SWAPJOBS_HEALTH_PORT": str(port),
+            "SWAPJOBS_HEALTH_HOST": "127.0.0.1",
             "FLOWER_BASIC_AUTH": "me:password",
             "SWAPJOBS_GATEWAY_KEYS": GATEWAY_KEY,  # without one it listens on loopback only
         }

@@ -15,6 +15,7 @@ from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
     from swapjobs.settings import WorkerSettings
+    from swapjobs.store.claims import Claim
     from swapjobs.store.store import Store
 
 PICTURE = record.entry("result", output_url="https://out.example/1.png")
@@ -23,7 +24,15 @@ NO_FACE = record.entry("error", code="no_face", message="no face found")
 
 def end(store: Store, id_: str, event: Event, *, call: str = "swap succeeded 1200", **patch: str | int) -> str:
     entry = {Event.SUCCEED: PICTURE, Event.FAIL: NO_FACE, Event.WAIT: ""}[event]
-    return store.attempts.record_outcome(claim(store, id_), event, patch=patch, entry=entry, observed=call)
+    claimed = claim(store, id_)
+    return store.attempts.record_outcome(claimed, event, patch=patch, entry=entry, facts=facts(claimed, call))
+
+
+def facts(claimed: Claim, call: str) -> str:
+    """Return what the worker tells of a call."""
+    fields = claimed.job.fields
+    of_the_job = (fields.get(name, "-") for name in ("created_at", "started_at", "billed"))
+    return " ".join([str(claimed.job.request.get("tool", "roop")), *of_the_job, call])
 
 
 def test_jobs_calls_and_bills_are_counted_by_tool_and_outcome(store: Store) -> None:
@@ -61,7 +70,7 @@ def test_an_outcome_that_is_written_twice_counts_once(store: Store) -> None:
     claimed = claim(store, submit(store))
     for answer in ("ok", "fenced"):
         written = store.attempts.record_outcome(
-            claimed, Event.SUCCEED, patch={}, entry=PICTURE, observed="swap succeeded 10"
+            claimed, Event.SUCCEED, patch={}, entry=PICTURE, facts=facts(claimed, "swap succeeded 10")
         )
         assert written in {"ok", answer}
     counted = store.metrics.read().counts
@@ -75,7 +84,7 @@ def test_a_swap_is_billed_once_whichever_way_its_picture_comes(store: Store) -> 
     late, unusable = submit(store), submit(store)
     running = claim(store, late)
     store.jobs.cancel(late)
-    done = {"patch": {}, "entry": PICTURE, "observed": "swap succeeded 10"}
+    done = {"patch": {}, "entry": PICTURE, "facts": facts(running, "swap succeeded 10")}
     assert store.attempts.record_outcome(running, Event.SUCCEED, **done) == "late"  # type: ignore[arg-type]  # a mapping
     end(store, unusable, Event.FAIL, call="swap failed 10", code="bad_response", unusable=1, next_call="query")
     assert store.metrics.read().counts["billed"] == {("roop",): 2}
@@ -104,7 +113,8 @@ def see_times(store: Store, clock: FakeClock) -> None:
     clock.move(20)
     claimed = claim(store, id_)
     clock.move(0.2)
-    store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=PICTURE, observed="swap succeeded 200")
+    of_call = facts(claimed, "swap succeeded 200")
+    store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=PICTURE, facts=of_call)
     assert store.metrics.oldest_s() == {"interactive": 0, "bulk": 0, "webhooks": 0}
     times = store.metrics.read().times
     assert times["queue_wait"]["bulk"].sum_s == 20

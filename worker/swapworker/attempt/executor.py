@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 # A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
 MAX_LATENESS_S: Final = 0.1
 _OK: Final = 200
+_OF_THE_JOB: Final = ("created_at", "started_at", "billed")
 # Then a claim that was on its way when the worker began to leave is known.
 _CLAIM_UNDER_WAY_S: Final = 0.1
 
@@ -98,8 +99,8 @@ class Attempts:
             now_ms = claim.now_ms + int((answered_at - claimed_at) * 1000)
             decision = decide(outcome, claim, self._settings, self._random)
             entry = _entry(decision, claim, outcome, now_ms, worker)
-            observed = f"{claim.call} {result_of(outcome)} {int((answered_at - asked_at) * 1000)}"
-            return self._write(claim, decision, entry, observed)
+            facts = _facts(claim, outcome, answered_at - asked_at)
+            return self._write(claim, decision, entry, facts)
 
     def stop(self) -> None:
         """Let attempts that wait for their slot give it up: the worker is stopping."""
@@ -157,7 +158,7 @@ class Attempts:
             return self._vendor.query(tool, vendor_id)
         return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
 
-    def _write(self, claim: Claim, decision: Decision, entry: str = "", observed: str = "") -> Report:
+    def _write(self, claim: Claim, decision: Decision, entry: str = "", facts: str = "") -> Report:
         """Write the decision, it may be paid for; while Redis is away it is kept in hand.
 
         Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
@@ -174,7 +175,7 @@ class Attempts:
                 signal=decision.signal,
                 made_at_ms=claim.now_ms + int(claim.wait_s * 1000),
                 next_call_if_uncharged=decision.next_call_if_uncharged,
-                observed=observed,
+                facts=facts,
             )
         )
         return Report(claim.job.id, decision, answer)
@@ -189,6 +190,13 @@ def _entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, work
     status = None if goes_without_saying else outcome.http_status
     facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": status}
     return record.entry(**decision.entry, **facts, worker=worker or None)
+
+
+def _facts(claim: Claim, outcome: Outcome, seconds: float) -> str:
+    """Return what the metrics count of a call: `tool created_at started_at billed call result ms`, "-" for none."""
+    fields = claim.job.fields
+    job = (claim.job.request.get("tool", DEFAULT_TOOL), *(fields.get(name, "-") for name in _OF_THE_JOB))
+    return " ".join([*job, claim.call, result_of(outcome), str(int(seconds * 1000))])
 
 
 def _where(error: BaseException) -> str:

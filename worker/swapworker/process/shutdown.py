@@ -41,6 +41,11 @@ class Shutdown:
         self._hurry = threading.Event()
         self.fetching_ended = threading.Event()
 
+    @property
+    def begun(self) -> bool:
+        """Whether this process is on its way out."""
+        return self._begun
+
     def begin(self) -> None:
         """Start the grace. Called in the main thread, also inside a signal handler."""
         if self._begun:

@@ -21,20 +21,27 @@ class Watchdog:
         self._stall_exit_s = stall_exit_s
         self._now = now
         self._last: dict[str, float] = {}
+        self._watched: set[str] = set()
+        self._begun: set[str] = set()
+        self._works_since: dict[str, float] = {}
         self._failing: dict[str, float] = {}
         self._looked_at = now()
 
     def watch(self, what: str) -> None:
         """Expect this part of the worker to do its work again and again from now on."""
+        self._watched.add(what)
         self._last[what] = self._now()
 
     def heartbeat(self, what: str) -> None:
         """Note that this part has just done its work: the `consumer`, the `dispatcher`, the `lease keeper`."""
         now = self._now()
-        if what in self._last:
-            self._last[what] = now
+        self._last[what] = now
+        if what not in self._begun:
+            self._begun.add(what)
+            self._works_since[what] = now
         since = self._failing.pop(what, None)
         if since is not None:
+            self._works_since[what] = now
             logger.warning("the %s works again, after %.1f s", what, now - since)
 
     def report_failure(self, what: str, error: Exception) -> None:
@@ -42,6 +49,16 @@ class Watchdog:
         if what not in self._failing:
             self._failing[what] = self._now()
             logger.warning("the %s cannot work: %s", what, type(error).__name__)
+
+    def silent_s(self, what: str) -> float | None:
+        """Return the seconds since this part last did its work; None before it did so at all."""
+        return self._now() - self._last[what] if what in self._begun else None
+
+    def works_for_s(self, what: str) -> float:
+        """Return for how many seconds this part has not failed; 0 before it did its work at all."""
+        if what in self._failing or what not in self._begun:
+            return 0.0
+        return self._now() - self._works_since[what]
 
     def stalled(self) -> str | None:
         """Return what stands still for too long, as a sentence; None while all goes well. To be asked every second."""
@@ -51,6 +68,6 @@ class Watchdog:
             if unseen_s > _FROZEN_S:
                 # Stopped by SIGSTOP, or with its whole machine: nothing can have been done meanwhile.
                 self._last[what] = min(self._last[what] + unseen_s, now)
-            if (gap_s := now - self._last[what]) > self._stall_exit_s:
+            if what in self._watched and (gap_s := now - self._last[what]) > self._stall_exit_s:
                 return f"no progress for {gap_s:.0f} s: the {what} could not reach Redis (SWAPJOBS_STALL_EXIT_S)"
         return None

@@ -5,90 +5,151 @@ local contract = require('contract')
 local keys, STATE, BUCKETS, DEFAULT_TOOL = contract.keys, contract.STATE, contract.BUCKETS, contract.DEFAULT_TOOL
 
 local AT_ONCE = 500
-local EIGHT = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$'
+local FACTS = {'tool', 'created_at', 'started_at', 'billed'}
 local observed = {}
 
-local function observe(...)
-  observed[#observed + 1] = table.concat({...}, ' ')
+local function observe(line)
+  observed[#observed + 1] = line
 end
 
 local function observe_submitted(tool, number)
-  observe('submitted', tool, number)
+  observe('submitted ' .. tool .. ' ' .. number)
 end
 
--- Observes a call to the vendor: `call` is `kind result ms`, see attempt/executor.py; "" where none was made.
-local function observe_call(job, call)
-  if call ~= '' then observe('call', job.tool or DEFAULT_TOOL, call) end
+-- Observes a call to the vendor: `facts` of attempt/executor.py, "" where none was made. They are text until they are
+-- added up, since this is on every job's way.
+local function observe_call(facts)
+  if facts ~= '' then observe('call ' .. facts) end
 end
 
 -- Observes that the vendor did a swap, which it charges for, though the job does not succeed by it (yet).
-local function observe_billed(job)
-  observe('billed', job.tool or DEFAULT_TOOL)
+local function observe_billed(tool)
+  observe('billed ' .. tool)
 end
 
-local function observe_end(job, state, now)
-  local code = state == STATE.failed and job.code or '-'
-  local created_at = job.created_at or now
-  local waited = job.started_at and job.started_at - created_at or '-'
-  local billed = state == STATE.succeeded and not job.billed and 1 or 0
-  observe('job', job.tool or DEFAULT_TOOL, state, code, job.priority, job.tenant, now - created_at, waited, billed)
+-- Observes a job's end, and the call that ended it: of that are `job.facts`.
+local function observe_end(id, job, state, now)
+  local facts = job.facts
+  if not facts then
+    local values = redis.call('HMGET', keys.job .. id, unpack(FACTS))
+    for i = 2, #FACTS do values[i] = values[i] or '-' end
+    facts = (values[1] or DEFAULT_TOOL) .. ' ' .. table.concat(values, ' ', 2) .. ' - - 0'
+  end
+  local code = state == STATE.failed and (job.code or redis.call('HGET', keys.job .. id, 'code')) or '-'
+  observe('job ' .. state .. ' ' .. code .. ' ' .. job.priority .. ' ' .. job.tenant .. ' ' .. now .. ' ' .. facts)
 end
 
 -- Observes a try to deliver a webhook: how it went, and where it was delivered how long that took since the event.
 local function observe_webhook(result, lag_ms)
-  observe('webhook', result, lag_ms or '-')
+  observe('webhook ' .. result .. ' ' .. (lag_ms or '-'))
 end
 
--- A sum is a table of fields of the hash: how much each grows.
+-- Times in buckets: `name` is one of `BUCKETS`.
+local function new_times(name)
+  return {name = name, bounds = BUCKETS[name], sum = 0, buckets = {}}
+end
+
+local function add_time(times, ms)
+  if ms == '-' then return end
+  local bucket, bounds = 1, times.bounds
+  ms = math.max(tonumber(ms), 0)
+  while bounds[bucket] and ms > bounds[bucket] do bucket = bucket + 1 end
+  times.buckets[bucket] = (times.buckets[bucket] or 0) + 1
+  times.sum = times.sum + ms
+end
+
 local function add(sum, field, number)
   sum[field] = (sum[field] or 0) + number
 end
 
-local function add_time(sum, name, label, ms)
-  if ms == '-' then return end
-  local bounds, bucket = BUCKETS[name], 1
-  ms = math.max(tonumber(ms), 0)
-  while bounds[bucket] and ms > bounds[bucket] do bucket = bucket + 1 end
-  add(sum, name .. '_bucket ' .. label .. ' ' .. bucket, 1)
-  add(sum, name .. '_ms ' .. label, ms)
+local function add_times(sum, times, label)
+  if not next(times.buckets) then return end
+  for bucket, number in pairs(times.buckets) do
+    add(sum, times.name .. '_bucket ' .. label .. ' ' .. bucket, number)
+  end
+  add(sum, times.name .. '_ms ' .. label, times.sum)
+end
+
+-- What was seen of the same labels together, so that a field's name is made once and not for every job.
+local function group_of(groups, labels, make)
+  local group = groups[labels]
+  if not group then
+    group = make()
+    group.number = 0
+    groups[labels] = group
+  end
+  group.number = group.number + 1
+  return group
+end
+
+local function new_calls() return {took = new_times('vendor_call')} end
+local function new_jobs() return {took = new_times('job'), waited = new_times('queue_wait')} end
+local function new_tries() return {late = new_times('webhook_lag')} end
+
+local function read_call(all, tool, call, ms)
+  if call ~= '- -' then add_time(group_of(all.calls, tool .. ' ' .. call, new_calls).took, ms) end
 end
 
 local READ = {
-  submitted = function(sum, rest)
+  submitted = function(all, rest)
     local tool, number = string.match(rest, '^(%S+) (%d+)$')
-    add(sum, 'submitted ' .. tool, tonumber(number))
+    add(all.sum, 'submitted ' .. tool, tonumber(number))
   end,
-  call = function(sum, rest)
-    local tool, call, result, ms = string.match(rest, '^(%S+) (%S+) (%S+) (%S+)$')
-    add(sum, 'vendor_calls ' .. tool .. ' ' .. call .. ' ' .. result, 1)
-    add_time(sum, 'vendor_call', tool, ms)
+  billed = function(all, tool) add(all.sum, 'billed ' .. tool, 1) end,
+  call = function(all, rest)
+    local tool, call, ms = string.match(rest, '^(%S+) %S+ %S+ %S+ (%S+ %S+) (%d+)$')
+    read_call(all, tool, call, ms)
   end,
-  billed = function(sum, tool) add(sum, 'billed ' .. tool, 1) end,
-  job = function(sum, rest, named)
-    local tool, state, code, lane, tenant, ms, waited, billed = string.match(rest, EIGHT)
-    add(sum, 'jobs ' .. tool .. ' ' .. state .. ' ' .. code, 1)
-    add_time(sum, 'job', tool, ms)
-    add_time(sum, 'queue_wait', lane, waited)
-    if billed == '1' then add(sum, 'billed ' .. tool, 1) end
-    add(sum, 'tenant_jobs ' .. (named[tenant] and tenant or '') .. ' ' .. state, 1)
+  job = function(all, rest)
+    local how, now, tool, created_at, started_at, billed, call, ms =
+      string.match(rest, '^(%S+ %S+ %S+ %S+) (%d+) (%S+) (%S+) (%S+) (%S+) (%S+ %S+) (%d+)$')
+    local group = group_of(all.jobs, how .. ' ' .. tool .. ' ' .. billed, new_jobs)
+    if created_at ~= '-' then
+      add_time(group.took, now - created_at)
+      if started_at ~= '-' then add_time(group.waited, started_at - created_at) end
+    end
+    read_call(all, tool, call, ms)
   end,
-  webhook = function(sum, rest)
+  webhook = function(all, rest)
     local result, lag = string.match(rest, '^(%S+) (%S+)$')
-    add(sum, 'webhook_tries ' .. result, 1)
-    add_time(sum, 'webhook_lag', '-', lag)
+    add_time(group_of(all.tries, result, new_tries).late, lag)
   end,
 }
+
+-- Adds the groups to the fields' sums.
+local function add_groups(all, named)
+  local sum = all.sum
+  for labels, group in pairs(all.calls) do
+    add(sum, 'vendor_calls ' .. labels, group.number)
+    add_times(sum, group.took, string.match(labels, '^%S+'))
+  end
+  for labels, group in pairs(all.jobs) do
+    local state, code, lane, tenant, tool, billed = string.match(labels, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+    add(sum, 'jobs ' .. tool .. ' ' .. state .. ' ' .. code, group.number)
+    add(sum, 'tenant_jobs ' .. (named[tenant] and tenant or '') .. ' ' .. state, group.number)
+    if state == STATE.succeeded and billed == '-' then add(sum, 'billed ' .. tool, group.number) end
+    add_times(sum, group.took, tool)
+    add_times(sum, group.waited, lane)
+  end
+  for result, group in pairs(all.tries) do
+    add(sum, 'webhook_tries ' .. result, group.number)
+    add_times(sum, group.late, '-')
+  end
+end
 
 local function collect()
   local lines = redis.call('LRANGE', keys.observations, 0, -1)
   if not lines[1] then return end
-  local sum, named = {}, {}
+  local all, named = {sum = {}, calls = {}, jobs = {}, tries = {}}, {}
   for _, tenant in ipairs(redis.call('SMEMBERS', keys.metrics_tenants)) do named[tenant] = true end
   for _, line in ipairs(lines) do
     local kind, rest = string.match(line, '^(%l+) (.+)$')
-    if READ[kind] then READ[kind](sum, rest, named) end  -- else of a newer version
+    if READ[kind] then READ[kind](all, rest) end  -- else of a newer version
   end
-  for field, number in pairs(sum) do redis.call('HINCRBY', keys.metrics, field, string.format('%.0f', number)) end
+  add_groups(all, named)
+  for field, number in pairs(all.sum) do
+    redis.call('HINCRBY', keys.metrics, field, string.format('%.0f', number))
+  end
   redis.call('DEL', keys.observations)
 end
 

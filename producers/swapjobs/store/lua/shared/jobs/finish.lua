@@ -11,14 +11,15 @@ local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
 
 local TOMBSTONE_MS = 40 * 86400 * 1000
 
--- `job` as `read` returns it, `line` the last of its history. A call that is under way stays counted: its worker tells
+-- `job` as `read` returns it, with `facts` and `code` where they are known (fleet/metrics); `line` the last of its
+-- history. A call that is under way stays counted: its worker tells
 -- when it is over, or its lease ends.
 local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired
   if not (stopped and job.state == STATE.running) then jobs.detach(id, job) end
   local waited = job.state == STATE.waiting
   jobs.set_state(id, job, state, 'finished_at', clock.now_ms)
-  metrics.observe_end(job, state, clock.now_ms)
+  metrics.observe_end(id, job, state, clock.now_ms)
   if waited then redis.call('HDEL', keys.job .. id, 'next_attempt_at', 'reason') end
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known
   if state == STATE.succeeded then redis.call('HDEL', keys.job .. id, 'next_call', 'sent_at') end
