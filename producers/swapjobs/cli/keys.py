@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
+from swapjobs.contract.scope import MEANINGS, TENANT_SCOPES
 from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.api_keys import ApiKeys
 from swapjobs.store.redis_client import queue_errors
@@ -32,17 +33,21 @@ def create(
     *,
     tenant: Annotated[str, typer.Option(help="whose jobs it may submit and see")] = "default",
     name: Annotated[str, typer.Option(help="what it is for; shown in the list")] = "",
+    scope: Annotated[
+        list[str], typer.Option(help="what it allows, may be repeated: " + "; ".join(map(": ".join, MEANINGS.items())))
+    ] = list(TENANT_SCOPES),  # noqa: B006 - typer copies it
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and print it: this once, only its digest is kept."""
     with _keys() as keys:
-        made = keys.create(tenant, name=name)
+        made = keys.create(tenant, name=name, scopes=scope)
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
         print_fields(out, ("key", 6, "dim"), (made.key, 0, "bold"))
         print_fields(out, ("id", 6, "dim"), (made.id, 0, ""))
         print_fields(out, ("tenant", 6, "dim"), (made.tenant, 0, ""))
+        print_fields(out, ("scopes", 6, "dim"), (", ".join(made.scopes), 0, ""))
 
 
 def list_keys(*, as_json: JsonFlag = False) -> None:
@@ -71,7 +76,9 @@ def _print(key: ApiKey) -> None:
     state = f"revoked {key.revoked_at:%Y-%m-%d %H:%M} UTC" if key.revoked_at else "valid"
     made = f"made {key.created_at:%Y-%m-%d %H:%M} UTC"
     style = "" if key.revoked_at else "green"
-    print_fields(out, (key.id, 12, "bold"), (key.tenant, 0, ""), (state, 0, style), (made, 0, "dim"), (key.name, 0, ""))
+    scopes = ",".join(key.scopes)
+    row = ((key.tenant, 0, ""), (state, 0, style), (scopes, 0, ""), (made, 0, "dim"), (key.name, 0, ""))
+    print_fields(out, (key.id, 12, "bold"), *row)
 
 
 @contextmanager

@@ -129,6 +129,12 @@ class AccessDenied(SwapjobsError):
     code = "access_denied"
 
 
+class ScopeMissing(SwapjobsError):
+    """The key is known, but does not allow this; the text names the scope that would."""
+
+    code = "scope_missing"
+
+
 class TooManyRequests(SwapjobsError):
     """The gateway takes no more requests now; `retry_after_s` says when it will, if it said so."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Self
 
-from pydantic import GetPydanticSchema
+from pydantic import GetPydanticSchema, WithJsonSchema
 from pydantic_core import core_schema
 
 _PERIOD_S: Final = {"s": 1, "m": 60, "h": 3600}
@@ -40,4 +40,5 @@ class Rate(str):
 RateSetting = Annotated[
     Rate,
     GetPydanticSchema(lambda _type, _handler: core_schema.no_info_plain_validator_function(lambda v: Rate(str(v)))),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9][0-9]{0,6}/[smh]$", "examples": ["5/s"]}),
 ]

@@ -19,7 +19,8 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.concurrency import run_in_threadpool
 
-from swapjobs.contract.errors import AccessDenied, TooManyRequests
+from swapjobs.contract.errors import AccessDenied, ScopeMissing, TooManyRequests
+from swapjobs.contract.scope import SCOPES, TENANT_SCOPES
 from swapjobs.contract.urls import is_loopback
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.store.api_keys import digest, id_of
@@ -28,6 +29,7 @@ from swapjobs.store.redis_client import queue_errors
 if TYPE_CHECKING:
     from starlette.requests import Request
 
+    from swapjobs.contract.scope import Scope
     from swapjobs.settings import GatewaySettings
     from swapjobs.store.api_keys import ApiKeys
 
@@ -38,13 +40,26 @@ _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a request. Everything is done for this tenant alone."""
+    """Who makes a request, and what the key allows. All but the operator's levers is done for this tenant alone."""
 
     tenant: str
     key_id: str
+    scopes: frozenset[Scope] = frozenset(TENANT_SCOPES)
+
+    def require(self, scope: str) -> None:
+        """Check that the key allows this.
+
+        Raises:
+            ScopeMissing: it doesn't.
+        """
+        if scope not in self.scopes:
+            raise ScopeMissing(
+                f"this needs a key with the scope {scope}; `swapjobs keys create --scope {scope}` makes one"
+            )
 
 
-ANONYMOUS: Final = Caller("default", "")
+# A program of this machine, where no key was ever made: whoever runs the gateway.
+ANONYMOUS: Final = Caller("default", "", frozenset(SCOPES))
 
 
 class Access:
@@ -69,7 +84,7 @@ class Access:
         asked_at = time.monotonic()
         with queue_errors():
             record = self._keys.find(key)
-        caller = Caller(record.tenant, record.id) if record else None
+        caller = Caller(record.tenant, record.id, frozenset(record.scopes)) if record else None
         self._remembered[digest(key)] = asked_at, caller
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import AccessDenied, InvalidRequest
@@ -50,9 +50,12 @@ _bearer = HTTPBearer(auto_error=False, description="a key of `swapjobs keys crea
 
 
 async def authenticate(
-    request: Request, gateway: Gateway, _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+    request: Request,
+    gateway: Gateway,
+    needed: SecurityScopes,
+    _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
 ) -> Caller:
-    """Return who calls, by the header Authorization."""
+    """Return who calls, by the header Authorization, if the key allows what the route needs."""
     access = gateway.access
     scheme, _space, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
@@ -64,11 +67,17 @@ async def authenticate(
     request.state.caller = caller
     request.state.headers = {}
     access.count(caller, request.state.headers)
+    for scope in needed.scopes:
+        caller.require(scope)
     _check_query(request, caller)
     return caller
 
 
 Authenticated = Annotated[Caller, Depends(authenticate)]
+Submitter = Annotated[Caller, Security(authenticate, scopes=["submit"])]
+Reader = Annotated[Caller, Security(authenticate, scopes=["read"])]
+Actor = Annotated[Caller, Security(authenticate, scopes=["act"])]
+Operator = Annotated[Caller, Security(authenticate, scopes=["operate"])]
 
 
 def _check_query(request: Request, caller: Caller) -> None:

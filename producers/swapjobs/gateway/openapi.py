@@ -83,6 +83,7 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
     "invalid_request": ("source_url: must begin with http:// or https://", "source_url"),
     "idempotency_conflict": ("business_task_id 'order-4711' was already used for a different request", None),
     "access_denied": ("the gateway does not know this key; `swapjobs keys create` makes one", None),
+    "scope_missing": ("this needs a key with the scope act; `swapjobs keys create --scope act` makes one", None),
     "forbidden": ("without keys the gateway serves this machine alone: a proxy passed the request on", None),
     "job_not_found": ("no job has the id xvylxczeuccyfneeuyx6k7pr", None),
     "job_gone": ("job xvylxczeuccyfneeuyx6k7pr finished and its record has expired", None),
@@ -103,7 +104,14 @@ ALL_STATUSES: Final = {
     "body_too_large": 413,
     "unsupported_media_type": 415,
 }
-_ALWAYS: Final = ("invalid_request", "access_denied", "forbidden", "too_many_requests", "queue_unavailable")
+_ALWAYS: Final = (
+    "invalid_request",
+    "access_denied",
+    "scope_missing",
+    "forbidden",
+    "too_many_requests",
+    "queue_unavailable",
+)
 BODY_PROBLEMS: Final = ("malformed_request", "body_too_large", "unsupported_media_type")
 
 

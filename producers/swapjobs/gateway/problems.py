@@ -24,6 +24,7 @@ STATUSES: Final = {
     "invalid_request": 422,
     "idempotency_conflict": 422,
     "access_denied": 401,
+    "scope_missing": 403,
     "job_not_found": 404,
     "batch_not_found": 404,
     "endpoint_not_found": 404,

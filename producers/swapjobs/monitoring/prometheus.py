@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
 from swapjobs.contract.dispatch_status import PauseReason
+from swapjobs.contract.metrics import Metrics
 from swapjobs.monitoring import prometheus_counts
 from swapjobs.store.dispatch import COUNTS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
+    from swapjobs.contract.tenant import TenantStatus
     from swapjobs.monitoring.readings import Readings
     from swapjobs.store.dispatch import TrafficSnapshot
 
@@ -49,6 +51,29 @@ def exposition(readings: Readings, prices: Mapping[str, float]) -> str:
     registry = CollectorRegistry()
     registry.register(FleetCollector(lambda: readings, prices))
     return generate_latest(registry).decode()
+
+
+def tenant_exposition(tenant: TenantStatus, counted: Metrics) -> str:
+    """Return what a tenant may know: what is queued of its jobs, and how they ended, where it is counted by name."""
+    registry = CollectorRegistry()
+    registry.register(_OfTenant(tenant, counted))
+    return generate_latest(registry).decode()
+
+
+class _OfTenant:
+    def __init__(self, tenant: TenantStatus, counted: Metrics) -> None:
+        self._tenant = tenant
+        self._counted = counted
+
+    def collect(self) -> Iterator[Metric]:
+        name, since = self._tenant.tenant, self._tenant.oldest_queued_at
+        yield _labelled("tenant_queue_jobs", "Jobs that wait for their turn", "tenant", {name: self._tenant.queued})
+        oldest = {name: since.timestamp()} if since else {}
+        oldest_help = "When the oldest of them was submitted, as Unix time; no sample where none waits"
+        yield _labelled("tenant_queue_oldest_timestamp_seconds", oldest_help, "tenant", oldest)
+        counts = self._counted.counts.get("tenant_jobs", {})
+        own = {labels: number for labels, number in counts.items() if labels[0] == name}
+        yield prometheus_counts.counter("tenant_jobs", Metrics({"tenant_jobs": own}, {}))
 
 
 def _dispatch(snapshot: TrafficSnapshot) -> Iterator[Metric]:

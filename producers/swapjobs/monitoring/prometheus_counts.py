@@ -42,13 +42,19 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 
 
+def counter(metric: str, counted: Metrics) -> Metric:
+    """Return one of the counters."""
+    name, labels, help_text = _COUNTERS[metric]
+    family = CounterMetricFamily(_PREFIX + metric, help_text, labels=labels)
+    for values, number in sorted(counted.counts.get(name, {}).items()):
+        family.add_metric([value or _OTHERS for value in values], number)
+    return family
+
+
 def families(counted: Metrics, prices: Mapping[str, float]) -> Iterator[Metric]:
     """Return all of it; `prices`: what the vendor charges for one swap by each tool, where that is known."""
-    for metric, (name, labels, help_text) in _COUNTERS.items():
-        counter = CounterMetricFamily(_PREFIX + metric, help_text, labels=labels)
-        for values, number in sorted(counted.counts.get(name, {}).items()):
-            counter.add_metric([value or _OTHERS for value in values], number)
-        yield counter
+    for metric in _COUNTERS:
+        yield counter(metric, counted)
     if prices:
         help_text = "What those swaps cost, by SWAPJOBS_PRICE_..."
         cost = CounterMetricFamily(_PREFIX + "vendor_cost", help_text, labels=["tool"])

@@ -19,9 +19,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest, JobNotFound
 from swapjobs.contract.job import Name, explain
+from swapjobs.contract.scope import TENANT_SCOPES, Scope
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import redis
 
 _FORM: Final = re.compile(r"sj_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
@@ -44,6 +47,7 @@ class ApiKey(BaseModel):
     id: str
     tenant: Name
     name: str = Field(default="", max_length=100)
+    scopes: tuple[Scope, ...] = Field(default=TENANT_SCOPES, min_length=1)
     created_at: datetime
     revoked_at: datetime | None = None
 
@@ -60,16 +64,24 @@ class ApiKeys:
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client
 
-    def create(self, tenant: str = "default", *, name: str = "") -> NewApiKey:
-        """Make a key for one tenant.
+    def create(self, tenant: str = "default", *, name: str = "", scopes: Sequence[str] = TENANT_SCOPES) -> NewApiKey:
+        """Make a key for one tenant, with which these scopes may be used.
 
         Raises:
-            InvalidRequest: the tenant's name is not valid, or `name` is longer than 100 characters.
+            InvalidRequest: the tenant's name or a scope is not valid, or `name` is longer than 100 characters.
         """
         id_ = secrets.token_hex(_ID_BYTES)
         key = f"sj_{id_}_{secrets.token_urlsafe(32)}"
         try:
-            made = ApiKey(id=id_, tenant=tenant, name=name, created_at=datetime.now(UTC))
+            made = ApiKey.model_validate(
+                {
+                    "id": id_,
+                    "tenant": tenant,
+                    "name": name,
+                    "scopes": tuple(dict.fromkeys(scopes)),
+                    "created_at": datetime.now(UTC),
+                }
+            )
         except ValidationError as error:
             raise InvalidRequest(explain(error)) from None
         self._redis.hset(keys.gateway_keys(), id_, _packed(made, digest(key)))

@@ -54,8 +54,14 @@ class TenantStore:
 
         No atomic step: jobs that move meanwhile may be counted twice or not at all.
         """
+        return self._statuses(self.names())
+
+    def status(self, name: str) -> TenantStatus:
+        """Return the same of one tenant, known or not."""
+        return self._statuses([name])[0]
+
+    def _statuses(self, names: builtins.list[str]) -> builtins.list[TenantStatus]:
         limits = {item.tenant: item for item in self.list()}
-        names = self.names()
         queued, first = self._queues(names)
         published = self._created(self._published())
         queued.update(tenant for tenant, _ in published)

@@ -209,7 +209,7 @@ def test_operation_routes_need_no_key_but_for_the_numbers(gateway: GatewayProces
     assert gateway.http.get("/healthz", headers=nobody).json() == {"status": "ok"}
     assert gateway.http.get("/readyz", headers=nobody).json() == {"status": "ok"}
     assert_problem(gateway.http.get("/metrics", headers=nobody), 401, "access_denied")
-    assert "swapjobs_dispatch_running 1.0" in gateway.http.get("/metrics").text
+    assert 'swapjobs_tenant_queue_jobs{tenant="acme"} 0.0' in gateway.http.get("/metrics").text
 
 
 def test_nothing_can_be_listened_on_twice(gateway: GatewayProcess, program: Callable[..., Program]) -> None:

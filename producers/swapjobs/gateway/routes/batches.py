@@ -12,7 +12,7 @@ from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Name
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
-from swapjobs.gateway.dependencies import Authenticated, Gateway
+from swapjobs.gateway.dependencies import Actor, Gateway, Reader, Submitter
 from swapjobs.gateway.json_body import charset, media_type
 from swapjobs.gateway.openapi import problems
 from swapjobs.gateway.parameters import PlainUrl
@@ -68,7 +68,7 @@ class BatchPage(BaseModel):
 @router.post("", response_class=JsonLines, responses=_ANSWER, openapi_extra=_BODY, max_body_size=_ANY_LENGTH)
 async def upload(
     request: Request,
-    caller: Authenticated,
+    caller: Submitter,
     gateway: Gateway,
     *,
     batch_id: Annotated[Name | None, Query(description="send the same rows with the same id again at any time")] = None,
@@ -113,7 +113,7 @@ async def upload(
 
 @router.get("")
 def list_batches(
-    caller: Authenticated,
+    caller: Reader,
     gateway: Gateway,
     cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}~[A-Za-z0-9._-]{1,64}$")] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -124,7 +124,7 @@ def list_batches(
 
 
 @router.get("/{batch_id}", responses=_UNKNOWN)
-def get_batch(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
+def get_batch(batch_id: Name, caller: Reader, gateway: Gateway) -> Batch:
     """Tell how a batch stands: jobs by state and error code, rate, estimated end."""
     return gateway.client.batches.get(batch_id, tenant=caller.tenant)
 
@@ -132,7 +132,7 @@ def get_batch(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
 @router.put("/{batch_id}", name="open_batch")
 def open_batch(
     batch_id: Name,
-    caller: Authenticated,
+    caller: Submitter,
     gateway: Gateway,
     callback_url: Annotated[PlainUrl | None, Query(description="is told when the batch is completed")] = None,
 ) -> Batch:
@@ -144,31 +144,31 @@ def open_batch(
 
 
 @router.post("/{batch_id}/close", name="close_batch", responses=_UNKNOWN)
-def close(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
+def close(batch_id: Name, caller: Actor, gateway: Gateway) -> Batch:
     """Let a batch take no more jobs: once all are final it is completed, and its callback_url is told."""
     return gateway.client.batches.close(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/pause", name="pause_batch", responses=_UNKNOWN)
-def pause(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
+def pause(batch_id: Name, caller: Actor, gateway: Gateway) -> Batch:
     """Start none of its jobs until `resume`; those that run go on."""
     return gateway.client.batches.pause(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/resume", name="resume_batch", responses=_UNKNOWN)
-def resume(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
+def resume(batch_id: Name, caller: Actor, gateway: Gateway) -> Batch:
     """Let the jobs of a paused batch start again; what takes long goes on by itself, `operation` says so meanwhile."""
     return gateway.client.batches.resume(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/cancel", name="cancel_batch", responses=_UNKNOWN)
-def cancel(batch_id: Name, caller: Authenticated, gateway: Gateway) -> Batch:
+def cancel(batch_id: Name, caller: Actor, gateway: Gateway) -> Batch:
     """Cancel all its jobs that are not final; what takes long goes on by itself, `operation` says so meanwhile."""
     return gateway.client.batches.cancel(batch_id, tenant=caller.tenant)
 
 
 @router.post("/{batch_id}/retry", name="retry_batch", responses=_UNKNOWN)
-def retry(batch_id: Name, caller: Authenticated, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
+def retry(batch_id: Name, caller: Actor, gateway: Gateway, error_code: ErrorCode | None = None) -> Batch:
     """Let its failed jobs run again: all, or those with one error code. That is a new round of the batch."""
     return gateway.client.batches.retry(batch_id, tenant=caller.tenant, error_code=error_code)
 
@@ -177,7 +177,7 @@ def retry(batch_id: Name, caller: Authenticated, gateway: Gateway, error_code: E
 def batch_report(
     batch_id: Name,
     request: Request,
-    caller: Authenticated,
+    caller: Reader,
     gateway: Gateway,
     *,
     pictures: Annotated[bool, Query(description="no: no thumbnails, and no query strings of URLs in the page")] = True,

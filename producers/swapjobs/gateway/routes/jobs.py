@@ -18,7 +18,7 @@ from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools import Url
 from swapjobs.gateway.auth import Caller
-from swapjobs.gateway.dependencies import Authenticated, Gateway, Parts
+from swapjobs.gateway.dependencies import Actor, Gateway, Parts, Reader, Submitter
 from swapjobs.gateway.event_stream import WatchedStream, changes, version_of
 from swapjobs.gateway.json_body import JsonObject
 from swapjobs.gateway.openapi import (
@@ -71,7 +71,7 @@ Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job
 async def submit(
     request: Request,
     response: Response,
-    caller: Authenticated,
+    caller: Submitter,
     gateway: Gateway,
     wanted: JsonObject,
     *,
@@ -104,7 +104,7 @@ async def submit(
 
 @router.get("")
 def list_jobs(
-    caller: Authenticated,
+    caller: Reader,
     gateway: Gateway,
     *,
     business_task_id: Annotated[BusinessId | None, Query(description="your own id: at most one job")] = None,
@@ -138,7 +138,7 @@ def list_jobs(
     },
 )
 async def get_job(
-    job_id: JobId, request: Request, response: Response, caller: Authenticated, gateway: Gateway, prefer: Prefer = None
+    job_id: JobId, request: Request, response: Response, caller: Reader, gateway: Gateway, prefer: Prefer = None
 ) -> Job:
     """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
     job = await run_in_threadpool(own_job, gateway, caller, job_id)
@@ -146,7 +146,7 @@ async def get_job(
 
 
 @router.get("/{job_id}/attempts", responses=problems("job_not_found", "job_gone"))
-def attempts(job_id: JobId, caller: Authenticated, gateway: Gateway) -> AttemptList:
+def attempts(job_id: JobId, caller: Reader, gateway: Gateway) -> AttemptList:
     """Tell the attempts at a job, the oldest first: when, by which worker, and what came of each."""
     return AttemptList(attempts=gateway.client.attempts(own_job(gateway, caller, job_id).id))
 
@@ -158,7 +158,7 @@ def attempts(job_id: JobId, caller: Authenticated, gateway: Gateway) -> AttemptL
         **problems("job_not_found", "job_gone"),
     },
 )
-def cancel(job_id: JobId, caller: Authenticated, gateway: Gateway) -> Job:
+def cancel(job_id: JobId, caller: Actor, gateway: Gateway) -> Job:
     """Cancel a job; a final one stays as it is."""
     return gateway.client.cancel(own_job(gateway, caller, job_id).id)
 
@@ -170,7 +170,7 @@ def cancel(job_id: JobId, caller: Authenticated, gateway: Gateway) -> Job:
         **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
-def retry(job_id: JobId, caller: Authenticated, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
+def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
     """Queue a failed, cancelled or expired job again; 409 for others.
 
     With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
@@ -190,7 +190,7 @@ def retry(job_id: JobId, caller: Authenticated, gateway: Gateway, urls: FreshUrl
 )
 async def events(
     job_id: JobId,
-    caller: Authenticated,
+    caller: Reader,
     gateway: Gateway,
     last_event_id: Annotated[str | None, Header(description="the id of the last event that was seen")] = None,
 ) -> Response:

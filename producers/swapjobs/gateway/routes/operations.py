@@ -8,8 +8,8 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from swapjobs.contract.dispatch_status import LearnedRate
 from swapjobs.contract.errors import QueueUnavailable
-from swapjobs.gateway.dependencies import Authenticated, Gateway
-from swapjobs.monitoring.prometheus import exposition
+from swapjobs.gateway.dependencies import Authenticated, Gateway, Reader
+from swapjobs.monitoring.prometheus import exposition, tenant_exposition
 from swapjobs.monitoring.readings import Readings
 from swapjobs.store.redis_client import queue_errors
 
@@ -42,7 +42,7 @@ def readyz(gateway: Gateway) -> dict[str, str]:
 
 
 @router.get("/v1/rate")
-def rate(_: Authenticated, gateway: Gateway) -> LearnedRate:
+def rate(_: Reader, gateway: Gateway) -> LearnedRate:
     """Tell the rate of calls to the vendor: the fleet's limit, what is used of it now, why, and since when."""
     with queue_errors():
         return LearnedRate.model_validate(gateway.store.dispatch.status())
@@ -50,8 +50,15 @@ def rate(_: Authenticated, gateway: Gateway) -> LearnedRate:
 
 @router.head("/metrics", include_in_schema=False)
 @router.get("/metrics", response_class=PlainTextResponse)
-def metrics(_: Authenticated, gateway: Gateway) -> PlainTextResponse:
-    """Tell Prometheus how dispatch stands and what was counted: of the whole fleet, with no job or URL."""
+def metrics(caller: Authenticated, gateway: Gateway) -> PlainTextResponse:
+    """Tell Prometheus how dispatch stands and what was counted: of the whole fleet, with no job or URL.
+
+    A key without the scope `metrics` is told of its own tenant only.
+    """
     with queue_errors():
-        text = exposition(Readings.read(gateway.store), gateway.settings.prices)
+        if caller.scopes & {"metrics", "operate"}:
+            text = exposition(Readings.read(gateway.store), gateway.settings.prices)
+        else:
+            caller.require("read")
+            text = tenant_exposition(gateway.store.tenants.status(caller.tenant), gateway.store.metrics.read())
     return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)

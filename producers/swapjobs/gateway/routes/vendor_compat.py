@@ -69,6 +69,7 @@ _SERVER_ERROR: Final = 500
 # Where our own text speaks of things that the caller does not know.
 _IN_THEIR_WORDS: Final = {
     "access_denied": "access key refused",
+    "scope_missing": "access key refused",
     "idempotency_conflict": "businessTaskId: was already used for a different request",
     "job_gone": "the task finished and its record has expired; it is not begun anew: use another businessTaskId",
 }
@@ -79,6 +80,7 @@ router = APIRouter(prefix=PREFIX, include_in_schema=False, max_body_size=_NO_LIM
 async def swap(tool: str, gateway: Parts, caller: Caller, raw: bytes, request: Request) -> dict[str, Any]:
     """Answer `POST .../tool/{toolCode}`."""
     body = read_body(BODIES[tool], raw)
+    caller.require("submit")
     wanted = request_of(tool, body, caller.tenant)
     job = await run_in_threadpool(_accept, gateway, wanted)
     if not (wanted.callback_url and tool == _WITH_CALLBACK):
@@ -89,6 +91,7 @@ async def swap(tool: str, gateway: Parts, caller: Caller, raw: bytes, request: R
 
 async def query(tool: str, gateway: Parts, caller: Caller, raw: bytes, _: Request) -> dict[str, Any]:
     """Answer `POST .../tool/{toolCode}/queryTask`. A task is known to its own tool only; "not known" is null data."""
+    caller.require("read")
     body = read_body(QueryBody, raw)
     try:
         id_ = job_id(caller.tenant, business_id_of(body.business_task_id))

@@ -12,7 +12,7 @@ from swapjobs.contract.job import explain
 from swapjobs.contract.page import DeliveryPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret, EventType
-from swapjobs.gateway.dependencies import Authenticated, Gateway
+from swapjobs.gateway.dependencies import Actor, Gateway, Reader
 from swapjobs.gateway.json_body import JsonObject
 from swapjobs.gateway.openapi import BODY_PROBLEMS, problems
 from swapjobs.gateway.parameters import PlainUrl
@@ -87,7 +87,7 @@ def _takes(model: type[_Body]) -> dict[str, Any]:
 
 
 @router.post("/endpoints", status_code=201, openapi_extra=_takes(NewEndpoint), responses=_BODY)
-def add_endpoint(caller: Authenticated, body: JsonObject, response: Response, gateway: Gateway) -> EndpointSecret:
+def add_endpoint(caller: Actor, body: JsonObject, response: Response, gateway: Gateway) -> EndpointSecret:
     """Register a URL that is told of events; the answer holds the secret that verifies them."""
     given = _read(NewEndpoint, body)
     made = gateway.client.webhooks.add(given.url, tenant=caller.tenant, events=tuple(given.events))
@@ -96,25 +96,25 @@ def add_endpoint(caller: Authenticated, body: JsonObject, response: Response, ga
 
 
 @router.get("/endpoints")
-def list_endpoints(caller: Authenticated, gateway: Gateway) -> EndpointList:
+def list_endpoints(caller: Reader, gateway: Gateway) -> EndpointList:
     """List the endpoints."""
     return EndpointList(endpoints=gateway.client.webhooks.endpoints(tenant=caller.tenant))
 
 
 @router.get("/endpoints/{endpoint_id}", responses=_UNKNOWN)
-def get_endpoint(endpoint_id: str, caller: Authenticated, gateway: Gateway) -> Endpoint:
+def get_endpoint(endpoint_id: str, caller: Reader, gateway: Gateway) -> Endpoint:
     """Tell how an endpoint stands."""
     return gateway.client.webhooks.endpoint(endpoint_id, tenant=caller.tenant)
 
 
 @router.get("/endpoints/{endpoint_id}/secret", responses=_UNKNOWN)
-def get_secret(endpoint_id: str, caller: Authenticated, gateway: Gateway) -> EndpointSecret:
+def get_secret(endpoint_id: str, caller: Actor, gateway: Gateway) -> EndpointSecret:
     """Tell the secret and the public key of an endpoint once more."""
     return gateway.client.webhooks.secret(endpoint_id, tenant=caller.tenant)
 
 
 @router.patch("/endpoints/{endpoint_id}", openapi_extra=_takes(EndpointChange), responses=_BODY | _UNKNOWN)
-def change_endpoint(endpoint_id: str, caller: Authenticated, body: JsonObject, gateway: Gateway) -> Endpoint:
+def change_endpoint(endpoint_id: str, caller: Actor, body: JsonObject, gateway: Gateway) -> Endpoint:
     """Change an endpoint; enabling one that was disabled begins anew."""
     given = _read(EndpointChange, body)
     events = None if given.events is None else tuple(given.events)
@@ -124,27 +124,27 @@ def change_endpoint(endpoint_id: str, caller: Authenticated, body: JsonObject, g
 
 
 @router.delete("/endpoints/{endpoint_id}", status_code=204, responses=_UNKNOWN)
-def remove_endpoint(endpoint_id: str, caller: Authenticated, gateway: Gateway) -> None:
+def remove_endpoint(endpoint_id: str, caller: Actor, gateway: Gateway) -> None:
     """Take an endpoint away; what is pending for it becomes undelivered."""
     gateway.client.webhooks.remove(endpoint_id, tenant=caller.tenant)
 
 
 @router.post("/endpoints/{endpoint_id}/rotate", openapi_extra=_takes(Rotation), responses=_BODY | _UNKNOWN)
-def rotate(endpoint_id: str, caller: Authenticated, body: JsonObject, gateway: Gateway) -> EndpointSecret:
+def rotate(endpoint_id: str, caller: Actor, body: JsonObject, gateway: Gateway) -> EndpointSecret:
     """Give an endpoint a new secret; the old one signs too for a while."""
     overlap_s = _read(Rotation, body).overlap_s
     return gateway.client.webhooks.rotate(endpoint_id, tenant=caller.tenant, overlap_s=overlap_s)
 
 
 @router.post("/endpoints/{endpoint_id}/test", status_code=202, responses=_UNKNOWN)
-def test_endpoint(endpoint_id: str, caller: Authenticated, gateway: Gateway) -> Delivery:
+def test_endpoint(endpoint_id: str, caller: Actor, gateway: Gateway) -> Delivery:
     """Send an event `test` to an endpoint; the delivery shows what became of it."""
     return gateway.client.webhooks.test(endpoint_id, tenant=caller.tenant)
 
 
 @router.get("/deliveries")
 def list_deliveries(
-    caller: Authenticated,
+    caller: Reader,
     gateway: Gateway,
     *,
     state: DeliveryState | None = None,
@@ -164,19 +164,19 @@ def list_deliveries(
 
 
 @router.get("/deliveries/{delivery_id}", responses=_UNKNOWN_DELIVERY)
-def get_delivery(delivery_id: str, caller: Authenticated, gateway: Gateway) -> Delivery:
+def get_delivery(delivery_id: str, caller: Reader, gateway: Gateway) -> Delivery:
     """Tell how a delivery stands."""
     return gateway.client.webhooks.delivery(delivery_id, tenant=caller.tenant)
 
 
 @router.post("/deliveries/{delivery_id}/replay", status_code=202, responses=_UNKNOWN_DELIVERY)
-def replay(delivery_id: str, caller: Authenticated, gateway: Gateway) -> Delivery:
+def replay(delivery_id: str, caller: Actor, gateway: Gateway) -> Delivery:
     """Begin the tries of a delivery anew, with the same webhook id."""
     return gateway.client.webhooks.replay(delivery_id, tenant=caller.tenant)
 
 
 @router.post("/replay-since", status_code=202, openapi_extra=_takes(ReplaySince), responses=_BODY)
-def replay_since(caller: Authenticated, body: JsonObject, gateway: Gateway) -> Replayed:
+def replay_since(caller: Actor, body: JsonObject, gateway: Gateway) -> Replayed:
     """Begin anew the deliveries since a time that are in one state; about a thousand are looked at for one request."""
     given = _read(ReplaySince, body)
     ids: list[str] = []

@@ -1,0 +1,17 @@
+"""What a key of the gateway allows."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+Scope = Literal["submit", "read", "act", "metrics", "operate"]
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+# Of a key that says nothing else: all that a tenant does with its own jobs.
+TENANT_SCOPES: Final[tuple[Scope, ...]] = ("submit", "read", "act")
+MEANINGS: Final[dict[Scope, str]] = {
+    "submit": "submit jobs and open batches",
+    "read": "see jobs, batches, webhooks",
+    "act": "cancel, retry, pause batches, change webhooks",
+    "metrics": "read the whole fleet's /metrics",
+    "operate": "pause and resume dispatch, limit tenants, forget the rate, and see them: for all tenants",
+}
