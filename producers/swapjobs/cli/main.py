@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from swapjobs.cli import batch, dispatch, doctor, gateway, jobs, keys, listing, retry, services, tenants, webhooks
+from swapjobs.cli import (
+    batch,
+    dispatch,
+    doctor,
+    forget,
+    gateway,
+    jobs,
+    keys,
+    listing,
+    retry,
+    services,
+    tenants,
+    webhooks,
+)
 from swapjobs.cli.output import out, print_error
 from swapjobs.cli.submit_batch import command
 from swapjobs.contract.errors import (
@@ -39,7 +52,21 @@ app = typer.Typer(
     epilog="Exit status: 0 done, 1 job failed, 2 usage, 3 not found, 4 Redis unavailable, 5 wait timed out.",
     add_completion=False,
 )
-for module in (jobs, listing, command, batch, retry, dispatch, tenants, webhooks, keys, services, gateway, doctor):
+for module in (
+    jobs,
+    listing,
+    command,
+    batch,
+    retry,
+    forget,
+    dispatch,
+    tenants,
+    webhooks,
+    keys,
+    services,
+    gateway,
+    doctor,
+):
     module.register(app)
 
 

@@ -73,6 +73,10 @@ class JobClient(ABC):
         """Cancel the job and return it; a final job stays as it is."""
 
     @abstractmethod
+    def forget(self, job_id: str, *, tenant: str = "default") -> None:
+        """Delete what is kept of a finished job."""
+
+    @abstractmethod
     def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a failed, cancelled or expired job again and return it."""
 

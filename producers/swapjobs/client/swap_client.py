@@ -10,7 +10,7 @@ from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.interface import JobClient
 from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
-from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotRetryable
+from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotFinished, NotRetryable
 from swapjobs.contract.filters import JobQuery, RetryFilter
 from swapjobs.contract.job import Job, Submission, SwapRequest
 from swapjobs.settings import CoreSettings, load_settings
@@ -153,6 +153,22 @@ class SwapClient(JobClient):
             if self._store.jobs.cancel(job_id) == "gone":
                 raise JobNotFound(f"no job has the id {job_id}")
         return self.get(job_id)
+
+    def forget(self, job_id: str, *, tenant: str = "default") -> None:
+        """Delete what is kept of a finished job: URLs, metadata, attempts, deliveries. From then on it is `JobGone`.
+
+        Pending deliveries of it are given up. What is counted stays, and that the id was used, so that nothing is paid
+        twice. What the vendor keeps of the pictures is the vendor's.
+
+        Raises:
+            NotFinished: it is not final; cancel it first. Or its last call is still under way.
+            JobNotFound: there is no such job; `JobGone`, a subclass, when its record is gone already.
+        """
+        with queue_errors():
+            job_id = self._store.jobs.find(job_id, tenant).id
+            answer = self._store.jobs.forget([job_id])[0]
+        if answer not in {"ok", "gone"}:
+            raise NotFinished(f"job {job_id} is {answer}: cancel it, and forget it when its last call is over")
 
     def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a failed, cancelled or expired job again and return it: new attempts, the old ones as history.

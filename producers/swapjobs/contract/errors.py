@@ -105,6 +105,12 @@ class NotRetryable(SwapjobsError):
     code = "not_retryable"
 
 
+class NotFinished(SwapjobsError):
+    """The job is not final, or a call for it is still under way: it can't be forgotten yet."""
+
+    code = "not_finished"
+
+
 class WaitTimeout(SwapjobsError):
     """The job did not finish in time."""
 

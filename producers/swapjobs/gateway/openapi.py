@@ -91,6 +91,10 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
         "job xvylxczeuccyfneeuyx6k7pr is succeeded: only failed, cancelled and expired jobs can be retried",
         None,
     ),
+    "not_finished": (
+        "job xvylxczeuccyfneeuyx6k7pr is running: cancel it, and forget it when its last call is over",
+        None,
+    ),
     "body_too_large": ("the body is larger than this route takes", None),
     "unsupported_media_type": ("the header Content-Type must be application/json, it is missing", None),
     "too_many_requests": ("this key makes too many requests", None),

@@ -31,6 +31,7 @@ STATUSES: Final = {
     "delivery_not_found": 404,
     "job_gone": 410,
     "not_retryable": 409,
+    "not_finished": 409,
     "batch_closed": 409,
     "too_many_requests": 429,
     "queue_full": 429,

@@ -144,6 +144,10 @@ class JobStore:
         """Cancel; return `ok`, the final state that the job had already, or `gone`."""
         return str(self._functions.call("jobs/cancel", id_))
 
+    def forget(self, ids: Sequence[str]) -> list[str]:
+        """Delete what is kept of finished jobs; for each `ok`, `gone`, or the state that forbids it."""
+        return [str(answer) for answer in self._functions.call("jobs/forget", *ids)] if ids else []
+
     def retry(self, ids: Sequence[str]) -> list[str]:
         """Queue finished jobs again; for each `ok`, the state that forbids it, or `gone`; all or QueueFull."""
         answers = [str(answer) for answer in self._functions.call("jobs/retry", *ids)] if ids else []

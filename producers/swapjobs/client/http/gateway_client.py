@@ -162,6 +162,10 @@ class GatewayClient(JobClient):
         """Cancel the job and return it, as `SwapClient.cancel`."""
         return self._http.post(f"{self._place(job_id, tenant)}/cancel", Job)
 
+    def forget(self, job_id: str, *, tenant: str = "default") -> None:
+        """Delete what is kept of a finished job, as `SwapClient.forget`."""
+        self._http.send("DELETE", self._place(job_id, tenant), repeatable=False)
+
     def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a finished job again, as `SwapClient.retry`."""
         return self._http.post(f"{self._place(job_id, tenant)}/retry", Job, urls or None, repeatable=False)

@@ -163,6 +163,12 @@ def cancel(job_id: JobId, caller: Actor, gateway: Gateway) -> Job:
     return gateway.client.cancel(own_job(gateway, caller, job_id).id)
 
 
+@router.delete("/{job_id}", status_code=204, responses=problems("job_not_found", "job_gone", "not_finished"))
+def forget(job_id: JobId, caller: Actor, gateway: Gateway) -> None:
+    """Delete what is kept of a finished job: URLs, metadata, attempts. From then on it is answered with 410."""
+    gateway.client.forget(own_job(gateway, caller, job_id).id)
+
+
 @router.post(
     "/{job_id}/retry",
     responses={

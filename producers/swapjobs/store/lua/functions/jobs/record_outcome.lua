@@ -24,7 +24,7 @@ local keys, fleet, MOVES, STATE, TARGET = contract.keys, contract.fleet, contrac
 
 local function call(args)
   local id, fence, event, entry, wake = args[1], tonumber(args[2]), args[3], args[4], args[5]
-  local PATCH, tool = 12, string.match(args[11], '^%S+')
+  local PATCH, tool = 12, string.match(args[11], '^%S+') or contract.DEFAULT_TOOL
   local function patched(name)
     for i = PATCH, #args, 2 do
       if args[i] == name then return args[i + 1] end
