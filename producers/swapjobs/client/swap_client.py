@@ -161,12 +161,15 @@ class SwapClient(JobClient):
         twice. What the vendor keeps of the pictures is the vendor's.
 
         Raises:
-            NotFinished: it is not final; cancel it first. Or its last call is still under way.
+            NotFinished: it is not final; cancel it first. Or its last call is still under way, or a product's own
+                Celery app was not told of its end yet.
             JobNotFound: there is no such job; `JobGone`, a subclass, when its record is gone already.
         """
         with queue_errors():
             job_id = self._store.jobs.find(job_id, tenant).id
             answer = self._store.jobs.forget([job_id])[0]
+        if answer == "untold":
+            raise NotFinished(f"job {job_id}: the Celery app that sent it has not been told of its end yet")
         if answer not in {"ok", "gone"}:
             raise NotFinished(f"job {job_id} is {answer}: cancel it, and forget it when its last call is over")
 

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from support.builders import claim, make_request
+from support.builders import claim, job_of, make_request
 from swapjobs import JobGone, JobNotFound
 from swapjobs.contract.errors import NotFinished
 from swapjobs.contract.lifecycle import Event
 from swapjobs.store import keys, record
+from swapjobs.store.product_tasks import ProductTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +76,22 @@ def test_what_is_not_over_can_not_be_forgotten(client: JobClient, store: Store) 
     with pytest.raises(JobNotFound):
         client.forget("no-such-job")
     assert client.get(queued.id).state == "queued"
+
+
+def test_a_products_task_is_told_of_its_end_first(client: JobClient, store: Store) -> None:
+    tenant = client.submit(make_request()).tenant
+    request = make_request(tenant=tenant, business_task_id="of-a-task")
+    assert store.product_tasks.accept([ProductTask("t1", request, '{"id":"t1"}', "its message")]) == ["created"]
+    id_ = client.get("of-a-task").id
+    store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={}, entry=PICTURE)
+    with pytest.raises(NotFinished, match="has not been told of its end yet"):
+        client.forget(id_)
+    (message,) = store.redis.lrange(keys.READY[keys.WEBHOOKS], 0, -1)
+    delivery = store.deliveries.claim(job_of(message), 30)
+    assert delivery is not None
+    store.deliveries.settle(delivery, "delivered", status=None, entry="{}")
+    client.forget(id_)
+    assert "webhook_tries" not in store.metrics.read().counts
 
 
 def test_batches_and_tenants_are_forgotten_by_the_command_line(

@@ -9,11 +9,10 @@ local metrics = require('fleet.metrics')
 local receiver_limits = require('queue.receiver_limits')
 local refill = require('queue.refill')
 local history = require('records.history')
+local continuations = require('webhooks.continuations')
 local deliveries = require('webhooks.delivery')
 local endpoints = require('webhooks.endpoint')
 local keys = contract.keys
-
-local CONTINUATION = '@celery$'  -- what a product's own Celery app is told is no webhook
 
 local function call(args)
   local id, state, delivery = args[1], args[3], deliveries.read(args[1])
@@ -29,7 +28,7 @@ local function call(args)
   local tried_for_ms = at - tonumber(delivery.delivery_started_at or clock.now)
   local too_late = state == 'pending' and tried_for_ms > deliveries.LONGEST_DELIVERY_MS
   if too_late then state = 'undelivered' end
-  if not string.find(id, CONTINUATION) then
+  if not continuations.is_one(id) then
     local lag_ms = state == 'delivered' and clock.now_ms - (delivery.delivery_started_at or clock.now_ms) or nil
     metrics.observe_webhook(state == 'pending' and 'failed' or state, lag_ms)
   end

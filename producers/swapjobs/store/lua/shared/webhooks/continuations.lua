@@ -12,6 +12,11 @@ local function tell(tenant, task, data, job)
   notifications.new_delivery(notifications.new_event_id() .. '@' .. OWNER, about, OWNER, '')
 end
 
+-- Says whether a delivery tells a product; it is no webhook then.
+local function is_one(delivery_id)
+  return string.find(delivery_id, '@' .. OWNER .. '$') ~= nil
+end
+
 -- Keeps what comes after a task; a task that is known already changes nothing. Returns whether it is new.
 local function keep(id, task, data)
   if redis.call('HSETNX', keys.continuations .. id, task, data) == 0 then return false end
@@ -29,6 +34,7 @@ local function tell_all(id, tenant)
 end
 
 return {
+  is_one = is_one,
   tell = tell,
   keep = keep,
   tell_all = tell_all,
