@@ -23,7 +23,7 @@ demo: $(STAMP) ## swap real faces through the whole queue, on this machine
 	$(BIN)/swapjobs demo
 
 test: $(STAMP) ## run all tests
-	$(BIN)/python -m pytest -n 4 --dist worksteal
+	$(BIN)/python -m pytest -n 5 --dist worksteal
 
 test-fast: $(STAMP) ## run the tests that need no worker and no long search, in less than a minute
 	$(BIN)/python -m pytest -n 4 --dist worksteal -m "not slow" tests/unit tests/architecture tests/integration
