@@ -40,10 +40,9 @@ class HealthStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is un
 
 
 def _metrics(runtime: Runtime) -> tuple[str, str]:
-    # Imported when somebody asks.
-    from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415
+    from prometheus_client import CONTENT_TYPE_LATEST  # noqa: PLC0415 - when somebody asks
 
-    from swapjobs.monitoring.prometheus import exposition  # noqa: PLC0415
-    from swapjobs.monitoring.readings import Readings  # noqa: PLC0415
+    from swapjobs.monitoring.prometheus import exposition  # noqa: PLC0415 - as above
+    from swapjobs.monitoring.readings import Readings  # noqa: PLC0415 - as above
 
     return CONTENT_TYPE_LATEST, exposition(Readings.read(runtime.store), runtime.settings.prices)

@@ -22,7 +22,6 @@ class Watchdog:
         self._now = now
         self._last: dict[str, float] = {}
         self._watched: set[str] = set()
-        self._begun: set[str] = set()
         self._works_since: dict[str, float] = {}
         self._failing: dict[str, float] = {}
         self._looked_at = now()
@@ -36,9 +35,7 @@ class Watchdog:
         """Note that this part has just done its work: the `consumer`, the `dispatcher`, the `lease keeper`."""
         now = self._now()
         self._last[what] = now
-        if what not in self._begun:
-            self._begun.add(what)
-            self._works_since[what] = now
+        self._works_since.setdefault(what, now)
         since = self._failing.pop(what, None)
         if since is not None:
             self._works_since[what] = now
@@ -52,11 +49,11 @@ class Watchdog:
 
     def silent_s(self, what: str) -> float | None:
         """Return the seconds since this part last did its work; None before it did so at all."""
-        return self._now() - self._last[what] if what in self._begun else None
+        return self._now() - self._last[what] if what in self._works_since else None
 
     def works_for_s(self, what: str) -> float:
         """Return for how many seconds this part has not failed; 0 before it did its work at all."""
-        if what in self._failing or what not in self._begun:
+        if what in self._failing or what not in self._works_since:
             return 0.0
         return self._now() - self._works_since[what]
 
