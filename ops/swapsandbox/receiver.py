@@ -64,6 +64,7 @@ class Event:
         tries: Number of deliveries seen.
         times: When they came, in seconds since the epoch.
         answers: What they were answered: HTTP statuses, or `hang`.
+        traceparent: The header of the latest try.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Event:
     tries: int = 0
     times: list[float] = field(default_factory=list)
     answers: list[int | str] = field(default_factory=list)
+    traceparent: str | None = None
 
 
 class Receiver:
@@ -126,6 +128,7 @@ class Receiver:
             event = self._events.setdefault(event_id, Event(event_id, request.url.path))
             event.type, event.job_id = _describe(body)
             event.verified, event.problem = problem is None, problem
+            event.traceparent = request.headers.get("traceparent")
             event.tries += 1
             event.times.append(time.time())
             planned = self._plan.answer(event.tries)

@@ -156,6 +156,7 @@ def environment(redis_url: str, vendor: Sandbox) -> dict[str, str]:
         "SWAPJOBS_LEASE_S": "3",
         "SWAPJOBS_BREAKER_PROBE_S": "1",
         "SWAPJOBS_BREAKER_RAMP_S": "1",
+        "SWAPJOBS_LOG_FORMAT": "json",
         "SWAPJOBS_WEBHOOK_SECRETS": SECRET,
         "SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
     }
@@ -198,7 +199,7 @@ class GatewayProcess:
 
     def logged(self) -> list[dict[str, Any]]:
         """What the access log has so far."""
-        return [json.loads(line) for line in self.program.lines if line.startswith('{"event": "request"')]
+        return [json.loads(line) for line in self.program.lines if '"event":"request"' in line]
 
 
 def _gateway_of(program: Program, settings: Mapping[str, str]) -> GatewayProcess:
@@ -241,6 +242,7 @@ def common_gateways(
                 environment = {
                     "SWAPJOBS_REDIS_URL": redis_server.url,
                     "SWAPJOBS_GATEWAY_KEY_RATE": "10000/s",
+                    "SWAPJOBS_LOG_FORMAT": "json",
                     **settings,
                 }
                 command = ("swapjobs", "gateway", "--port", "0")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import sys
 from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +17,26 @@ from celery.concurrency import get_implementation
 from celery.worker import state
 from kombu import Queue
 
-from swapjobs import tether
+from swapjobs import logs, tether
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import celery_message, keys
 from swapjobs.store.redis_client import RedisError
+from swapworker.celery_adapter import logging_setup
 from swapworker.celery_adapter.broker import Broker, broker_options, broker_url
 from swapworker.celery_adapter.dispatcher_step import DispatcherStep
 from swapworker.celery_adapter.event_bundling import BundlingEvents, FlushStep
 from swapworker.celery_adapter.health_step import HealthStep
 from swapworker.celery_adapter.heartbeat import HeartbeatStep
 from swapworker.celery_adapter.intake_step import IntakeStep
-from swapworker.celery_adapter.redaction import install_log_filters
 from swapworker.celery_adapter.watchdog_step import WatchdogStep
 from swapworker.process.shutdown import Shutdown
 
 if TYPE_CHECKING:
     from swapworker.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 # By nohup; looked at here, before Celery puts its own handler in place.
 _HANGUP_IGNORED = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -116,6 +120,7 @@ def check_and_trim(sender: Any, **_: Any) -> None:
     # Workers have nothing to tell each other: it would cost a second each time Redis is back, and gossip's step fails
     # with a traceback now and then when it goes.
     sender.options.update(without_gossip=True, without_mingle=True)
+    sender.quiet = True  # no banner
 
 
 @signals.worker_init.connect  # type: ignore[untyped-decorator]  # celery is untyped
@@ -132,6 +137,13 @@ def stop_starting() -> None:
 
 shutdown = Shutdown(stop_starting, lambda: runtime().hand_back(), lambda: settings.stop_grace_s)
 app.shutdown = shutdown
+
+
+@signals.celeryd_after_setup.connect  # type: ignore[untyped-decorator]  # celery is untyped
+def announce(sender: str, instance: Any, **_: Any) -> None:
+    """Log what this worker is: in the place of Celery's banner."""
+    what = {"worker": sender, "version": version("swapjobs"), "slots": instance.concurrency}
+    logs.event(logger, "starting", **what, queues=",".join(sorted(app.amqp.queues.consume_from)))
 
 
 @signals.worker_ready.connect  # type: ignore[untyped-decorator]  # celery is untyped
@@ -165,7 +177,7 @@ def stop(**_: Any) -> None:
     shutdown.begin()
 
 
-install_log_filters()
+logging_setup.install(settings.log_format)
 app.steps["worker"].add(HealthStep)
 app.steps["worker"].add(DispatcherStep)
 app.steps["worker"].add(IntakeStep)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from swapworker.attempt.executor import Report
-
-logger = logging.getLogger(__name__)
 
 
 @app.task(
@@ -71,7 +68,6 @@ def _outcome(task: Any, report: Report) -> str:
         raise SwapFailed(reason)
     if report.answer != "ok":
         # Another claim happened, or the job was cancelled meanwhile: what this attempt found is not the job's state.
-        logger.warning("job %s: the result came late: %s", report.job_id, report.answer)
         _send_end_event(task, report.answer)
         raise Ignore
     if decision.event is Event.SUCCEED:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from swapjobs.cli.services import need
+from swapjobs.cli.services import LogLevel, need
 from swapjobs.contract.errors import SettingsError
 from swapjobs.contract.urls import is_loopback
 from swapjobs.settings import GatewaySettings, load_settings
@@ -24,6 +24,7 @@ def gateway(
     *,
     host: Annotated[str, typer.Option(help="loopback unless there are keys: swapjobs keys create")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: a free one, which the first line tells")] = 8780,
+    loglevel: Annotated[LogLevel, typer.Option(help="how much is told; probes at debug")] = "info",
 ) -> None:
     """Serve HTTP in the foreground, until SIGTERM or Ctrl-C."""
     settings = load_settings(GatewaySettings)
@@ -36,7 +37,7 @@ def gateway(
             f"--host {host}: without keys the gateway listens on 127.0.0.1 only, as anybody could use it;"
             " make one with `swapjobs keys create`, or set SWAPJOBS_GATEWAY_KEYS"
         )
-    serve(make_app(settings), host, port, settings)
+    serve(make_app(settings), host, port, settings, log_level=loglevel)
 
 
 def _any_key(settings: GatewaySettings) -> bool:

@@ -19,6 +19,8 @@ from swapjobs.store import keys, redis_health
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import connect
 
+LogLevel = Literal["debug", "info", "warning", "error"]
+
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 # Unknown names in the environment are warned about here, in one line, and not again there.
@@ -37,7 +39,7 @@ def worker(
     *,
     queues: Annotated[str, typer.Option(help="swaps, webhooks, or both: one process each")] = "swaps,webhooks",
     concurrency: Annotated[int | None, typer.Option(min=1, help="slots of the process")] = None,
-    loglevel: Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="how much is told")] = "info",
+    loglevel: Annotated[LogLevel, typer.Option(help="how much is told")] = "info",
 ) -> None:
     """Run a swap worker and a webhook worker in the foreground, until SIGTERM or Ctrl-C."""
     settings = load_settings(WorkerSettings)

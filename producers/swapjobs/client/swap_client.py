@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
+from swapjobs import tracing
 from swapjobs.client.batches import Batches
 from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.interface import JobClient
@@ -64,8 +66,10 @@ class SwapClient(JobClient):
 
     def accept(self, request: SwapRequest) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
-        with queue_errors():
-            outcome, job = self._store.jobs.submit_one(request, durably=self._durably)
+        with queue_errors(), tracing.span("submit", "producer", tenant=request.tenant, tool=request.tool) as span:
+            origin = tracing.current()
+            outcome, job = self._store.jobs.submit_one(request, origin=origin, durably=self._durably)
+            span.note(outcome=outcome, job=job.id if job else None)
         if outcome == "closed" or job is None:
             raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
         if outcome == "conflict":
@@ -88,9 +92,10 @@ class SwapClient(JobClient):
         source = iter(requests)
         while block := list(islice(source, BLOCK)):
             parsed = [as_bulk(item) for item in block]
-            with queue_errors():
-                valid = (item for item in parsed if isinstance(item, SwapRequest))
-                accepted = iter(self._store.jobs.submit(valid, durably=self._durably))
+            valid = [item for item in parsed if isinstance(item, SwapRequest)]
+            with queue_errors(), tracing.span("submit", "producer", jobs=len(valid)):
+                origin = replace(tracing.current(), is_linked=True)
+                accepted = iter(self._store.jobs.submit(valid, origin=origin, durably=self._durably))
             for item in parsed:
                 yield item if isinstance(item, Submission) else next(accepted)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 
-from swapjobs.gateway.json_log import log_event
+from swapjobs import logs, tracing
 from swapjobs.gateway.problems import GONE, problem
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_logger: Final = logging.getLogger("swapjobs.gateway")
+_PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every few seconds: told of at debug, while well
+_ERROR: Final = 400
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FRAMES: Final = 8
 _SECURITY: Final = {
@@ -39,15 +43,20 @@ class Edge:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began = time.perf_counter()
         answer = _Answer(scope, send)
+        with tracing.coming_from(answer.origin):
+            await self._serve(scope, receive, answer)
+
+    async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        began = time.perf_counter()
         try:
             await self._app(scope, receive, answer.send)
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here, in one line of the log
             # FastAPI has answered already (problems.py), and passes the error on
-            log_event("error", request_id=answer.request_id, error=type(error).__name__, at=_places(error))
+            facts = {"request_id": answer.request_id, "error": type(error).__name__, "at": _places(error)}
+            logs.event(_logger, "error", level=logging.ERROR, **facts)
         finally:
             _log(scope, answer, time.perf_counter() - began)
 
@@ -56,10 +65,14 @@ class _Answer:
     """The way of an answer to the client."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
-        given = Headers(scope=scope).get("x-request-id", "")
-        self.request_id = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        headers = Headers(scope=scope)
+        given = headers.get("x-request-id", "")
+        named = given if _ID.fullmatch(given) else ""
+        # A name of our own tells nobody more than the job's id does: only the caller's is kept with the job.
+        self.origin = tracing.JobOrigin(tracing.parse_traceparent(headers.get("traceparent")), named)
+        self.request_id = named or secrets.token_hex(8)
         # A client's own mark, by which it knows its answer: proxies overwrite X-Request-Id, and leave this alone.
-        mark = Headers(scope=scope).get("swapjobs-request", "")
+        mark = headers.get("swapjobs-request", "")
         self._mark = mark if _ID.fullmatch(mark) else ""
         self.status = 0
         self._state: dict[str, Any] = scope.setdefault("state", {})
@@ -94,16 +107,22 @@ async def _nothing() -> Message:
 
 def _log(scope: Scope, answer: _Answer, seconds: float) -> None:
     """Write a request's line. Without the query, which may hold what is nobody's business."""
-    caller = scope["state"].get("caller")
-    log_event(
+    state = scope["state"]
+    caller, status = state.get("caller"), answer.status or GONE
+    is_quiet = scope["path"] in _PROBES and status < _ERROR
+    logs.event(
+        _logger,
         "request",
+        level=logging.DEBUG if is_quiet else logging.INFO,
         method=scope["method"],
         path=scope["path"],
-        status=answer.status or GONE,
+        status=status,
         ms=round(seconds * 1000, 1),
         tenant=caller.tenant if caller else None,
-        key=caller.key_id if caller else None,
+        key=(caller.key_id or None) if caller else None,
+        job=state.get("job_id"),
         request_id=answer.request_id,
+        trace_id=tracing.trace_id_of(tracing.current()),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
+from swapjobs import logs
 from swapjobs.contract.errors import SettingsError
-from swapjobs.gateway import json_log
 from swapjobs.gateway.connection_limits import Connection, connection_class
 from swapjobs.gateway.listener import ReadyServer, listen
 
@@ -24,7 +25,7 @@ _OTHER_FILES: Final = 300  # connections to Redis, one for each thread at most, 
 _TICKS_S: Final = 10  # uvicorn's
 
 
-def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings) -> None:
+def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings, *, log_level: str = "info") -> None:
     """Serve until SIGTERM or SIGINT; print `gateway ready on <url>` when requests are answered.
 
     Then waits and event streams end at once, requests under way within 10 s.
@@ -32,7 +33,8 @@ def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings) -> None
     Raises:
         SettingsError: it can't listen there.
     """
-    json_log.install()
+    logs.install(settings.log_format, logging.WARNING)
+    logging.getLogger("swapjobs").setLevel(log_level.upper())
     try:
         listener = listen(host, port, _BACKLOG)
     except OSError as error:

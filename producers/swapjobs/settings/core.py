@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.logs import LogFormat
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
@@ -46,6 +47,10 @@ class CoreSettings(BaseSettings):
     webhook_master_secret: SecretStr | None = Field(
         None,
         description="whsec_..., from which the secrets of registered webhook endpoints are derived; never changed",
+    )
+
+    log_format: LogFormat = Field(
+        "text", description="how workers and gateway log: `json`, one object a line; `text`, for people"
     )
 
     price_roop: float | None = Field(

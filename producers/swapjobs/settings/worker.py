@@ -39,6 +39,9 @@ class WorkerSettings(CoreSettings):
     vendor_unknown_codes: Annotated[tuple[str, ...], NoDecode] = Field(
         ("404",), description="codes by which queryTask says that it does not know a task, comma separated"
     )
+    vendor_traceparent: bool = Field(
+        False, description="send the trace context of a job (`traceparent`) to the vendor too"
+    )
     call_timeout_s: float = Field(60, gt=0, le=3600, description="one vendor call, total, not per read")
     max_response_bytes: int = Field(1_048_576, ge=1024, description="a longer vendor reply is refused")
     max_attempts: int = Field(6, ge=1, le=100, description="failed attempts before a job fails for good")

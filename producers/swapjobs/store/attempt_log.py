@@ -33,6 +33,12 @@ def calls_of(history: Iterable[Mapping[str, Any]]) -> list[list[Mapping[str, Any
     return rounds
 
 
+def number_of(history: Iterable[Mapping[str, Any]], sent_at: int) -> int:
+    """Return the number, in its round, of the attempt that was sent at this time (ms); it may not be there yet."""
+    calls = calls_of(history)[-1]
+    return len(calls) + (sent_at not in {line["at"] for line in calls})
+
+
 def attempts_of(history: Sequence[Mapping[str, Any]]) -> list[Attempt]:
     """Return all attempts, the oldest first."""
     return [

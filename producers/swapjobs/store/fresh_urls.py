@@ -23,7 +23,8 @@ def request_with(job: Record, urls: Mapping[str, str]) -> SwapRequest:
         InvalidRequest: a URL is none.
         IdempotencyConflict: it is another picture's.
     """
-    request = SwapRequest.parse({**job.request, **urls})
+    known = {name: value for name, value in job.request.items() if name not in record.ORIGIN_FIELDS}
+    request = SwapRequest.parse({**known, **urls})
     if request.fingerprint() != job.fields["fingerprint"]:
         raise IdempotencyConflict(f"job {job.id} is about other pictures: submit a new one", job_id=job.id)
     return request

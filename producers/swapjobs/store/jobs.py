@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -12,6 +13,7 @@ from swapjobs.contract.job import Submission, job_id
 from swapjobs.contract.signed_urls import until_of
 from swapjobs.store import fresh_urls, job_index, keys, record
 from swapjobs.store.durability import on_disk
+from swapjobs.tracing import NOWHERE, JobOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +32,9 @@ class JobStore:
         self._redis = client
         self._functions = functions
 
-    def submit(self, requests: Iterable[SwapRequest], *, durably: bool = False) -> list[Submission]:
+    def submit(
+        self, requests: Iterable[SwapRequest], *, origin: JobOrigin = NOWHERE, durably: bool = False
+    ) -> list[Submission]:
         """Accept jobs in one step; each gets its own outcome.
 
         `durably`: return when they are on Redis' disk. Workers, who record what Celery brought, have nobody to tell.
@@ -40,7 +44,7 @@ class JobStore:
             QueueUnavailable: `durably`, and they were accepted but are not known to be on disk.
         """
         asked = list(requests)
-        ids, args = record.packed(asked, until_of)
+        ids, args = record.packed(asked, until_of, repeat(origin))
         if not ids:
             return []
         if durably:
@@ -57,7 +61,9 @@ class JobStore:
         self._renew_all_urls(known)
         return [_submission(id_, outcome) for id_, outcome in zip(ids, outcomes, strict=True)]
 
-    def submit_one(self, request: SwapRequest, *, durably: bool = False) -> tuple[str, Record | None]:
+    def submit_one(
+        self, request: SwapRequest, *, origin: JobOrigin = NOWHERE, durably: bool = False
+    ) -> tuple[str, Record | None]:
         """Accept one job; return the outcome and the job that now has its id, in one round trip unless `durably`.
 
         The outcome `closed` comes without a job: its batch takes no more.
@@ -65,9 +71,9 @@ class JobStore:
         Raises as `submit` and `get` do.
         """
         if durably:
-            (submission,) = self.submit([request], durably=True)
+            (submission,) = self.submit([request], origin=origin, durably=True)
             return (submission.outcome, self.get(submission.id)) if submission.id else ("closed", None)
-        (id_,), args = record.packed([request], until_of)
+        (id_,), args = record.packed([request], until_of, [origin])
 
         def call() -> list[Any]:
             with self._redis.pipeline(transaction=False) as pipe:

@@ -13,6 +13,7 @@ from swapjobs.contract.errors import QueueFull
 from swapjobs.contract.signed_urls import until_of
 from swapjobs.store import keys, record
 from swapjobs.store.redis_client import OutOfMemoryError
+from swapjobs.tracing import NOWHERE, JobOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +35,14 @@ class ProductTask:
         request: What it asks for; the job is the same one if the message comes twice.
         continuation: JSON of what its message says of what comes after it; empty where nothing does.
         message: As it lies in Redis.
+        origin: The span in which the product sent it.
     """
 
     id: str
     request: SwapRequest
     continuation: str
     message: str
+    origin: JobOrigin = NOWHERE
 
 
 class ProductTaskStore:
@@ -73,7 +76,7 @@ class ProductTaskStore:
         Raises:
             QueueFull: Redis is at its memory limit; some may be recorded.
         """
-        ids, args = record.packed([task.request for task in tasks], until_of)
+        ids, args = record.packed([task.request for task in tasks], until_of, (task.origin for task in tasks))
         size = len(args) // len(ids)
         flat: list[str] = []
         for number, task in enumerate(tasks):

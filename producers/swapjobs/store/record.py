@@ -18,7 +18,8 @@ from swapjobs.contract.job import Job, JobError, SwapRequest, WebhookStatus, job
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.urls import target_of
 from swapjobs.contract.vendor_tools import DEFAULT_TOOL
-from swapjobs.store.attempt_log import calls_of
+from swapjobs.store.attempt_log import calls_of, number_of
+from swapjobs.tracing import NOWHERE, JobOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -36,6 +37,7 @@ URL_EXPIRED_ENTRY: Final = json.dumps(
 )
 _ERROR: Final = frozenset(JobError.model_fields)
 _LONGEST_FIELD: Final = 64  # a hash with a longer one takes Redis three times the room
+ORIGIN_FIELDS: Final = frozenset({"traceparent", "trace_link", "request_id"})  # of the first line, beside the request
 _KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
 
 
@@ -77,6 +79,13 @@ class Record:
         return self.fields.get("batch") or self.request.get("batch_id")
 
     @property
+    def origin(self) -> JobOrigin:
+        """Where it comes from."""
+        request, is_linked = self.request, "trace_link" in self.request
+        traceparent = request.get("trace_link" if is_linked else "traceparent", "")
+        return JobOrigin(traceparent, request.get("request_id", ""), is_linked)
+
+    @property
     def error(self) -> JobError | None:
         """Why the job ended without a picture: of a failed or expired job, not of one that was retried."""
         if self.fields["state"] == JobState.EXPIRED:
@@ -94,10 +103,8 @@ class Record:
     def to_job(self) -> Job:
         """Return the job as producers see it."""
         result = self.last("result")
-        calls = calls_of(self.history)[-1]
         # Sent, and its outcome is not known yet. Before the first look-up there may be no word of it in the history.
         sent_at = self.number("sent_at") if self.fields.get("next_call") == "query" else 0
-        under_way = bool(sent_at) and sent_at not in {line["at"] for line in calls}
         return Job(
             id=self.id,
             state=JobState(self.fields["state"]),
@@ -109,7 +116,7 @@ class Record:
             target_url=self.request["target_url"],
             output_url=result["output_url"] if result else None,
             error=self.error,
-            attempts=len(calls) + under_way,
+            attempts=number_of(self.history, sent_at) if sent_at else len(calls_of(self.history)[-1]),
             failed_attempts=self.failed_attempts,
             reason=Reason(self.fields["reason"]) if "reason" in self.fields else None,
             next_attempt_at=self.time("next_attempt_at"),
@@ -140,18 +147,23 @@ def entry(kind: Kind, **values: Any) -> str:
     return json.dumps({"kind": kind, **named}, separators=(",", ":"))
 
 
-def pack(request: SwapRequest) -> str:
-    """Return the first line of history."""
+def pack(request: SwapRequest, origin: JobOrigin = NOWHERE) -> str:
+    """Return the first line of history: the request, and where it comes from."""
     is_long = len(request.business_task_id or "") > _LONGEST_FIELD
     exclude = set(_KEPT_IN_HASH - {"business_task_id"} if is_long else _KEPT_IN_HASH)
-    return request.model_dump_json(exclude=exclude, exclude_defaults=True)
+    line = request.model_dump_json(exclude=exclude, exclude_defaults=True)
+    trace = "trace_link" if origin.is_linked else "traceparent"
+    known = {name: text for name, text in ((trace, origin.traceparent), ("request_id", origin.request_id)) if text}
+    return line[:-1] + "," + json.dumps(known, separators=(",", ":"))[1:] if known else line
 
 
-def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], str]) -> tuple[list[str], list[str]]:
+def packed(
+    requests: Sequence[SwapRequest], until_when: Callable[[SwapRequest], str], origins: Iterable[JobOrigin]
+) -> tuple[list[str], list[str]]:
     """Return the ids, and the arguments of submit.lua: eight for each job."""
     args: list[str] = []
     ids: list[str] = []
-    for request in requests:
+    for request, origin in zip(requests, origins, strict=False):
         business_id = request.business_task_id or secrets.token_hex(12)
         ids.append(job_id(request.tenant, business_id))
         args += [
@@ -160,7 +172,7 @@ def packed(requests: Iterable[SwapRequest], until_when: Callable[[SwapRequest], 
             request.tenant,
             request.priority,
             business_id if len(business_id) <= _LONGEST_FIELD else "",
-            pack(request),
+            pack(request, origin),
             in_brief(request),
             until_when(request),
         ]

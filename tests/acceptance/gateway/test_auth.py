@@ -243,7 +243,7 @@ def test_the_log_has_who_and_what_and_no_secret(gateway: GatewayProcess) -> None
         "request_id": "my-request.1",
     }
     assert first["ms"] > 0
-    assert (second["status"], second["tenant"]) == (401, None)
+    assert (second["status"], "tenant" in second) == (401, False)
     assert second["request_id"] not in {"", 'a"b'}
     assert "hidden" not in gateway.program.output
     assert ACME_KEY not in gateway.program.output

@@ -111,7 +111,7 @@ def test_under_nohup_a_closed_terminal_ends_nothing(program: Callable[..., Progr
     ignored = [int(line.split()[1], 16) for line in _status(worker.process.pid) if line.startswith("SigIgn")]
     assert ignored[0] & 1 << (signal.SIGHUP - 1)
     assert worker.end(signal.SIGTERM) == 0
-    assert worker.output.count("Warm shutdown") == 2
+    assert worker.output.count("warm shutdown") == 2
 
 
 def _status(pid: int) -> list[str]:

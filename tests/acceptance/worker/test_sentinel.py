@@ -90,7 +90,7 @@ def test_a_master_that_falls_silent_is_left_too(program: Callable[..., Program],
             wait_until(lambda: servers.master() is not silent, what="another master")
             with SwapClient(WorkerSettings(redis_url=servers.url)) as client:
                 job = client.submit(make_request())
-            worker.wait_for(f"{job.id}] received", deadline_s=20)
+            worker.wait_for(f'"attempt","job":"{job.id}"', deadline_s=20)
         finally:
             silent.process.kill()
 

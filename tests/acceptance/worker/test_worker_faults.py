@@ -72,7 +72,7 @@ def test_a_worker_frozen_beyond_its_lease_writes_nothing_where_another_has_claim
     finally:
         frozen.send(signal.SIGCONT)
     wait_until(lambda: count(store, "fenced"), what="the late result was counted")
-    frozen.wait_for("the result came late: fenced")
+    frozen.wait_for('"outcome":"fenced"')
     assert done.state is JobState.SUCCEEDED
     assert client.get(job.id) == done
     assert (count(store, "fenced"), count(store, "rescued")) == (1, 1)

@@ -71,6 +71,7 @@ def test_a_signed_delivery_is_verified_and_recorded(client: httpx.Client) -> Non
         "problem": None,
         "tries": 1,
         "answers": [200],
+        "traceparent": None,
     }
 
 

@@ -11,18 +11,19 @@ import time
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from swapjobs import tracing
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
 from swapjobs.contract.vendor_tools import DEFAULT_TOOL
-from swapjobs.store import record
 from swapjobs.store.claims import NotClaimed
 from swapjobs.store.redis_client import REDIS_AWAY
+from swapworker.attempt import call_record
 from swapworker.attempt.decision import Decision
 from swapworker.attempt.retry_policy import decide
 from swapworker.process.redis_retry import until_stored
-from swapworker.vendor_client.outcome import Outcome, OutcomeUnknown, result_of
+from swapworker.vendor_client.outcome import Outcome, OutcomeUnknown
 from swapworker.vendor_client.request import body_of, vendor_id_of
 
 if TYPE_CHECKING:
@@ -39,8 +40,6 @@ logger = logging.getLogger(__name__)
 
 # A slot is used within this of its time, else given up: late calls would come in a bunch with the next ones.
 MAX_LATENESS_S: Final = 0.1
-_OK: Final = 200
-_OF_THE_JOB: Final = ("created_at", "started_at", "billed")
 # Then a claim that was on its way when the worker began to leave is known.
 _CLAIM_UNDER_WAY_S: Final = 0.1
 
@@ -85,22 +84,36 @@ class Attempts:
         claim = self._store.claim(job_id, self._settings.lease_s)
         if isinstance(claim, NotClaimed):
             return claim
-        claimed_at = time.monotonic()
-        with self._leases.hold(claim, self._settings.call_timeout_s):
-            obstacle = self._wait_for_slot(claim, time.monotonic() - began)
-            if obstacle:
-                # Nothing was sent: the next claim does what this one was to do.
-                reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
-                decision = Decision(Event.WAIT, patch={"next_call": claim.call, "reason": reason}, message=obstacle)
-                return self._write(claim, decision)
-            asked_at = time.monotonic()
-            outcome = self._ask_vendor(claim)
-            answered_at = time.monotonic()
-            now_ms = claim.now_ms + int((answered_at - claimed_at) * 1000)
-            decision = decide(outcome, claim, self._settings, self._random)
-            entry = _entry(decision, claim, outcome, now_ms, worker)
-            facts = _facts(claim, outcome, answered_at - asked_at)
-            return self._write(claim, decision, entry, facts)
+        claimed_at, job = time.monotonic(), claim.job
+        facts = {"job": job.id, "tenant": job.fields["tenant"], "worker": worker}
+        with (
+            tracing.span("attempt", "consumer", origin=job.origin, **facts) as span,
+            self._leases.hold(claim, self._settings.call_timeout_s),
+        ):
+            obstacle = self._wait_for_slot(claim, claimed_at - began)
+            if not obstacle:
+                report = self._call(claim, claimed_at, worker)
+                span.note(answer=report.answer, event=report.decision.event, code=report.decision.code)
+                return report
+            # Nothing was sent: the next claim does what this one was to do.
+            span.note(obstacle=obstacle)
+            reason = Reason.VENDOR_OUTAGE if obstacle == "outage" else Reason.RATE_LIMIT
+            decision = Decision(Event.WAIT, patch={"next_call": claim.call, "reason": reason}, message=obstacle)
+            return self._write(claim, decision)
+
+    def _call(self, claim: Claim, claimed_at: float, worker: str) -> Report:
+        """Ask the vendor, decide, write; `claimed_at` by the monotonic clock."""
+        asked_at = time.monotonic()
+        outcome = self._ask_vendor(claim)
+        answered_at = time.monotonic()
+        now_ms = claim.now_ms + int((answered_at - claimed_at) * 1000)
+        decision = decide(outcome, claim, self._settings, self._random)
+        entry = call_record.history_entry(decision, claim, outcome, now_ms, worker)
+        report = self._write(claim, decision, entry, call_record.metrics_facts(claim, outcome, answered_at - asked_at))
+        slot_s, call_s = asked_at - claimed_at, answered_at - asked_at
+        vendor_id = vendor_id_of(claim, self._settings)
+        call_record.log(claim, vendor_id, outcome, decision, report.answer, slot_s=slot_s, call_s=call_s)
+        return report
 
     def stop(self) -> None:
         """Let attempts that wait for their slot give it up: the worker is stopping."""
@@ -143,16 +156,18 @@ class Attempts:
         return "the slot was missed" if time.monotonic() - due > MAX_LATENESS_S else ""
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
+        tool = claim.job.request.get("tool", DEFAULT_TOOL)
         try:
-            with self._slot_usage.call():
-                return self._request(claim)
+            with self._slot_usage.call(), tracing.span("vendor call", "client", tool=tool, call=claim.call) as span:
+                outcome = self._request(claim, tool)
+                call_record.note(span, outcome)
+                return outcome
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
             what = f"{type(error).__name__} in {_where(error)}"
             logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
             return OutcomeUnknown(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
 
-    def _request(self, claim: Claim) -> Outcome:
-        tool = claim.job.request.get("tool", DEFAULT_TOOL)
+    def _request(self, claim: Claim, tool: str) -> Outcome:
         vendor_id = vendor_id_of(claim, self._settings)
         if claim.call == "query":
             return self._vendor.query(tool, vendor_id)
@@ -179,24 +194,6 @@ class Attempts:
             )
         )
         return Report(claim.job.id, decision, answer)
-
-
-def _entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, worker: str) -> str:
-    """Return the line for the history: what was decided, with the facts of the call; see `attempt_log.py`."""
-    if not decision.entry:
-        return ""
-    sent_at = claim.job.number("sent_at", now_ms)
-    goes_without_saying = decision.event is Event.SUCCEED and outcome.http_status == _OK
-    status = None if goes_without_saying else outcome.http_status
-    facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": status}
-    return record.entry(**decision.entry, **facts, worker=worker or None)
-
-
-def _facts(claim: Claim, outcome: Outcome, seconds: float) -> str:
-    """Return what the metrics count of a call: `tool created_at started_at billed call result ms`, "-" for none."""
-    fields = claim.job.fields
-    job = (claim.job.request.get("tool", DEFAULT_TOOL), *(fields.get(name, "-") for name in _OF_THE_JOB))
-    return " ".join([*job, claim.call, result_of(outcome), str(int(seconds * 1000))])
 
 
 def _where(error: BaseException) -> str:

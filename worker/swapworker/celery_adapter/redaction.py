@@ -1,11 +1,7 @@
-"""Keeps a plain Celery producer's arguments out of logs, events and dashboards: they may hold signed URLs.
-
-And out of the log what would only be noise there.
-"""
+"""Keeps a plain Celery producer's arguments out of logs, events and dashboards: they may hold signed URLs."""
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from celery import Task
@@ -33,41 +29,3 @@ class RedactedTask(Task):  # type: ignore[misc]  # celery is untyped
     """A task whose requests are quiet."""
 
     Request = QuietRequest
-
-
-class NoBodies(logging.Filter):
-    """Cuts the message's body out of what Celery logs about messages that it cannot use."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the record, without the body."""
-        text, cut, _ = str(record.msg).partition("The full contents of the message")
-        if cut and isinstance(record.args, tuple):
-            record.msg, record.args = text.strip(), record.args[: text.count("%")]
-            record.exc_info = None
-        return True
-
-
-class NoAdvice(logging.Filter):
-    """Drops Celery's advice, at every lost connection, about a setting that is set."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep every other warning."""
-        return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
-
-
-class OneLine(logging.Filter):
-    """Says in one line what Celery says in a traceback, at every try while a Redis can be reached and not be used."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Keep the record, as a warning in plain words."""
-        if str(record.msg).startswith("Frequent restarts detected"):
-            record.levelno, record.levelname = logging.WARNING, "WARNING"
-            record.msg, record.args, record.exc_info = "Redis can't be used now, tried again every second", (), None
-        return True
-
-
-def install_log_filters() -> None:
-    """Install the filters where Celery logs unknown tasks and messages, and where it gives advice."""
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(NoBodies())
-    logging.getLogger("celery.worker.consumer.consumer").addFilter(OneLine())
-    logging.getLogger("py.warnings").addFilter(NoAdvice())

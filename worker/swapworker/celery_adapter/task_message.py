@@ -16,6 +16,7 @@ from swapjobs.contract.job import SwapRequest, is_business_id
 from swapjobs.store.celery_message import SWAP_TASK
 from swapjobs.store.keys import SWAPS_QUEUE
 from swapjobs.store.product_tasks import ProductTask
+from swapjobs.tracing import JobOrigin, parse_traceparent
 from swapworker.delivery.continuation import refusal
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class TaskMessage:
         context: What its sender wants to be done when it is over; see Celery's `Context`.
         eta_ms: Not before this time; 0: at once.
         expires: Not after this time.
+        traceparent: The span in which it was sent, where the product's Celery says so.
     """
 
     id: str
@@ -56,6 +58,7 @@ class TaskMessage:
     context: Mapping[str, Any]
     eta_ms: int
     expires: datetime | None
+    traceparent: str = ""
 
     @property
     def continuation(self) -> str:
@@ -87,7 +90,7 @@ class TaskMessage:
         if self.expires:
             given = SwapRequest.parse(fields).expires_at
             fields["expires_at"] = min(given, self.expires) if given else self.expires
-        return ProductTask(self.id, SwapRequest.parse(fields), continuation, self.raw)
+        return ProductTask(self.id, SwapRequest.parse(fields), continuation, self.raw, JobOrigin(self.traceparent))
 
 
 def read_or_log(raw: str) -> TaskMessage | None:
@@ -133,6 +136,7 @@ def read(raw: str) -> TaskMessage:
             context=json.loads(kombu_json.dumps(context)),
             eta_ms=int(eta.timestamp() * 1000) if eta else 0,
             expires=expires,
+            traceparent=parse_traceparent(headers.get("traceparent")),
         )
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
         text = f"task {SWAP_TASK} with the id {task_id[:200]!a}: its message is not JSON as Celery writes it"

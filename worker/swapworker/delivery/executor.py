@@ -9,7 +9,10 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
+from swapjobs import tracing
 from swapjobs.store import record
+from swapjobs.tracing import NOWHERE
+from swapworker.delivery import log_line
 from swapworker.delivery.continuation import NotYet, end_of
 from swapworker.delivery.event import body_of, message_id, signers_of
 from swapworker.delivery.schedule import next_delay
@@ -35,11 +38,14 @@ _TOO_MUCH: Final = frozenset({408, 425, 429})
 _NO_MASTER: Final = "SWAPJOBS_WEBHOOK_MASTER_SECRET is not set for the worker"
 
 
+State = Literal["delivered", "undelivered", "pending"]
+
+
 @dataclass(frozen=True, slots=True)
 class Tried:
     """How a delivery stands after one try."""
 
-    state: Literal["delivered", "undelivered", "pending"]
+    state: State
     reason: str
     again_s: float | None
 
@@ -72,8 +78,12 @@ class Deliveries:
             return None
         key = (claim.id, claim.fence)
         self._held[key] = claim
+        origin = claim.job.origin if claim.job else NOWHERE
         try:
-            return self._continue(claim) if is_continuation else self._deliver(claim)
+            with tracing.span("delivery", "producer", origin=origin, delivery=claim.id) as span:
+                tried = self._continue(claim) if is_continuation else self._deliver(claim)
+                span.note(state=tried.state, reason=tried.reason or None)
+                return tried
         finally:
             del self._held[key]
 
@@ -93,9 +103,7 @@ class Deliveries:
         again_s = None
         if not (delivery.ok or delivery.gone):
             again_s = next_delay(tries, self._random, delivery.retry_after_s, style=style)
-        state: Literal["delivered", "undelivered", "pending"] = (
-            "delivered" if delivery.ok else "undelivered" if again_s is None else "pending"
-        )
+        state: State = "delivered" if delivery.ok else "undelivered" if again_s is None else "pending"
         tried = record.entry(
             "webhook",
             at=claim.now_ms,
@@ -119,7 +127,7 @@ class Deliveries:
         if answer == "disabled":
             endpoint_id = claim.delivery.fields["endpoint"]
             logger.warning("webhook endpoint %s is disabled; see swapjobs webhooks endpoints", endpoint_id)
-        return Tried("undelivered" if answer == "too_late" else state, delivery.reason, again_s)
+        return _told(claim, "undelivered" if answer == "too_late" else state, tries, delivery, again_s)
 
     def _continue(self, claim: DeliveryClaim) -> Tried:
         """Tell a product's own Celery app of the end of its task, in the place of a webhook."""
@@ -129,18 +137,17 @@ class Deliveries:
             self._tell_product(end_of(claim.delivery.request["data"], claim.job))
         except NotYet as wait:
             reason, host = str(wait), ""
-            logger.info("task %s: its end is told later: %s", claim.delivery.fields["subject"], wait)
         except Exception as error:  # noqa: BLE001 - of Celery, a broker, a backend: whatever it is, it is tried again
             reason, host = str(error) or type(error).__name__, "down"
-            logger.warning("task %s: its end could not be told: %s", claim.delivery.fields["subject"], reason)
         tries = claim.delivery.number("delivery_tries") + 1
         again_s = min(2.0 ** min(tries, 16), _LONGEST_PAUSE_S) * (0.5 + self._random() / 2) if reason else None
         took_ms = int((time.monotonic() - began) * 1000)
-        state: Literal["delivered", "pending"] = "pending" if reason else "delivered"
+        state: State = "pending" if reason else "delivered"
         tried = record.entry("webhook", at=claim.now_ms, number=tries, duration_ms=took_ms, reason=reason)
         settle = partial(self._store.settle, claim, state, status=None, entry=tried, delay_s=again_s or 0)
         answer = until_stored(lambda: settle(host=host, took_ms=took_ms))
-        return Tried("undelivered" if answer == "too_late" else state, reason, again_s)
+        delivery = Delivery(ok=not reason, status=None, duration_ms=took_ms, reason=reason)
+        return _told(claim, "undelivered" if answer == "too_late" else state, tries, delivery, again_s)
 
     def _send(self, claim: DeliveryClaim, style: Style) -> Delivery:
         url = claim.endpoint.get("url") or claim.delivery.request.get("callback_url") or claim.delivery.request["url"]
@@ -152,6 +159,12 @@ class Deliveries:
             signers = signers_of(claim, master)
         body = body_of(claim, style)
         return self._sender.send(url, message_id(claim), body, at=datetime.now(UTC), signers=signers, style=style)
+
+
+def _told(claim: DeliveryClaim, state: State, number: int, delivery: Delivery, again_s: float | None) -> Tried:
+    """Log the try, and return how the delivery stands after it."""
+    log_line.write(claim, state, delivery, number=number, again_s=again_s)
+    return Tried(state, delivery.reason, again_s)
 
 
 def _host(delivery: Delivery) -> Literal["up", "down"]:

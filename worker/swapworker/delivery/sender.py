@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, Literal
 
+from swapjobs import tracing
 from swapjobs.contract.webhook_signing import SharedSecretSigner, Signer
 from swapworker.delivery import address_guard
 from swapworker.outbound_http import (
@@ -137,6 +138,8 @@ class WebhookSender:
             (b"webhook-id", message_id.encode()),
             (b"webhook-timestamp", b"%d" % int(at.timestamp())),
         ]
+        if traceparent := tracing.current().traceparent:
+            headers.append((b"traceparent", traceparent.encode("ascii")))
         if signers:
             signatures = " ".join(signer.sign(message_id, at, event_json) for signer in signers)
             headers.append((b"webhook-signature", signatures.encode("ascii")))

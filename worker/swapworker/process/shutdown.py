@@ -6,7 +6,6 @@ of the grace the process leaves them behind. A second signal, or SIGQUIT, ends t
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -61,8 +60,6 @@ class Shutdown:
         """Begin, or at the second signal end, the grace; a signal handler."""
         if self._begun:
             return self._hurry.set()
-        with contextlib.suppress(OSError):  # the terminal may be what was closed
-            os.write(1, b"worker: Warm shutdown (MainProcess)\n")  # not print: it may be under way in this thread
         return self.begin()
 
     def force(self, *_: Any) -> None:
@@ -71,8 +68,10 @@ class Shutdown:
         self._hurry.set()
 
     def _wait(self) -> None:
+        grace_s = self._grace_s()
+        logger.info("warm shutdown: what runs has %g s to end", grace_s)
         # Where everything ends in time the process does too, and this daemon thread with it.
-        self._hurry.wait(self._grace_s())
+        self._hurry.wait(grace_s)
         # What is handed back sooner could come to this very worker again.
         self.fetching_ended.wait(_LAST_FETCH_S)
         try:

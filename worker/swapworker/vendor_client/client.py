@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
+from swapjobs import tracing
 from swapjobs.contract.errors import SettingsError
 from swapworker.outbound_http import ConnectionPool, NetError, Reply, split_url
 from swapworker.vendor_client import read_reply, wire
@@ -81,9 +82,12 @@ class VendorClient:
 
     def _post(self, path: str, body: dict[str, Any]) -> Reply:
         limit = self._settings.max_response_bytes
+        headers = self._headers
+        if self._settings.vendor_traceparent and (traceparent := tracing.current().traceparent):
+            headers = [*headers, (b"traceparent", traceparent.encode("ascii"))]
         reply = self._connections.post(
             self._base + path.encode("ascii"),
-            self._headers,
+            headers,
             _ENCODER.encode(body).encode("ascii"),
             timeout_s=self._settings.call_timeout_s,
             max_bytes=limit,

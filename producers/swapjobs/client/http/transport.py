@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, SecretStr
 
+from swapjobs import tracing
 from swapjobs.client.http.answers import ours, problem_of, read
 from swapjobs.contract.errors import QueueUnavailable, SettingsError, SwapjobsError
 from swapjobs.contract.urls import is_loopback
@@ -116,7 +117,7 @@ class GatewayHttp:
         until, pause_s = time.monotonic() + self.patience_s, _PAUSE_S
         timeout = httpx.Timeout(_ANSWER_S + wait_s, connect=5)
         while True:
-            marked = {**(headers or {}), _MARK: secrets.token_hex(8)}
+            marked = {**_trace(), **(headers or {}), _MARK: secrets.token_hex(8)}
             try:
                 answer = self._http.request(
                     method, self.url + path, params=given or None, json=body, headers=marked, timeout=timeout
@@ -144,6 +145,11 @@ class GatewayHttp:
     def close(self) -> None:
         """Close the connections."""
         self._http.close()
+
+
+def _trace() -> dict[str, str]:
+    traceparent = tracing.current().traceparent
+    return {"traceparent": traceparent} if traceparent else {}
 
 
 class _Key(httpx.Auth):

@@ -95,6 +95,7 @@ async def submit(
         return gateway.client.accept(swap)
 
     job, is_new = await run_in_threadpool(accept)
+    request.state.job_id = job.id
     if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
     job = await _waited(job, prefer, caller, gateway, request, response)

@@ -83,6 +83,7 @@ async def swap(tool: str, gateway: Parts, caller: Caller, raw: bytes, request: R
     caller.require("submit")
     wanted = request_of(tool, body, caller.tenant)
     job = await run_in_threadpool(_accept, gateway, wanted)
+    request.state.job_id = job.id
     if not (wanted.callback_url and tool == _WITH_CALLBACK):
         wait_s = gateway.settings.gateway_vendor_wait_s
         job = await gateway.job_watch.until_final(job, wait_s, partial(gateway.client.get, job.id), request)

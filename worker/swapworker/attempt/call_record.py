@@ -1,0 +1,102 @@
+"""What is kept of one call to the vendor: an entry of the job's history, facts for the metrics, a line in the log.
+
+In the log what goes without saying is left out, for there are many lines: the tenant `default`, the first attempt, a
+swap's call, no wait for a slot, an id at the vendor that is the product's own.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from swapjobs import logs, tracing
+from swapjobs.contract.lifecycle import Event
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL
+from swapjobs.store import record
+from swapjobs.store.attempt_log import number_of
+from swapworker.vendor_client.outcome import result_of
+
+if TYPE_CHECKING:
+    from swapjobs.store.claims import Claim
+    from swapworker.attempt.decision import Decision
+    from swapworker.vendor_client.outcome import Outcome
+
+_logger: Final = logging.getLogger("swapjobs.attempt")
+_LONGEST: Final = 200  # of a message
+_OK: Final = 200
+_AS_HOPED: Final = frozenset({"succeeded", "pending"})
+_OF_THE_JOB: Final = ("created_at", "started_at", "billed")
+
+
+def history_entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, worker: str) -> str:
+    """Return the line for the history: what was decided, with the facts of the call; see `attempt_log.py`."""
+    if not decision.entry:
+        return ""
+    sent_at = claim.job.number("sent_at", now_ms)
+    goes_without_saying = decision.event is Event.SUCCEED and outcome.http_status == _OK
+    status = None if goes_without_saying else outcome.http_status
+    facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": status}
+    return record.entry(**decision.entry, **facts, worker=worker or None)
+
+
+def metrics_facts(claim: Claim, outcome: Outcome, seconds: float) -> str:
+    """Return what the metrics count of a call: `tool created_at started_at billed call result ms`, "-" for none."""
+    fields = claim.job.fields
+    job = (claim.job.request.get("tool", DEFAULT_TOOL), *(fields.get(name, "-") for name in _OF_THE_JOB))
+    return " ".join([*job, claim.call, result_of(outcome), str(int(seconds * 1000))])
+
+
+def note(span: tracing.Span, outcome: Outcome) -> None:
+    """Note on the call's span what came of it."""
+    result = result_of(outcome)
+    span.note(result=result, http_status=outcome.http_status)
+    if result not in _AS_HOPED:
+        span.fail(result)
+
+
+def log(
+    claim: Claim, vendor_id: str, outcome: Outcome, decision: Decision, answer: str, *, slot_s: float, call_s: float
+) -> None:
+    """Log an attempt; `answer` is the store's to its outcome, `slot_s` how long it waited for its slot."""
+    job, is_on_time = claim.job, answer in {"ok", "failed", "uncharged"}
+    own_id, tenant, number = job.business_id, job.fields["tenant"], number_of(job.history, job.number("sent_at"))
+    slot_ms = int(slot_s * 1000)
+    logs.event(
+        _logger,
+        "attempt",
+        level=logging.INFO if is_on_time else logging.WARNING,
+        job=job.id,
+        own_id=own_id,
+        tenant=tenant if tenant != "default" else None,
+        attempt=number if number > 1 else None,
+        call=claim.call if claim.call != "swap" else None,
+        outcome=_outcome(decision, answer) if is_on_time else answer,
+        code=decision.code,
+        vendor=result_of(outcome) if decision.event is Event.WAIT else None,
+        message=decision.message[:_LONGEST] or None,
+        queue_ms=_queue_ms(claim),
+        slot_ms=slot_ms or None,
+        call_ms=int(call_s * 1000),
+        again_ms=int(decision.delay_s * 1000) if decision.event is Event.WAIT and answer == "ok" else None,
+        vendor_id=vendor_id if vendor_id != own_id else None,
+        request_id=job.request.get("request_id"),
+        trace_id=tracing.trace_id_of(tracing.current()),
+    )
+
+
+def _outcome(decision: Decision, answer: str) -> str:
+    if answer == "failed" or decision.event is Event.FAIL:
+        return "failed"
+    if decision.event is Event.SUCCEED:
+        return "succeeded"
+    return "pending" if decision.schedule == "poll" else "retry"
+
+
+def _queue_ms(claim: Claim) -> int | None:
+    """Return how long the job stood in its queue before this claim, since it was due; None where nobody knows."""
+    job = claim.job
+    due = job.number("next_attempt_at")
+    if not due and job.number("started_at") == claim.now_ms:  # the first attempt, perhaps of a new round
+        retried = job.last("retry")
+        due = retried["at"] if retried else job.number("created_at")
+    return max(claim.now_ms - due, 0) if due else None
