@@ -10,6 +10,7 @@ from typing import Any
 
 from celery.worker.control import control_command, nok, ok
 
+from swapjobs import actor
 from swapjobs.store.celery_message import WEBHOOK_SUFFIX
 from swapworker.app import app, runtime
 
@@ -23,6 +24,9 @@ def revoke(state: Any, task_id: Any, **_: Any) -> Any:
     ids = [task_id] if isinstance(task_id, str) else list(task_id or ())
     ids = [id_.removesuffix(WEBHOOK_SUFFIX) for id_ in ids]
     answers = {id_: store.jobs.cancel(store.jobs.by_task(id_)) for id_ in ids}
+    with actor.acting_as(actor.Actor("a control command", "celery")):
+        for id_, answer in answers.items():
+            store.audit.note("job.cancel", target=id_, result=answer)
     for id_, answer in answers.items():
         if answer == "gone":  # or a product's task that is still on its way here
             store.product_tasks.revoke(id_)

@@ -10,9 +10,8 @@ import typer
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.contract.scope import MEANINGS, TENANT_SCOPES
 from swapjobs.settings import CoreSettings, load_settings
-from swapjobs.store.api_keys import ApiKeys
 from swapjobs.store.redis_client import queue_errors
-from swapjobs.store.store import connect
+from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +38,9 @@ def create(
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and print it: this once, only its digest is kept."""
-    with _keys() as keys:
-        made = keys.create(tenant, name=name, scopes=scope)
+    with _store() as store:
+        made = store.api_keys.create(tenant, name=name, scopes=scope)
+        store.audit.note("key.create", tenant=tenant, target=made.id, detail={"scopes": made.scopes})
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
@@ -52,8 +52,8 @@ def create(
 
 def list_keys(*, as_json: JsonFlag = False) -> None:
     """List the keys, without their secrets."""
-    with _keys() as keys:
-        result = keys.list()
+    with _store() as store:
+        result = store.api_keys.list()
     if as_json:
         print_json({"keys": [key.model_dump(mode="json") for key in result]})
     elif not result:
@@ -64,8 +64,9 @@ def list_keys(*, as_json: JsonFlag = False) -> None:
 
 def revoke(key_id: str, *, as_json: JsonFlag = False) -> None:
     """Make a key useless, at every gateway within 5 s. KEY_ID stands in the list, and in the key after `sj_`."""
-    with _keys() as keys:
-        key = keys.revoke(key_id)
+    with _store() as store:
+        key = store.api_keys.revoke(key_id)
+        store.audit.note("key.revoke", tenant=key.tenant, target=key.id)
     if as_json:
         print_json(key.model_dump(mode="json"))
     else:
@@ -82,6 +83,7 @@ def _print(key: ApiKey) -> None:
 
 
 @contextmanager
-def _keys() -> Iterator[ApiKeys]:
-    with connect(load_settings(CoreSettings)) as client, queue_errors():
-        yield ApiKeys(client)
+def _store() -> Iterator[Store]:
+    settings = load_settings(CoreSettings)
+    with connect(settings) as client, queue_errors():
+        yield Store(client, settings)

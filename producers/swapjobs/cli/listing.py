@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.job import Job
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Time = Annotated[str | None, typer.Option(metavar="TIME", help="like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago")]
 
@@ -106,8 +106,8 @@ def time_of(option: str, text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
     try:
-        if text[-1:] in _UNITS and text[:-1].isdigit():
-            return datetime.fromtimestamp(now.timestamp() - int(text[:-1]) * _UNITS[text[-1]], UTC)
+        if text[-1:] in UNITS_S and text[:-1].isdigit():
+            return datetime.fromtimestamp(now.timestamp() - int(text[:-1]) * UNITS_S[text[-1]], UTC)
         time = datetime.fromisoformat(text)
         if not time.tzinfo:
             time = time.astimezone()  # as the person at this machine means it

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from swapjobs import actor
 from swapjobs.cli import (
+    audit,
     batch,
     dispatch,
     doctor,
@@ -20,6 +22,7 @@ from swapjobs.cli import (
     jobs,
     keys,
     listing,
+    operation,
     retry,
     services,
     tenants,
@@ -59,6 +62,8 @@ for module in (
     batch,
     retry,
     forget,
+    operation,
+    audit,
     dispatch,
     tenants,
     webhooks,
@@ -100,6 +105,7 @@ def exit_status(error: SwapjobsError) -> int:
 
 def main() -> None:
     """Run the command line."""
+    actor.come_by("cli")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

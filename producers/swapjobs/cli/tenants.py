@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from swapjobs.cli.listing import UNITS_S
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest
@@ -57,6 +59,9 @@ def tenant(
     rate: Annotated[str | None, typer.Option(help="vendor calls like 5/s, 300/m or 1000/h; none: no own limit")] = None,
     max_in_flight: Annotated[int | None, typer.Option(help="vendor calls at a time; 0: no own limit")] = None,
     weight: Annotated[float | None, typer.Option(help="2: two turns where other tenants have one")] = None,
+    result_ttl: Annotated[
+        str | None, typer.Option(help="records of its jobs that end later are kept so long: 12h, 3d; none: as all are")
+    ] = None,
     paused: Annotated[bool | None, typer.Option("--pause/--resume", help="its jobs are accepted and wait")] = None,
     *,
     clear: Annotated[bool, typer.Option("--clear", help="take all its own limits away")] = False,
@@ -64,11 +69,14 @@ def tenant(
 ) -> None:
     """Change a tenant's own limits, or show them; what is not given stays as it is."""
     given: dict[str, Any] = {"rate": rate, "max_in_flight": max_in_flight, "weight": weight, "paused": paused}
+    given["result_ttl_s"] = _seconds(result_ttl) if result_ttl not in {None, "none"} else None
     changes = {field: value for field, value in given.items() if value is not None}
+    if result_ttl == "none":
+        changes["result_ttl_s"] = None
     if clear and changes:
         raise InvalidRequest("--clear: takes all limits away and goes with no other option")
     if clear:
-        changes = {"rate": None, "max_in_flight": 0, "weight": 1, "paused": False}
+        changes = {"rate": None, "max_in_flight": 0, "weight": 1, "paused": False, "result_ttl_s": None}
     if changes.get("rate") == "none":
         changes["rate"] = None
     with SwapClient() as client:
@@ -79,6 +87,13 @@ def tenant(
         print_fields(out, (limits.tenant, 0, "bold"), (limits_text(limits), 0, ""))
 
 
+def _seconds(text: str) -> int:
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if not match:
+        raise InvalidRequest(f"--result-ttl {text!r}: write it like 90m, 12h or 3d", field="result_ttl_s")
+    return int(match[1]) * UNITS_S[match[2]]
+
+
 def limits_text(limits: TenantLimits) -> str:
     """Return a tenant's own limits in plain words."""
     parts = [
@@ -86,5 +101,6 @@ def limits_text(limits: TenantLimits) -> str:
         f"{limits.rate}" if limits.rate else "",
         f"{limits.max_in_flight} calls at a time" if limits.max_in_flight else "",
         f"weight {limits.weight:g}" if limits.weight != 1 else "",
+        f"records kept {duration(limits.result_ttl_s)}" if limits.result_ttl_s else "",
     ]
     return ", ".join(filter(None, parts)) or "no limits of its own"

@@ -147,6 +147,8 @@ class Batches:
         until = time.monotonic() + patience_s
         with queue_errors():
             self._store.batches.start_operation(tenant, batch_id, command, error_code)
+            detail = {"error_code": error_code or None}
+            self._store.audit.note(f"batch.{command}", tenant=tenant, target=batch_id, detail=detail)
             while time.monotonic() < until and self._store.batches.continue_operation(tenant, batch_id) == "more":
                 pass
         return self.get(batch_id, tenant=tenant)

@@ -57,6 +57,7 @@ class Endpoints:
         with queue_errors():
             if self._store.endpoints.set(id_, tenant, fields, limit=MAX_ENDPOINTS) == "full":
                 raise InvalidRequest(f"tenant {tenant!r} has {MAX_ENDPOINTS} endpoints already; remove one first")
+            self._store.audit.note("endpoint.add", tenant=tenant, target=id_)
         return self.secret(id_, tenant=tenant)
 
     def endpoints(self, *, tenant: str = "default") -> list[Endpoint]:
@@ -100,7 +101,7 @@ class Endpoints:
         if enabled:
             fields |= {"failing_since": "", "failed_at": ""}
         if fields:
-            self._change(id, tenant, fields)
+            self._change(id, tenant, fields, "endpoint.set")
         return self.endpoint(id, tenant=tenant)
 
     def rotate(self, id: str, *, tenant: str = "default", overlap_s: float = 86_400) -> EndpointSecret:  # noqa: A002
@@ -113,7 +114,7 @@ class Endpoints:
         self._check_master()
         until = self._now_ms() + int(overlap_s * 1000)
         fields = {"version": self.endpoint(id, tenant=tenant).version + 1, "rotating_until": until}
-        self._change(id, tenant, fields)
+        self._change(id, tenant, fields, "endpoint.rotate")
         return self.secret(id, tenant=tenant)
 
     def secret(self, id: str, *, tenant: str = "default") -> EndpointSecret:  # noqa: A002 - the field's name
@@ -136,12 +137,13 @@ class Endpoints:
         Raises:
             EndpointNotFound: the tenant has no endpoint with this id.
         """
-        self._change(id, tenant, {})
+        self._change(id, tenant, {}, "endpoint.remove")
 
-    def _change(self, id_: str, tenant: str, fields: Mapping[str, str | int]) -> None:
+    def _change(self, id_: str, tenant: str, fields: Mapping[str, str | int], action: str) -> None:
         with queue_errors():
             if self._store.endpoints.set(id_, tenant, fields) == "gone":
                 raise EndpointNotFound(f"tenant {tenant!r} has no webhook endpoint {id_!a}")
+            self._store.audit.note(action, tenant=tenant, target=id_, detail={"changed": sorted(fields)})
 
     def _now_ms(self) -> int:
         with queue_errors():

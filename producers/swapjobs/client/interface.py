@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.job import Job, Submission, SwapRequest
     from swapjobs.contract.lifecycle import JobState
+    from swapjobs.contract.operation import Operation
     from swapjobs.contract.page import DeliveryPage, JobPage
     from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret
 
@@ -31,6 +32,7 @@ class JobClient(ABC):
 
     batches: BatchVerbs
     webhooks: WebhookVerbs
+    operations: OperationVerbs
 
     def submit(self, request: SwapRequest) -> Job:
         """Accept one job; once this returns, the job reaches a final state.
@@ -117,6 +119,15 @@ class BatchVerbs(Protocol):
     def resume(self, batch_id: str, *, tenant: str = "default") -> Batch: ...  # noqa: D102
     def cancel(self, batch_id: str, *, tenant: str = "default") -> Batch: ...  # noqa: D102
     def retry(self, batch_id: str, *, tenant: str = "default", error_code: str | None = None) -> Batch: ...  # noqa: D102
+
+
+class OperationVerbs(Protocol):
+    """`client.operations`; see `Operations` for what each does and raises."""
+
+    def start(self, kind: str, *, patience_s: float = 1.0, **filters: Any) -> Operation: ...  # noqa: D102
+    def get(self, operation_id: str) -> Operation: ...  # noqa: D102
+    def list(self, *, tenant: str | None = None) -> builtins.list[Operation]: ...  # noqa: D102
+    def stop(self, operation_id: str) -> Operation: ...  # noqa: D102
 
 
 class WebhookVerbs(Protocol):

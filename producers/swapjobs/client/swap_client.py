@@ -10,6 +10,7 @@ from swapjobs import tracing
 from swapjobs.client.batches import Batches
 from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.interface import JobClient
+from swapjobs.client.operations import Operations
 from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
 from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotFinished, NotRetryable
@@ -46,12 +47,14 @@ class SwapClient(JobClient):
 
     batches: Batches
     webhooks: Webhooks
+    operations: Operations
 
     def __init__(self, settings: CoreSettings | None = None) -> None:
         self.settings = settings or load_settings(CoreSettings)
         self._store = Store(connect(self.settings), self.settings)
         self.batches = Batches(self._store)
         self.webhooks = Webhooks(self._store, self.settings)
+        self.operations = Operations(self._store)
         self.operator = Operator(self._store)
         self._durably = self.settings.submit_durability == "fsync"
 
@@ -67,8 +70,7 @@ class SwapClient(JobClient):
     def accept(self, request: SwapRequest) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
         with queue_errors(), tracing.span("submit", "producer", tenant=request.tenant, tool=request.tool) as span:
-            origin = tracing.current()
-            outcome, job = self._store.jobs.submit_one(request, origin=origin, durably=self._durably)
+            outcome, job = self._store.jobs.submit_one(request, origin=tracing.current(), durably=self._durably)
             span.note(outcome=outcome, job=job.id if job else None)
         if outcome == "closed" or job is None:
             raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
@@ -154,10 +156,12 @@ class SwapClient(JobClient):
             JobNotFound: there is no such job.
         """
         with queue_errors():
-            job_id = self._store.jobs.find(job_id, tenant).id
-            if self._store.jobs.cancel(job_id) == "gone":
-                raise JobNotFound(f"no job has the id {job_id}")
-        return self.get(job_id)
+            job = self._store.jobs.find(job_id, tenant)
+            answer = self._store.jobs.cancel(job.id)
+            if answer == "gone":
+                raise JobNotFound(f"no job has the id {job.id}")
+            self._store.audit.note("job.cancel", tenant=job.fields["tenant"], target=job.id, result=answer)
+        return self.get(job.id)
 
     def forget(self, job_id: str, *, tenant: str = "default") -> None:
         """Delete what is kept of a finished job: URLs, metadata, attempts, deliveries. From then on it is `JobGone`.
@@ -171,12 +175,14 @@ class SwapClient(JobClient):
             JobNotFound: there is no such job; `JobGone`, a subclass, when its record is gone already.
         """
         with queue_errors():
-            job_id = self._store.jobs.find(job_id, tenant).id
-            answer = self._store.jobs.forget([job_id])[0]
+            job = self._store.jobs.find(job_id, tenant)
+            answer = self._store.jobs.forget([job.id])[0]
+            if answer == "ok":
+                self._store.audit.note("job.forget", tenant=job.fields["tenant"], target=job.id)
         if answer == "untold":
-            raise NotFinished(f"job {job_id}: the Celery app that sent it has not been told of its end yet")
+            raise NotFinished(f"job {job.id}: the Celery app that sent it has not been told of its end yet")
         if answer not in {"ok", "gone"}:
-            raise NotFinished(f"job {job_id} is {answer}: cancel it, and forget it when its last call is over")
+            raise NotFinished(f"job {job.id} is {answer}: cancel it, and forget it when its last call is over")
 
     def retry(self, job_id: str, *, tenant: str = "default", **urls: str) -> Job:
         """Queue a failed, cancelled or expired job again and return it: new attempts, the old ones as history.
@@ -190,11 +196,13 @@ class SwapClient(JobClient):
             QueueFull: Redis is at its memory limit.
         """
         with queue_errors():
-            job_id = self._store.jobs.with_urls(self._store.jobs.find(job_id, tenant), urls)
-            (answer,) = self._store.jobs.retry([job_id])
+            job = self._store.jobs.find(job_id, tenant)
+            (answer,) = self._store.jobs.retry([self._store.jobs.with_urls(job, urls)])
+            if answer == "ok":
+                self._store.audit.note("job.retry", tenant=job.fields["tenant"], target=job.id)
         if answer not in {"ok", "gone"}:
-            raise NotRetryable(f"job {job_id} is {answer}: only failed, cancelled and expired jobs can be retried")
-        return self.get(job_id)
+            raise NotRetryable(f"job {job.id} is {answer}: only failed, cancelled and expired jobs can be retried")
+        return self.get(job.id)
 
     def retry_many(
         self,

@@ -87,6 +87,8 @@ class Webhooks(Endpoints):
             raise QueueFull
         if answer != "ok":
             raise NotRetryable(f"delivery {id} cannot be replayed: {_NOT_REPLAYABLE[answer]}")
+        with queue_errors():
+            self._store.audit.note("delivery.replay", tenant=tenant, target=id)
         return self.delivery(id, tenant=tenant)
 
     def replay_since(
@@ -132,6 +134,8 @@ class Webhooks(Endpoints):
                     raise QueueFull
                 if answer == "ok":
                     ids.append(item.id)
+            if ids:
+                self._store.audit.note("delivery.replay", tenant=tenant, target=endpoint_id, number=len(ids))
         return ids, after
 
     def test(self, endpoint_id: str, *, tenant: str = "default") -> Delivery:

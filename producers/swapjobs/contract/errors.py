@@ -99,6 +99,12 @@ class DeliveryNotFound(JobNotFound):
     code = "delivery_not_found"
 
 
+class OperationNotFound(JobNotFound):
+    """No operation has this id."""
+
+    code = "operation_not_found"
+
+
 class NotRetryable(SwapjobsError):
     """The job is in no state to be retried from: only failed, cancelled and expired jobs can be retried."""
 

@@ -1,4 +1,4 @@
-"""Limits of single tenants: an own rate, calls in flight, a weight among the others, a pause."""
+"""What holds for single tenants: an own rate, calls in flight, a weight among the others, a pause, a retention."""
 
 from __future__ import annotations
 
@@ -27,6 +27,12 @@ class TenantLimits(BaseModel):
     weight: float = Field(1, ge=0.01, le=100, description="2: two turns where others have one")
     paused: bool = Field(False, description="its jobs are accepted and wait")
 
+    result_ttl_s: int | None = Field(
+        None,
+        ge=60,
+        description="records of its jobs that end later are kept so long; none: as all are",
+    )
+
     @classmethod
     def parse(cls, **fields: Any) -> TenantLimits:
         """Return the limits, checked.
@@ -52,6 +58,7 @@ class TenantLimits(BaseModel):
             "max_in_flight": self.max_in_flight,
             "weight": self.weight,
             "paused": int(self.paused),
+            "result_ttl": (self.result_ttl_s or 0) * 1000,
         }
         return [item for pair in values.items() for item in pair]
 

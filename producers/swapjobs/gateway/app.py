@@ -17,7 +17,7 @@ from swapjobs.gateway.dependencies import Parts
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.gateway.middleware import Edge
 from swapjobs.gateway.openapi import document
-from swapjobs.gateway.routes import batches, docs, jobs, operate, operations, vendor_compat, webhooks
+from swapjobs.gateway.routes import batches, docs, health, jobs, operate, operations, vendor_compat, webhooks
 from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, batches, webhooks, operate, vendor_compat, operations, docs):
+    for routes in (jobs, batches, webhooks, operations, operate, vendor_compat, health, docs):
         app.include_router(routes.router)
     if settings.gateway_cors_origins:
         app.add_middleware(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
+from swapjobs import actor
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import AccessDenied, InvalidRequest
 from swapjobs.gateway.auth import Access, Caller
@@ -66,11 +67,17 @@ async def authenticate(
         caller = await access.allow_local(request)
     request.state.caller = caller
     request.state.headers = {}
+    actor.act(actor_of(caller))
     access.count(caller, request.state.headers)
     for scope in needed.scopes:
         caller.require(scope)
     _check_query(request, caller)
     return caller
+
+
+def actor_of(caller: Caller) -> actor.Actor:
+    """Return under which name a caller's changes are written down."""
+    return actor.Actor(f"key {caller.key_id}" if caller.key_id else "a program of this machine, without a key", "http")
 
 
 Authenticated = Annotated[Caller, Depends(authenticate)]

@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
+from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.lifecycle import JobState
+from swapjobs.contract.operation import POSSIBLE, OperationRequest
 from swapjobs.contract.vendor_tools import TOOLS
 from swapjobs.gateway.parameters import PLAIN_TIME, PLAIN_URL
 from swapjobs.gateway.problems import STATUSES, Problem
@@ -141,6 +144,9 @@ def job_answer(description: str, example: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": content}}
 
 
+_NAME: Final = {"pattern": "^[A-Za-z0-9._-]{1,64}$"}
+
+
 def body(name: str, examples: dict[str, Any]) -> dict[str, Any]:
     """Return the `openapi_extra` of a route that reads a JSON object of the schema `name`."""
     content = {"schema": {"$ref": f"{_REF}{name}"}, "examples": examples}
@@ -157,6 +163,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema(ref_template=_REF + "{model}")
     schemas |= _swap_requests()
+    schemas["OperationRequest"] = _operation_request()
     for path in made["paths"].values():
         for operation in path.values():
             _add_problems(operation)
@@ -203,6 +210,26 @@ def _swap_requests() -> dict[str, Any]:
         }
     union = {"anyOf": [{"$ref": f"{_REF}{title}"} for title in result], "title": "SwapRequest"}
     return {**result, "SwapRequest": union}
+
+
+def _operation_request() -> dict[str, Any]:
+    """Return the schema of an operation: which filters go together depends on what is to be done."""
+    whole = OperationRequest.model_json_schema(ref_template=_REF + "{model}")["properties"]
+    base = {name: whole[name] for name in ("tenant", "dry_run")}
+    base |= dict.fromkeys(("created_after", "created_before"), PLAIN_TIME)
+    of_batch = {"tenant": {"type": "string", **_NAME}, "batch_id": {"type": "string", **_NAME}}
+    variants = []
+    for kind, states in POSSIBLE.items():
+        by_state = {**base, "kind": {"const": kind}, "state": {"enum": sorted(states)}}
+        variants.append(by_state)
+        variants.append({**by_state, **of_batch})
+        if JobState.FAILED in states:
+            codes = {name: schema for name, schema in by_state.items() if name != "state"}
+            variants.append({**codes, "error_code": {"enum": sorted(ErrorCode)}})
+    kinds = [
+        {"type": "object", "properties": own, "required": ["kind"], "additionalProperties": False} for own in variants
+    ]
+    return {"title": "OperationRequest", "anyOf": kinds, "description": (OperationRequest.__doc__ or "").strip()}
 
 
 def _url(schema: dict[str, Any]) -> dict[str, Any]:

@@ -28,6 +28,7 @@ STATUSES: Final = {
     "job_not_found": 404,
     "batch_not_found": 404,
     "endpoint_not_found": 404,
+    "operation_not_found": 404,
     "delivery_not_found": 404,
     "job_gone": 410,
     "not_retryable": 409,

@@ -86,6 +86,21 @@ def held(tenant: str, batch_id: str) -> str:
     return f"{PREFIX}held:{tenant}:{batch_id}"
 
 
+def operation(operation_id: str) -> str:
+    """Hash: what is done to all jobs that fit a filter, and how far it is. TTL: 90 days once it is over."""
+    return f"{PREFIX}operation:{operation_id}"
+
+
+def operations() -> str:
+    """Sorted set of the ids of operations, score = when begun (ms); the newest 1,000 of 90 days. No TTL."""
+    return f"{PREFIX}operations"
+
+
+def audit() -> str:
+    """Stream of what was changed by hand, and by whom; the newest 100,000 entries. TTL: 90 days after the last."""
+    return f"{PREFIX}audit"
+
+
 def tombstone(job_id: str) -> str:
     """String `fingerprint tenant generation`: tells gone from unknown. TTL: result_ttl_s + 40 days, from its end."""
     return f"{PREFIX}tombstone:{job_id}"
@@ -181,8 +196,9 @@ def schedule() -> str:
 
     Of a job: lease, retry, poll, expiry, final_failure (failed, unless this proves to be an outage). Of a delivery:
     delivery. Of a tenant: tenant (its own rate allows a call again). Of a tenant or `tenant:batch`: prune (look for
-    entries of its index that can go). Of `tenant:batch`: batch (go on with what is done to all its jobs), forget_batch
-    (is it gone by now?). Of a receiver's host: host (its pause is over). Of an endpoint that ended: give_up.
+    entries of its index that can go). Of `tenant:batch`: batch (go on with what is done to all its jobs),
+    forget_batch (is it gone by now?). Of an operation: operation (go on). Of a receiver's host: host (its pause is
+    over). Of an endpoint that ended: give_up.
     """
     return f"{PREFIX}schedule"
 
@@ -288,7 +304,7 @@ PREFIXES: Final = {
         function.__name__: function("")
         for function in (
             *(job, history, tombstone, delivery, deliveries, job_deliveries, endpoint, endpoints, undelivered),
-            *(host, fair, blocked, published, tenant, changed, index, batches, alias, continuations),
+            *(host, fair, blocked, published, tenant, changed, index, batches, alias, continuations, operation),
         )
     },
     **{
@@ -296,6 +312,7 @@ PREFIXES: Final = {
         for function in (
             *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
             *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observations, metrics_tenants),
+            *(operations, audit),
         )
     },
     "queue": f"{PREFIX}queue:",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from swapjobs.store import redis_health, retry_search, wait_for_job, worker_usage
+from swapjobs.store import redis_health, wait_for_job, worker_usage
 from swapjobs.store.api_keys import ApiKeys
 from swapjobs.store.attempts import AttemptStore
 from swapjobs.store.batches import BatchStore
@@ -15,6 +15,9 @@ from swapjobs.store.functions import Functions, call_on_connect
 from swapjobs.store.jobs import JobStore
 from swapjobs.store.library import library
 from swapjobs.store.metrics import MetricStore
+from swapjobs.store.operations import retry_search
+from swapjobs.store.operations.audit_log import AuditLog
+from swapjobs.store.operations.by_filter import OperationStore
 from swapjobs.store.product_tasks import ProductTaskStore
 from swapjobs.store.redis_client import redis_client, time_ms
 from swapjobs.store.tenants import TenantStore
@@ -61,6 +64,8 @@ class Store:
         dispatch: Limits and state of the calls to the vendor, and the dispatcher's step.
         metrics: What was counted of all jobs.
         api_keys: The gateway's keys.
+        operations: What is done to all jobs that fit a filter.
+        audit: What was changed by hand, and by whom.
         functions: The Lua functions behind all these.
         redis: The client itself, for tests and for whoever closes it.
     """
@@ -79,6 +84,8 @@ class Store:
         self.dispatch = DispatchStore(client, functions)
         self.metrics = MetricStore(client, functions)
         self.api_keys = ApiKeys(client)
+        self.operations = OperationStore(client, functions)
+        self.audit = AuditLog(client, functions)
 
     def wait(self, job_id: str, timeout_s: float, tenant: str = "default") -> Job:
         """Return the job once it is final; told by Redis, without polling. It is found as `JobStore.find` does.
@@ -91,7 +98,14 @@ class Store:
 
     def retry_matching(self, chosen: RetryFilter) -> Iterator[list[str]]:
         """Retry the finished jobs that are meant, block after block; yield the ids of those that are queued again."""
-        return retry_search.retry_matching(self.redis, self.jobs, chosen)
+        retried = 0
+        try:
+            for block in retry_search.retry_matching(self.redis, self.jobs, chosen):
+                retried += len(block)
+                yield block
+        finally:
+            detail = {"batch_id": chosen.batch_id, "error_code": chosen.error_code, "states": sorted(chosen.states)}
+            self.audit.note("job.retry_many", tenant=chosen.tenant, number=retried, detail=detail)
 
     def now_ms(self) -> int:
         """Return the time of Redis' clock, by which all times in the records go."""

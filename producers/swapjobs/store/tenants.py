@@ -41,11 +41,18 @@ class TenantStore:
         names = sorted(str(name) for name in self._redis.smembers(keys.tenants()))
         with self._redis.pipeline(transaction=False) as pipe:
             for name in names:
-                pipe.hmget(keys.tenant(name), "rate", "max_in_flight", "weight", "paused")
+                pipe.hmget(keys.tenant(name), "rate", "max_in_flight", "weight", "paused", "result_ttl")
             rows = zip(names, pipe.execute(), strict=True)
         return [
-            TenantLimits(tenant=name, rate=rate or None, max_in_flight=max_in_flight, weight=weight, paused=paused)
-            for name, (rate, max_in_flight, weight, paused) in rows
+            TenantLimits(
+                tenant=name,
+                rate=rate or None,
+                max_in_flight=max_in_flight,
+                weight=weight,
+                paused=paused,
+                result_ttl_s=int(ttl_ms) // 1000 if ttl_ms and ttl_ms != "0" else None,
+            )
+            for name, (rate, max_in_flight, weight, paused, ttl_ms) in rows
             if weight  # None: taken away meanwhile
         ]
 

@@ -109,8 +109,12 @@ def test_its_figures_are_those_of_the_jobs(
         finished(client, client.submit(make_request(callback_url=f"{hooks.base_url}/in")).id, hook=True)
     (worker,) = board.get("/workers", params={"json": "true"}).json()["data"]
     wait_until(lambda: board.get("/workers", params={"json": "true"}).json()["data"][0].get("task-succeeded") == 2)
-    delivered = [task for id_, task in board.get("/api/tasks").json().items() if id_.endswith(".webhook")]
-    assert [(task["state"], task["exception"]) for task in delivered] == [("SUCCESS", None)] * 2
+
+    def delivered() -> list[tuple[str, str | None]]:
+        tasks = board.get("/api/tasks").json().items()
+        return [(task["state"], task["exception"]) for id_, task in tasks if id_.endswith(".webhook")]
+
+    wait_until(lambda: delivered() == [("SUCCESS", None)] * 2)
     client.operator.pause()
     list(client.submit_many(make_request() for _ in range(300)))
     client.submit(make_request())

@@ -48,7 +48,7 @@ def test_each_route_takes_the_scope_that_it_names_and_no_other(common_gateway: G
     assert {scope for _, _, scope in routes} == {*SCOPES} - {"metrics"}
     with httpx.Client(base_url=common_gateway.url, trust_env=False, timeout=20) as http:
         for method, path, scope in routes:
-            url = path.format(job_id="x", batch_id="x", endpoint_id="x", delivery_id="x", name="x")
+            url = path.format(job_id="x", batch_id="x", endpoint_id="x", delivery_id="x", name="x", operation_id="x")
             refused = http.request(method, url, headers=bearer(without[scope]))
             assert (refused.status_code, refused.json().get("code")) == (403, "scope_missing"), (method, path)
             assert f"the scope {scope}" in refused.json()["detail"]

@@ -1,4 +1,4 @@
-"""What is kept of one call to the vendor: an entry of the job's history, facts for the metrics, a line in the log.
+"""What is kept of one call to the vendor: history's entry, facts for the metrics, spans, a line in the log.
 
 In the log what goes without saying is left out, for there are many lines: the tenant `default`, the first attempt, a
 swap's call, no wait for a slot, an id at the vendor that is the product's own.
@@ -17,6 +17,8 @@ from swapjobs.store.attempt_log import number_of
 from swapworker.vendor_client.outcome import result_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from swapjobs.store.claims import Claim
     from swapworker.attempt.decision import Decision
     from swapworker.vendor_client.outcome import Outcome
@@ -46,6 +48,13 @@ def metrics_facts(claim: Claim, outcome: Outcome, seconds: float) -> str:
     return " ".join([*job, claim.call, result_of(outcome), str(int(seconds * 1000))])
 
 
+def span_of(claim: Claim, worker: str) -> AbstractContextManager[tracing.Span]:
+    """Return the attempt's span, in the trace in which its job was submitted."""
+    job = claim.job
+    facts = {"job": job.id, "tenant": job.fields["tenant"], "worker": worker}
+    return tracing.span("attempt", "consumer", origin=job.origin, **facts)
+
+
 def note(span: tracing.Span, outcome: Outcome) -> None:
     """Note on the call's span what came of it."""
     result = result_of(outcome)
@@ -55,12 +64,19 @@ def note(span: tracing.Span, outcome: Outcome) -> None:
 
 
 def log(
-    claim: Claim, vendor_id: str, outcome: Outcome, decision: Decision, answer: str, *, slot_s: float, call_s: float
+    claim: Claim,
+    vendor_id: str,
+    outcome: Outcome,
+    decision: Decision,
+    answer: str,
+    *,
+    times: tuple[float, float, float],
 ) -> None:
-    """Log an attempt; `answer` is the store's to its outcome, `slot_s` how long it waited for its slot."""
+    """Log an attempt; `answer` is the store's to its outcome, `times` when it was claimed, asked and answered (s)."""
+    claimed_at, asked_at, answered_at = times
     job, is_on_time = claim.job, answer in {"ok", "failed", "uncharged"}
     own_id, tenant, number = job.business_id, job.fields["tenant"], number_of(job.history, job.number("sent_at"))
-    slot_ms = int(slot_s * 1000)
+    slot_ms = int((asked_at - claimed_at) * 1000)
     logs.event(
         _logger,
         "attempt",
@@ -76,7 +92,7 @@ def log(
         message=decision.message[:_LONGEST] or None,
         queue_ms=_queue_ms(claim),
         slot_ms=slot_ms or None,
-        call_ms=int(call_s * 1000),
+        call_ms=int((answered_at - asked_at) * 1000),
         again_ms=int(decision.delay_s * 1000) if decision.event is Event.WAIT and answer == "ok" else None,
         vendor_id=vendor_id if vendor_id != own_id else None,
         request_id=job.request.get("request_id"),

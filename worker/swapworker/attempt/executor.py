@@ -84,12 +84,8 @@ class Attempts:
         claim = self._store.claim(job_id, self._settings.lease_s)
         if isinstance(claim, NotClaimed):
             return claim
-        claimed_at, job = time.monotonic(), claim.job
-        facts = {"job": job.id, "tenant": job.fields["tenant"], "worker": worker}
-        with (
-            tracing.span("attempt", "consumer", origin=job.origin, **facts) as span,
-            self._leases.hold(claim, self._settings.call_timeout_s),
-        ):
+        claimed_at = time.monotonic()
+        with call_record.span_of(claim, worker) as span, self._leases.hold(claim, self._settings.call_timeout_s):
             obstacle = self._wait_for_slot(claim, claimed_at - began)
             if not obstacle:
                 report = self._call(claim, claimed_at, worker)
@@ -110,9 +106,8 @@ class Attempts:
         decision = decide(outcome, claim, self._settings, self._random)
         entry = call_record.history_entry(decision, claim, outcome, now_ms, worker)
         report = self._write(claim, decision, entry, call_record.metrics_facts(claim, outcome, answered_at - asked_at))
-        slot_s, call_s = asked_at - claimed_at, answered_at - asked_at
-        vendor_id = vendor_id_of(claim, self._settings)
-        call_record.log(claim, vendor_id, outcome, decision, report.answer, slot_s=slot_s, call_s=call_s)
+        vendor_id, times = vendor_id_of(claim, self._settings), (claimed_at, asked_at, answered_at)
+        call_record.log(claim, vendor_id, outcome, decision, report.answer, times=times)
         return report
 
     def stop(self) -> None:

@@ -7,13 +7,14 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
 from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.http.answers import place, read, retry_after_s
-from swapjobs.client.http.groups import GatewayBatches, GatewayWebhooks, own, text_of
+from swapjobs.client.http.groups import GatewayBatches, GatewayOperations, GatewayWebhooks, own, text_of
 from swapjobs.client.http.transport import GatewayHttp, GatewayOptions
 from swapjobs.client.interface import JobClient
 from swapjobs.contract.attempt import AttemptList
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from concurrent.futures import Future
 
-    from swapjobs.client.interface import BatchVerbs, WebhookVerbs
+    from swapjobs.client.interface import BatchVerbs, OperationVerbs, WebhookVerbs
     from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
@@ -67,6 +68,7 @@ class GatewayClient(JobClient):
         self._http = GatewayHttp(url, key, GatewayOptions(patience_s, allow_http, trust_env))
         self.batches: BatchVerbs = GatewayBatches(self._http)
         self.webhooks: WebhookVerbs = GatewayWebhooks(self._http)
+        self.operations: OperationVerbs = GatewayOperations(self._http)
 
     def __repr__(self) -> str:
         return f"GatewayClient({self._http.url!r})"
@@ -88,7 +90,7 @@ class GatewayClient(JobClient):
                 outcomes: list[Future[Submission]] = []
                 for item in map(as_bulk, block):
                     id_ = (isinstance(item, SwapRequest) and item.business_task_id) or ""
-                    outcomes.append(pool.submit(self._outcome, item, under_way.get(id_)))
+                    outcomes.append(pool.submit(copy_context().run, self._outcome, item, under_way.get(id_)))
                     if id_:
                         under_way[id_] = outcomes[-1]
                 try:

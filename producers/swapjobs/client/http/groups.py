@@ -1,13 +1,15 @@
-"""The batches and webhooks of a GatewayClient: the methods of `Batches` and `Webhooks`, over HTTP."""
+"""The batches, webhooks and operations of a GatewayClient: the methods of these groups, over HTTP."""
 
 from __future__ import annotations
 
 import secrets
+import time
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.client.http.answers import Reply, place, read
 from swapjobs.contract.batch import Batch
-from swapjobs.contract.errors import BatchNotFound, DeliveryNotFound, EndpointNotFound
+from swapjobs.contract.errors import BatchNotFound, DeliveryNotFound, EndpointNotFound, OperationNotFound
+from swapjobs.contract.operation import Operation, OperationRequest
 from swapjobs.contract.page import DeliveryPage
 from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret
 
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
 
     from swapjobs.client.http.transport import GatewayHttp
 
+OPERATIONS: Final = "/v1/operations"
 BATCHES: Final = "/v1/batches"
 ENDPOINTS: Final = "/v1/webhooks/endpoints"
 DELIVERIES: Final = "/v1/webhooks/deliveries"
+
+
+_PAUSE_S: Final = 0.2
 
 
 class _BatchPage(Reply):
@@ -45,6 +51,40 @@ def own(tenant: str) -> str | None:
 def text_of(when: datetime | None) -> str | None:
     """Return a time as ISO 8601."""
     return when.isoformat() if when else None
+
+
+class _Operations(Reply):
+    operations: list[Operation]
+
+
+class GatewayOperations:
+    """What is done to all jobs that fit a filter, as `swapjobs.client.operations.Operations`."""
+
+    def __init__(self, http: GatewayHttp) -> None:
+        self._http = http
+
+    def start(self, kind: str, *, patience_s: float = 1.0, **filters: Any) -> Operation:
+        """Begin an operation and return it; `tenant`: the key's, if it is left out."""
+        request = OperationRequest.parse({"kind": kind, **filters})
+        body = request.model_dump(mode="json", exclude_unset=True)
+        operation = self._http.post(OPERATIONS, Operation, body, repeatable=False)
+        until = time.monotonic() + patience_s
+        while operation.status == "running" and time.monotonic() < until:
+            time.sleep(_PAUSE_S)
+            operation = self.get(operation.id)
+        return operation
+
+    def get(self, operation_id: str) -> Operation:
+        """Return how far it is."""
+        return self._http.get(place(OPERATIONS, operation_id, OperationNotFound), Operation)
+
+    def list(self, *, tenant: str | None = None) -> builtins.list[Operation]:
+        """Return the newest operations: a tenant's key sees those on its own jobs."""
+        return self._http.get(OPERATIONS, _Operations, of=tenant).operations
+
+    def stop(self, operation_id: str) -> Operation:
+        """Do no more of it; what is done stays so."""
+        return self._http.post(place(OPERATIONS, operation_id, OperationNotFound) + "/stop", Operation)
 
 
 class GatewayBatches:

@@ -1,64 +1,95 @@
-"""Routes for those who run the gateway: does it live, can it serve, how does dispatch stand."""
+"""Routes of operations: one action on all jobs that fit a filter; and of the audit log."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse
-from prometheus_client import CONTENT_TYPE_LATEST
+from typing import Annotated
 
-from swapjobs.contract.dispatch_status import LearnedRate
-from swapjobs.contract.errors import QueueUnavailable
-from swapjobs.gateway.dependencies import Authenticated, Gateway, Reader
-from swapjobs.monitoring.prometheus import exposition, tenant_exposition
-from swapjobs.monitoring.readings import Readings
-from swapjobs.store.redis_client import queue_errors
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
 
-router = APIRouter(tags=["operation"])
+from swapjobs.contract.audit import AuditPage
+from swapjobs.contract.errors import OperationNotFound
+from swapjobs.contract.job import Name
+from swapjobs.contract.operation import Operation, OperationRequest
+from swapjobs.gateway.auth import Caller
+from swapjobs.gateway.dependencies import Actor, Gateway, Operator, Parts, Reader
+from swapjobs.gateway.json_body import JsonObject
+from swapjobs.gateway.openapi import BODY_PROBLEMS, body, problems
+
+router = APIRouter(prefix="/v1", tags=["operation"])
+
+_SOON_S = 0.3  # a small one is over with the answer
+_UNKNOWN = problems("operation_not_found")
+_EXAMPLES = {
+    "retry what failed": {"value": {"kind": "retry", "error_code": "image_unreachable"}},
+    "cancel what is queued of an hour": {
+        "value": {"kind": "cancel", "state": "queued", "created_after": "2026-01-31T12:00:00Z"}
+    },
+    "count first": {"value": {"kind": "forget", "batch_id": "spring", "dry_run": True}},
+}
 
 
-@router.head("/healthz", include_in_schema=False)
-@router.get("/healthz")
-async def healthz() -> dict[str, str]:
-    """Say that this process answers."""
-    return {"status": "ok"}
+class OperationList(BaseModel):
+    """The newest operations."""
+
+    operations: list[Operation]
 
 
-@router.head("/readyz", include_in_schema=False)
-@router.get("/readyz")
-def readyz(gateway: Gateway) -> dict[str, str]:
-    """Say that Redis answers, is fit, and takes new jobs; else 503 or 429 says what is wrong.
+@router.post(
+    "/operations",
+    status_code=202,
+    responses=problems(*BODY_PROBLEMS, "invalid_request"),
+    openapi_extra=body("OperationRequest", _EXAMPLES),
+)
+def start_operation(caller: Actor, gateway: Gateway, body: JsonObject) -> Operation:
+    """Retry, cancel or forget all jobs that are there now and fit: it goes on in the workers until it is done.
 
-    Jobs are accepted without workers too: `no_worker` names the queues in which something waits and nobody works.
+    Jobs of the key's tenant; with the scope `operate` `tenant` may name another, and null means everybody's.
     """
-    if gateway.job_watch.stopped:
-        raise QueueUnavailable("the gateway is ending")
-    with queue_errors():
-        problems = [problem for problem in gateway.store.server_problems() if problem.fatal]
-    for problem in problems:
-        raise QueueUnavailable(f"Redis is not fit: {problem.what}; {problem.remedy}")
-    gateway.pressure.check()
-    unattended = gateway.unattended()
-    return {"status": "ok", **({"no_worker": ", ".join(unattended)} if unattended else {})}
+    request = OperationRequest.parse({"tenant": caller.tenant, **body})
+    if request.tenant != caller.tenant:
+        caller.require("operate")
+    fields = request.model_dump(exclude={"kind"})
+    return gateway.client.operations.start(request.kind, patience_s=_SOON_S, **fields)
 
 
-@router.get("/v1/rate")
-def rate(_: Reader, gateway: Gateway) -> LearnedRate:
-    """Tell the rate of calls to the vendor: the fleet's limit, what is used of it now, why, and since when."""
-    with queue_errors():
-        return LearnedRate.model_validate(gateway.store.dispatch.status())
+@router.get("/operations")
+def list_operations(
+    caller: Reader, gateway: Gateway, of: Annotated[Name | None, Query(description="only on this tenant's jobs")] = None
+) -> OperationList:
+    """Return the newest operations, on all jobs for a key with the scope `operate`, else on its tenant's."""
+    tenant = of if "operate" in caller.scopes else caller.tenant
+    return OperationList(operations=gateway.client.operations.list(tenant=tenant))
 
 
-@router.head("/metrics", include_in_schema=False)
-@router.get("/metrics", response_class=PlainTextResponse)
-def metrics(caller: Authenticated, gateway: Gateway) -> PlainTextResponse:
-    """Tell Prometheus how dispatch stands and what was counted: of the whole fleet, with no job or URL.
+@router.get("/operations/{operation_id}", responses=_UNKNOWN)
+def get_operation(operation_id: Name, caller: Reader, gateway: Gateway) -> Operation:
+    """Tell how far an operation is."""
+    return _own(gateway, caller, operation_id)
 
-    A key without the scope `metrics` is told of its own tenant only.
-    """
-    with queue_errors():
-        if caller.scopes & {"metrics", "operate"}:
-            text = exposition(Readings.read(gateway.store), gateway.settings.prices)
-        else:
-            caller.require("read")
-            text = tenant_exposition(gateway.store.tenants.status(caller.tenant), gateway.store.metrics.read())
-    return PlainTextResponse(text, media_type=CONTENT_TYPE_LATEST)
+
+@router.post("/operations/{operation_id}/stop", responses=_UNKNOWN)
+def stop_operation(operation_id: Name, caller: Actor, gateway: Gateway) -> Operation:
+    """Do no more of it; what is done stays so."""
+    return gateway.client.operations.stop(_own(gateway, caller, operation_id).id)
+
+
+@router.get("/audit")
+def audit(
+    _: Operator,
+    gateway: Gateway,
+    *,
+    of: Annotated[Name | None, Query(description="only what concerns this tenant")] = None,
+    action: Annotated[str | None, Query(pattern=r"^[a-z_.]{1,40}$", description="only actions that begin so")] = None,
+    cursor: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,14}-[0-9]{1,15}$")] = None,
+    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+) -> AuditPage:
+    """Tell what was changed by hand, and by whom, newest first."""
+    return gateway.client.operator.audit(tenant=of, action=action, cursor=cursor, limit=limit)
+
+
+def _own(gateway: Parts, caller: Caller, operation_id: str) -> Operation:
+    operation = gateway.client.operations.get(operation_id)
+    if operation.tenant != caller.tenant and "operate" not in caller.scopes:
+        raise OperationNotFound(f"there is no operation {operation_id!a}")
+    return operation

@@ -25,6 +25,7 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
+from swapjobs import actor
 from swapjobs.contract.errors import AccessDenied, JobGone, JobNotFound, SwapjobsError
 from swapjobs.contract.job import job_id
 from swapjobs.contract.lifecycle import FINAL
@@ -42,7 +43,7 @@ from swapjobs.contract.vendor_api import (
     vendor_envelope,
 )
 from swapjobs.gateway import problems
-from swapjobs.gateway.dependencies import parts_of
+from swapjobs.gateway.dependencies import actor_of, parts_of
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.store.api_keys import id_of
 from swapjobs.store.redis_client import queue_errors
@@ -143,6 +144,7 @@ async def _caller_of(gateway: Parts, request: Request) -> Caller:
         caller = await gateway.access.allow_local(request)
     request.state.caller = caller
     request.state.headers = {}
+    actor.act(actor_of(caller))
     gateway.access.count(caller, request.state.headers)
     return caller
 

@@ -11,6 +11,7 @@ local finish_job = require('jobs.finish')
 local job_index = require('jobs.index')
 local jobs = require('jobs.job')
 local batch_operation = require('operations.batch_operation')
+local operation = require('operations.operation')
 local batch_hold = require('queue.batch_hold')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
@@ -59,14 +60,18 @@ local function call(args)
   -- Those of no single job. What may be long goes on with the next look.
   local of_many = {tenant = fair.rejoin_tenant, host = fair.rejoin_host, delivery = deliveries.retry_due,
                    give_up = endpoints.give_up_pending, forget_batch = batch_operation.forget}
+  local function go_on(kind, continue)
+    return function(id)
+      local answer = continue(id)
+      if answer ~= 'done' then
+        redis.call('ZADD', keys.schedule, clock.now_ms + (answer == 'full' and 1000 or 0), kind .. ':' .. id)
+      end
+    end
+  end
   local long = {
     prune = job_index.prune,
-    batch = function(name)
-      local answer = batch_operation.continue(name)
-      if answer ~= 'done' then
-        redis.call('ZADD', keys.schedule, clock.now_ms + (answer == 'full' and 1000 or 0), 'batch:' .. name)
-      end
-    end,
+    batch = go_on('batch', batch_operation.continue),
+    operation = go_on('operation', operation.continue),
   }
   local may_be_long = 2
   local due = redis.call('ZRANGE', keys.schedule, '-inf', clock.now_ms, 'BYSCORE', 'LIMIT', 0, args[3])

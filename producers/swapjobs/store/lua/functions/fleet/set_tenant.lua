@@ -1,6 +1,6 @@
 -- Give a tenant limits of its own, or take them away.
--- ARGV: tenant, then field, value pairs for all of interval, rate (as text), max_in_flight, weight, paused; without
---   them it has none any more
+-- ARGV: tenant, then field, value pairs for all of interval, rate (as text), max_in_flight, weight, paused,
+--   result_ttl (ms, 0: as all); without them it has none any more
 -- It looks through the whole schedule for calls of this tenant from before: 0.2 s with 100,000 jobs that wait for a
 -- time.
 local contract = require('contract')

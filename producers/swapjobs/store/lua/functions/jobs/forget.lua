@@ -1,38 +1,7 @@
--- Deletes what is kept of finished jobs, pictures' URLs and all, because somebody wants that. The tombstone stays: the
--- vendor does not take a later job of the same id for this one, and nothing is paid twice.
+-- Delete what is kept of finished jobs.
 -- ARGV: ids
--- Returns for each job: ok, gone, the state that it has where that is not final, running (its last call still is), or
---   untold (a product's own Celery app still has to be told of its end).
-local contract = require('contract')
-local jobs = require('jobs.job')
-local continuations = require('webhooks.continuations')
-local deliveries = require('webhooks.delivery')
-local keys, UNFINISHED, STATE = contract.keys, contract.UNFINISHED, contract.STATE
-
-local WHY = 'the job was forgotten'
-
-local function end_delivery(id)
-  local delivery = deliveries.read(id)
-  if delivery and delivery.delivery_state == 'pending' then
-    deliveries.detach(id, delivery)
-    deliveries.give_up(id, delivery, WHY)
-  end
-end
-
-local function forget(id)
-  local job = jobs.read(id)
-  if not job then return 'gone' end
-  if UNFINISHED[job.state] then return job.state end
-  if redis.call('ZSCORE', keys.schedule, 'lease:' .. id) then return STATE.running end
-  local pending = redis.call('SMEMBERS', keys.job_deliveries .. id)
-  for _, delivery_id in ipairs(pending) do
-    if continuations.is_one(delivery_id) then return 'untold' end
-  end
-  for _, delivery_id in ipairs(pending) do end_delivery(delivery_id) end
-  end_delivery(id)
-  redis.call('DEL', keys.job .. id, keys.history .. id, keys.continuations .. id, keys.job_deliveries .. id)
-  return 'ok'
-end
+-- Returns for each what operations/forget says.
+local forget = require('operations.forget')
 
 local function call(args)
   local answers = {}

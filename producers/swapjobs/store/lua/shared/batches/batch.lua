@@ -1,6 +1,7 @@
 -- Batches: how long they are kept, and when they are complete.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local retention = require('fleet.retention')
 local notifications = require('webhooks.notifications')
 local keys, fleet, UNFINISHED_STATES = contract.keys, contract.fleet, contract.UNFINISHED_STATES
 
@@ -13,9 +14,10 @@ end
 
 -- Keeps a batch without unfinished jobs as long as its jobs' records: one that nobody closes goes too.
 local function keep_for_a_while(name)
-  redis.call('PEXPIRE', keys.batch .. name, fleet.result_ttl_ms)
-  redis.call('PEXPIRE', keys.index .. name, fleet.result_ttl_ms)
-  redis.call('ZADD', keys.schedule, clock.now_ms + fleet.result_ttl_ms, 'forget_batch:' .. name)
+  local ttl_ms = retention(string.match(name, '^[^:]+'))
+  redis.call('PEXPIRE', keys.batch .. name, ttl_ms)
+  redis.call('PEXPIRE', keys.index .. name, ttl_ms)
+  redis.call('ZADD', keys.schedule, clock.now_ms + ttl_ms, 'forget_batch:' .. name)
 end
 
 -- Keeps a batch with unfinished jobs for ever.

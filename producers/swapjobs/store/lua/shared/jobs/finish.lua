@@ -2,12 +2,13 @@
 local contract = require('contract')
 local clock = require('fleet.clock')
 local metrics = require('fleet.metrics')
+local retention = require('fleet.retention')
 local jobs = require('jobs.job')
 local refill = require('queue.refill')
 local history = require('records.history')
 local continuations = require('webhooks.continuations')
 local notifications = require('webhooks.notifications')
-local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
+local keys, STATE = contract.keys, contract.STATE
 
 local TOMBSTONE_MS = 40 * 86400 * 1000
 
@@ -24,14 +25,15 @@ local function finish(id, job, state, line)
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known
   if state == STATE.succeeded then redis.call('HDEL', keys.job .. id, 'next_call', 'sent_at') end
   if job.expires_at then redis.call('ZREM', keys.schedule, 'expiry:' .. id) end
+  local ttl_ms = retention(job.tenant)
   local tombstone = table.concat({job.fingerprint, job.tenant, job.generation or 1}, ' ')
-  redis.call('SET', keys.tombstone .. id, tombstone, 'PX', fleet.result_ttl_ms + TOMBSTONE_MS)
+  redis.call('SET', keys.tombstone .. id, tombstone, 'PX', ttl_ms + TOMBSTONE_MS)
   local is_told = job.continued and continuations.tell_all(id, job.tenant)
   if notifications.notify_job_finished(id, job, state) or is_told then
     history.append(id, line or '')
     refill.webhooks()
   else
-    history.expire(id, line)
+    history.expire(id, ttl_ms, line)
   end
 end
 

@@ -29,6 +29,7 @@ local function add(id, tenant, batch)
   if batch then add_to_index(tenant .. ':' .. batch, entry, id) end
 end
 
+-- Says whether an entry's job is gone; the next one that has its id is not meant.
 local function is_stale(entry)
   local times = redis.call('HMGET', keys.job .. entry[2][2], 'created_at', 'listed_at')
   return (times[2] or times[1]) ~= string.match(entry[1], '^%d+')
@@ -61,5 +62,6 @@ end
 
 return {
   add = add,
+  is_stale = is_stale,
   prune = prune,
 }

@@ -1,6 +1,6 @@
 -- Records: where the hash of an id lies, what is added to its history, and that both expire together.
 local contract = require('contract')
-local keys, fleet = contract.keys, contract.fleet
+local keys = contract.keys
 
 -- A job's own delivery lies in the job's record; every other one has a record of its own, and an "@" in its id.
 local function record_key(id)
@@ -18,13 +18,13 @@ local function append(id, line, ttl_ms)
   end
 end
 
--- With its last line, if there is one.
-local function expire(id, line)
-  redis.call('PEXPIRE', record_key(id), fleet.result_ttl_ms)
+-- After so many ms; with its last line, if there is one.
+local function expire(id, ttl_ms, line)
+  redis.call('PEXPIRE', record_key(id), ttl_ms)
   if line and line ~= '' then
-    append(id, line, fleet.result_ttl_ms)
+    append(id, line, ttl_ms)
   else
-    redis.call('PEXPIRE', keys.history .. id, fleet.result_ttl_ms)
+    redis.call('PEXPIRE', keys.history .. id, ttl_ms)
   end
 end
 

@@ -2,6 +2,7 @@
 -- its host, the ready queue, or the schedule, there as a lease or, with `delivery_next_at`, as a time.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local retention = require('fleet.retention')
 local fair = require('queue.fair')
 local ready = require('queue.ready')
 local receiver_limits = require('queue.receiver_limits')
@@ -28,10 +29,11 @@ end
 local function list(tenant, id)
   local log = keys.deliveries .. tenant
   redis.call('ZADD', log, clock.now_ms, id)
-  local forgotten_at = clock.now_ms - fleet.result_ttl_ms - LONGEST_DELIVERY_MS
+  local kept_ms = retention(tenant) + LONGEST_DELIVERY_MS
+  local forgotten_at = clock.now_ms - kept_ms
   local old = redis.call('ZRANGE', log, '-inf', forgotten_at, 'BYSCORE', 'LIMIT', 0, FORGOTTEN)
   if old[1] then redis.call('ZREM', log, unpack(old)) end
-  redis.call('PEXPIRE', log, fleet.result_ttl_ms + LONGEST_DELIVERY_MS)
+  redis.call('PEXPIRE', log, kept_ms)
 end
 
 -- Begins the tries of a delivery: it is queued, and in its tenant's log.
@@ -68,12 +70,13 @@ local function retry_due(id)
 end
 
 -- Lets a finished job's record expire once all deliveries that tell of it have ended.
-local function expire_when_delivered(id)
+local function expire_when_delivered(id, tenant)
   local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state', 'continued')
   local is_over = job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending'
   if is_over and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
-    history.expire(id)
-    if job[3] then redis.call('PEXPIRE', keys.continuations .. id, fleet.result_ttl_ms) end
+    local ttl_ms = retention(tenant)
+    history.expire(id, ttl_ms)
+    if job[3] then redis.call('PEXPIRE', keys.continuations .. id, ttl_ms) end
   end
 end
 
@@ -85,8 +88,8 @@ local function finish(id, delivery, state, entry)
   fleet.deliveries_pending = math.max(fleet.deliveries_pending - 1, 0)
   if delivery.endpoint then redis.call('SREM', keys.undelivered .. delivery.endpoint, id) end
   if delivery.job then redis.call('SREM', keys.job_deliveries .. delivery.job, id) end
-  if delivery.key ~= keys.job .. id then history.expire(id) end
-  expire_when_delivered(delivery.job or id)
+  if delivery.key ~= keys.job .. id then history.expire(id, retention(delivery.tenant)) end
+  expire_when_delivered(delivery.job or id, delivery.tenant)
 end
 
 -- Gives a delivery up, and says why; a try that is under way can't settle it any more.
