@@ -166,7 +166,7 @@ def test_the_six_files_of_the_first_reading_stay_short() -> None:
 # -- what is generated, and what is fixed
 
 
-@pytest.mark.parametrize("name", ["generated_docs", "architecture_svg"])
+@pytest.mark.parametrize("name", ["generated_docs", "architecture_svg", "dashboards"])
 def test_generated_documents_are_as_they_are_generated(name: str) -> None:
     """After a change: python ops/tools/<name>.py."""
     for path, text in tool(name).generated().items():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _TRANSPORT: Final = "transport"
 _PAGE: Final = "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>"
+_NO_PICTURE: Final = {"taskId": "1", "status": 1, "outputImageUrl": "ftp://nowhere/picture.png"}
 _HALF_JSON: Final = b'{"code": "200", "msg": "success", "data": {"taskId": "11'
 
 
@@ -96,4 +97,5 @@ _REPLIES: Final[Mapping[FaultName, Callable[[Fault], Response]]] = {
     FaultName.HANG: lambda _: Reset(),
     FaultName.RESET_BEFORE: lambda _: Reset(),
     FaultName.LOST_REPLY: lambda _: Reset(),
+    FaultName.UNUSABLE_URL: lambda _: envelope("200", "success", _NO_PICTURE),
 }

@@ -31,6 +31,7 @@ Names, with their own settings:
     hang            [s=60]             no answer for so many seconds, then the connection is cut
     reset_before                       the connection is reset before any work
     lost_reply                         the connection is reset after the work was done and billed (swap only)
+    unusable_url                       the work was done and billed, but the picture's URL is none (swap only)
     status_2        [msg=…]            the swap fails, with this message (swap only)
     pending         [s=5]              the direct reply is not final; queryTask shows the outcome s seconds later
                                        (swap only)
@@ -76,13 +77,14 @@ class FaultName(StrEnum):
     HANG = "hang"
     RESET_BEFORE = "reset_before"
     LOST_REPLY = "lost_reply"
+    UNUSABLE_URL = "unusable_url"
     STATUS_2 = "status_2"
     PENDING = "pending"
     QUERY_DOWN = "query_down"
 
 
 _NO_REPLY_OF_THEIR_OWN: Final = frozenset({FaultName.LATENCY, FaultName.STATUS_2, FaultName.PENDING})
-_SWAP_ONLY: Final = frozenset({FaultName.LOST_REPLY, FaultName.STATUS_2, FaultName.PENDING})
+_SWAP_ONLY: Final = frozenset({FaultName.LOST_REPLY, FaultName.UNUSABLE_URL, FaultName.STATUS_2, FaultName.PENDING})
 _COMMON: Final = frozenset({"name", "on", "share", "count", "id", "prefix"})
 _OWN_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     FaultName.LATENCY: {"ms": None, "jitter": 0},
@@ -90,6 +92,7 @@ _OWN_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
     FaultName.HTTP_429: {"retry_after": 1, "form": "seconds"},
     FaultName.HANG: {"s": 60},
     FaultName.LOST_REPLY: {"after_work": True},
+    FaultName.UNUSABLE_URL: {"after_work": True},
     FaultName.STATUS_2: {"msg": "SWAP_FAILED: the sandbox was told to fail"},
     FaultName.PENDING: {"s": 5},
     FaultName.QUERY_DOWN: {"retry_after": None, "on": "query"},

@@ -111,6 +111,9 @@ def _capacity(readings: Readings) -> Iterator[Metric]:
     yield _gauge("slots_busy", "Slots that were in a call to the vendor of late, on average", readings.fleet.busy)
     wanted_help = "Slots that would be used now: min(queued and in flight, rate x seconds of a call x 1.15), paused: 0"
     yield _gauge("slots_wanted", wanted_help, readings.slots_wanted)
+    used, limit = readings.memory
+    yield _gauge("redis_memory_bytes", "Memory that Redis uses", used)
+    yield _gauge("redis_memory_limit_bytes", "Memory that Redis may use (maxmemory); 0: no limit", limit)
 
 
 def _gauge(name: str, help_text: str, value: float | None) -> Metric:

@@ -26,12 +26,14 @@ class Readings:
         counted: What was counted.
         fleet: The workers' slots.
         oldest_s: Lane -> seconds since the oldest that is queued there was submitted.
+        memory: Bytes that Redis uses, and that it may use (0: no limit).
     """
 
     traffic: TrafficSnapshot
     counted: Metrics
     fleet: Fleet
     oldest_s: Mapping[str, float]
+    memory: tuple[int, int]
 
     @classmethod
     def read(cls, store: Store) -> Self:
@@ -40,7 +42,8 @@ class Readings:
         Raises:
             redis.RedisError: it cannot be asked.
         """
-        return cls(store.dispatch.inspect(), store.metrics.read(), store.fleet(), store.metrics.oldest_s())
+        traffic, counted = store.dispatch.inspect(), store.metrics.read()
+        return cls(traffic, counted, store.fleet(), store.metrics.oldest_s(), store.memory())
 
     @property
     def slots_wanted(self) -> int:

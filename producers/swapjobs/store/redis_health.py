@@ -36,6 +36,16 @@ def server_facts(client: redis.Redis) -> dict[str, str]:
     }
 
 
+def memory(client: redis.Redis) -> tuple[int, int]:
+    """Return how many bytes the server uses, and how many it may; 0: as many as there are.
+
+    Raises:
+        redis.RedisError: it cannot be reached.
+    """
+    info: dict[str, Any] = client.info("memory")
+    return int(info["used_memory"]), int(info["maxmemory"])
+
+
 def server_problems(client: redis.Redis, *, fsync: bool = False) -> list[Problem]:
     """Return what is wrong with the server; `fsync`: also for producers who wait until their jobs are on its disk.
 

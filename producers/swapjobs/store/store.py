@@ -131,6 +131,10 @@ class Store:
         """Return what is wrong with the server; `fsync`: also for producers who wait until jobs are on its disk."""
         return redis_health.server_problems(self.redis, fsync=fsync)
 
+    def memory(self) -> tuple[int, int]:
+        """Return how many bytes the server uses, and how many it may; 0: as many as there are."""
+        return redis_health.memory(self.redis)
+
     def ping(self) -> None:
         """Ask whether Redis is there.
 

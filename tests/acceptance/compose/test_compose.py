@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+MONITORING = {"prometheus", "alertmanager", "grafana"}
 OURS = ("worker", "webhook-worker", "gateway", "flower", "sandbox")
 OLDEST_COMPOSE = (2, 24)  # knows `required: false`
 GATEWAY_KEY = "acme:a-key-of-the-tests-of-compose"
@@ -85,18 +86,34 @@ def compose_client() -> list[str]:
     pytest.skip("no current Compose on PATH: docker-compose.yml is not read by its client")
 
 
-@pytest.mark.parametrize("profiles", [(), ("sandbox",)], ids=["no profile", "sandbox"])
+@pytest.mark.parametrize("profiles", [(), ("sandbox",), ("monitoring",)])
 def test_a_current_compose_accepts_the_file_with_every_profile(tmp_path: Path, profiles: tuple[str, ...]) -> None:
     """Without a .env, with nothing but the dashboard's password: as on a new machine."""
     read = compose(tmp_path, *profiles, FLOWER_BASIC_AUTH="me:password")
     assert (read.returncode, read.stderr) == (0, "")
     result = yaml.safe_load(read.stdout)["services"]
-    assert result.keys() == {"redis", *OURS} - ({"sandbox"} if not profiles else set())
+    of_profiles = {"sandbox": {"sandbox"}, "monitoring": MONITORING}
+    others = {name for profile, names in of_profiles.items() if profile not in profiles for name in names}
+    assert result.keys() == {"redis", *OURS, *MONITORING} - others
     assert all(service["healthcheck"]["test"] for service in result.values())
 
 
 def test_all_profiles_of_the_file_are_tried(services: dict[str, Any]) -> None:
-    assert {profile for service in services.values() for profile in service.get("profiles", [])} == {"sandbox"}
+    assert {profile for service in services.values() for profile in service.get("profiles", [])} == {
+        "sandbox",
+        "monitoring",
+    }
+
+
+def test_what_monitors_reads_files_that_are_there_and_asks_a_port_that_is_open(services: dict[str, Any]) -> None:
+    for name in MONITORING:
+        for source in (volume.partition(":")[0] for volume in services[name]["volumes"]):
+            assert source.startswith("prometheus-data") or (ROOT / source).exists(), source
+        assert all(port.startswith("127.0.0.1:") for port in services[name]["ports"])
+    config = yaml.safe_load((ROOT / "ops/monitoring/prometheus.yml").read_text(encoding="utf-8"))
+    (asked,) = config["scrape_configs"][0]["static_configs"][0]["targets"]
+    service, _, port = asked.partition(":")
+    assert services[service]["environment"]["SWAPJOBS_HEALTH_PORT"] == port
 
 
 def test_settings_are_read_from_env_and_go_to_those_who_need_them(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def readings(
     traffic: dict[str, float], counts: dict[str, str], metrics: dict[str, str], *, call_s: float | None = None
 ) -> Readings:
     snapshot = TrafficSnapshot(traffic, counts, NOW_MS, IN_LINE)
-    return Readings(snapshot, metrics_of(metrics), Fleet(2, 64, 12.5, call_s), OLDEST)
+    return Readings(snapshot, metrics_of(metrics), Fleet(2, 64, 12.5, call_s), OLDEST, (512, 1024))
 
 
 def seen(**traffic: float) -> Readings:
@@ -104,6 +104,8 @@ def test_the_metrics_while_dispatch_is_paused() -> None:
         "swapjobs_slots": 64,
         "swapjobs_slots_busy": 12.5,
         "swapjobs_slots_wanted": 0,
+        "swapjobs_redis_memory_bytes": 512,
+        "swapjobs_redis_memory_limit_bytes": 1024,
     }
 
 
