@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from swapjobs.cli.listing import seconds_of
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.cli.services import need
 from swapjobs.client.swap_client import SwapClient
@@ -44,6 +45,7 @@ def register(app: typer.Typer) -> None:
     app.command()(pause)
     app.command()(resume)
     app.command()(rate)
+    app.command()(restored)
     app.command()(metrics)
 
 
@@ -60,6 +62,23 @@ def resume(*, as_json: JsonFlag = False) -> None:
     """Resume dispatch after a manual pause; where failing calls paused it, let the vendor be probed at once."""
     with SwapClient() as client:
         print_status(client.operator.resume(), as_json=as_json)
+
+
+def restored(
+    *,
+    for_: Annotated[
+        str, typer.Option("--for", help="how long producers may submit again what was lost: 30m, 1h, 1d")
+    ] = "1h",
+    as_json: JsonFlag = False,
+) -> None:
+    """Say that Redis was restored from a backup: jobs are looked up at the vendor before they are sent.
+
+    That is every job that is there, and every one that is submitted in the time given: what was done after the backup
+    is found and not paid again. Say it before workers start and producers submit again.
+    """
+    seconds = seconds_of("--for", for_)
+    with SwapClient() as client:
+        print_status(client.operator.restored(for_s=seconds), as_json=as_json)
 
 
 def rate(

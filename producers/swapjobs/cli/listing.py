@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.job import Job
 
-UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 Time = Annotated[str | None, typer.Option(metavar="TIME", help="like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago")]
 
@@ -97,6 +98,18 @@ def _print(job: Job, tenant: str) -> None:
     )
 
 
+def seconds_of(option: str, text: str) -> int:
+    """Return the time that a person wrote for `option`, such as 90m, 12h or 3d.
+
+    Raises:
+        InvalidRequest: it is none.
+    """
+    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
+    if not match:
+        raise InvalidRequest(f"{option} {text!r}: write it like 90m, 12h or 3d")
+    return int(match[1]) * _UNITS[match[2]]
+
+
 def time_of(option: str, text: str | None, now: datetime) -> datetime | None:
     """Return the time that a person wrote for `option`: a date, a date and time, or how long ago.
 
@@ -106,8 +119,8 @@ def time_of(option: str, text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
     try:
-        if text[-1:] in UNITS_S and text[:-1].isdigit():
-            return datetime.fromtimestamp(now.timestamp() - int(text[:-1]) * UNITS_S[text[-1]], UTC)
+        if text[-1:] in _UNITS and text[:-1].isdigit():
+            return datetime.fromtimestamp(now.timestamp() - int(text[:-1]) * _UNITS[text[-1]], UTC)
         time = datetime.fromisoformat(text)
         if not time.tzinfo:
             time = time.astimezone()  # as the person at this machine means it

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from swapjobs.cli.listing import UNITS_S
+from swapjobs.cli.listing import seconds_of
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest
@@ -69,7 +68,7 @@ def tenant(
 ) -> None:
     """Change a tenant's own limits, or show them; what is not given stays as it is."""
     given: dict[str, Any] = {"rate": rate, "max_in_flight": max_in_flight, "weight": weight, "paused": paused}
-    given["result_ttl_s"] = _seconds(result_ttl) if result_ttl not in {None, "none"} else None
+    given["result_ttl_s"] = seconds_of("--result-ttl", result_ttl) if result_ttl not in {None, "none"} else None
     changes = {field: value for field, value in given.items() if value is not None}
     if result_ttl == "none":
         changes["result_ttl_s"] = None
@@ -85,13 +84,6 @@ def tenant(
         print_json(limits.model_dump(mode="json"))
     else:
         print_fields(out, (limits.tenant, 0, "bold"), (limits_text(limits), 0, ""))
-
-
-def _seconds(text: str) -> int:
-    match = re.fullmatch(r"([1-9][0-9]{0,8})([smhd])", text)
-    if not match:
-        raise InvalidRequest(f"--result-ttl {text!r}: write it like 90m, 12h or 3d", field="result_ttl_s")
-    return int(match[1]) * UNITS_S[match[2]]
 
 
 def limits_text(limits: TenantLimits) -> str:

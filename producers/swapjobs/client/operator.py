@@ -57,6 +57,18 @@ class Operator:
             self._store.audit.note("rate.forget")
         return self.status()
 
+    def restored(self, *, for_s: float = 3600) -> DispatchStatus:
+        """Say that Redis was restored from a backup: what the vendor did since then is not known here.
+
+        From now on every job that is there, and every one that is submitted in the next `for_s` seconds, is asked for
+        at the vendor before it is sent, so that nothing is paid twice as far as the vendor can be asked. Say it before
+        workers start, and before producers submit again what was lost.
+        """
+        with queue_errors():
+            self._store.dispatch.note_restore(for_s)
+            self._store.audit.note("redis.restored", detail={"for_s": for_s})
+        return self.status()
+
     def audit(
         self, *, tenant: str | None = None, action: str | None = None, cursor: str | None = None, limit: int = 50
     ) -> AuditPage:

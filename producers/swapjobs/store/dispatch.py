@@ -139,6 +139,10 @@ class DispatchStore:
         """Forget what refusals taught about the rate."""
         self._functions.call("fleet/forget_rate")
 
+    def note_restore(self, for_s: float) -> None:
+        """Let every job that is there, or comes in this time, be looked up before it is sent."""
+        self._functions.call("fleet/note_restore", int(for_s * 1000))
+
     def inspect(self) -> TrafficSnapshot:
         """Return how dispatch stands: 16 ms of Redis' CPU with 10,000 tenants queued. No atomic step: see `queued`."""
         return TrafficSnapshot.read(self._redis, self._functions.call("fleet/inspect"))

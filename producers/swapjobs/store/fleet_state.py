@@ -116,6 +116,7 @@ FIELDS: Final[Mapping[str, float]] = {
     "trials": 0,
     "known": 0,
     "doubt_at": 0,
+    "restored_until": 0,  # jobs created before this may have been sent before Redis was restored from a backup
 }
 
 

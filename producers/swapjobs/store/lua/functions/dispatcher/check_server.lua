@@ -3,6 +3,7 @@
 -- been claimed in that time are looked up at the vendor before they are sent.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local failover = require('jobs.failover')
 local rate_limiter = require('queue.rate_limiter')
 local keys, fleet = contract.keys, contract.fleet
 
@@ -15,10 +16,8 @@ local function call()
   if not known then return 'first' end
   local doubts = math.ceil(MISSING_MS / fleet.interval) + fleet.burst
   for _, lane in ipairs({'interactive', 'bulk'}) do doubts = doubts + redis.call('ZCARD', keys.published .. lane) end
-  -- By the time and not counted on: a server that was restored twice to the same moment would count to the same number.
-  local epoch = math.max(fleet.epoch + 1, math.floor(clock.now / 1000))
   local last_sign = fleet.dispatched_at > 0 and fleet.dispatched_at or clock.now
-  fleet.epoch, fleet.epoch_at = epoch, clock.now_ms
+  failover.begin_epoch()
   fleet.unverified, fleet.known_until = fleet.unverified + doubts, math.floor(last_sign + MISSING_MS)
   -- Calls that were booked in that time are forgotten too: no burst.
   for _, step in ipairs({'swap', 'query'}) do

@@ -7,19 +7,30 @@ local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES
 -- The claims of an epoch (a server process, see check_server.lua) are numbered from a height of their own.
 local CLAIMS_PER_EPOCH = 1000000
 
--- Whether this job may have been sent in the time that a restarted Redis has forgotten: not if its turn came later.
+-- Whether this job may have been sent in the time that Redis has forgotten: a restarted one seconds, and not where its
+-- turn came later; one that was restored from a backup much more (functions/fleet/note_restore).
 local function claim_may_be_lost(id, job)
-  if fleet.unverified <= 0 or (job.next_call or 'swap') ~= 'swap' or job.claims >= fleet.epoch * CLAIMS_PER_EPOCH then
+  if fleet.unverified <= 0 and fleet.restored_until == 0 or (job.next_call or 'swap') ~= 'swap'
+      or job.claims >= fleet.epoch * CLAIMS_PER_EPOCH then
     return false
   end
   local times = redis.call('HMGET', keys.job .. id, 'created_at', 'next_attempt_at')
-  return tonumber(times[1]) < fleet.epoch_at and (tonumber(times[2] or nil) or 0) <= fleet.known_until
+  local created_at = tonumber(times[1])
+  if created_at < fleet.restored_until then return true end
+  return fleet.unverified > 0 and created_at < fleet.epoch_at and (tonumber(times[2] or nil) or 0) <= fleet.known_until
 end
 
 -- If it was, then at the latest when the new server was met.
 local function assumed_sent_at()
-  fleet.unverified = fleet.unverified - 1
+  fleet.unverified = math.max(fleet.unverified - 1, 0)
   return fleet.epoch_at
+end
+
+-- Begins an epoch: fences are above all that can have been given out. By the time and not counted on, since a server
+-- that was restored twice to the same moment would count to the same number.
+local function begin_epoch()
+  fleet.epoch = math.max(fleet.epoch + 1, math.floor(clock.now / 1000))
+  fleet.epoch_at = clock.now_ms
 end
 
 -- A restarted Redis may have forgotten a claim: its fence is above the record's. The attempt is taken as what it is.
@@ -37,5 +48,6 @@ return {
   CLAIMS_PER_EPOCH = CLAIMS_PER_EPOCH,
   claim_may_be_lost = claim_may_be_lost,
   assumed_sent_at = assumed_sent_at,
+  begin_epoch = begin_epoch,
   restore_claim = restore_claim,
 }
