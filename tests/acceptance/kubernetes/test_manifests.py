@@ -82,8 +82,10 @@ def test_selectors_find_their_pods_and_services_their_ports(name: str) -> None:
             wanted = spec["selector"]["matchLabels"]
         elif item["kind"] == "Service":
             wanted = spec["selector"]
-            found = [template for template in pods.values() if wanted.items() <= template["metadata"]["labels"].items()]
-            ports = {port["name"] for template in found for port in template["spec"]["containers"][0]["ports"]}
+            templates = [
+                template for template in pods.values() if wanted.items() <= template["metadata"]["labels"].items()
+            ]
+            ports = {port["name"] for template in templates for port in template["spec"]["containers"][0]["ports"]}
             assert {port["targetPort"] for port in spec["ports"]} <= ports
         elif item["kind"] == "NetworkPolicy" and "name" in str(spec["podSelector"]):
             wanted = {key: value for key, value in spec["podSelector"]["matchLabels"].items() if key.endswith("/name")}

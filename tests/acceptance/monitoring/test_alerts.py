@@ -27,6 +27,7 @@ from swapjobs import SwapClient
 from swapjobs.contract.errors import QueueFull
 from swapjobs.settings import WorkerSettings
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
+from swapsandbox.vendor.faults import FaultName
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -294,3 +295,11 @@ def test_each_alert_has_a_paragraph_in_the_runbook(rule: dict[str, Any]) -> None
     assert rule["alert"] in headings
     assert anchor == rule["alert"].lower()
     assert set(rule["labels"]) == {"severity"}
+
+
+def test_the_runbook_knows_every_line_of_doctor_and_every_fault_of_the_sandbox() -> None:
+    text = (ROOT / "docs/operations/runbook.md").read_text(encoding="utf-8")
+    doctor = (ROOT / "producers/swapjobs/cli/doctor.py").read_text(encoding="utf-8")
+    lines = set(re.findall(r'Check\("([a-z ]+)"', doctor))
+    assert len(lines) > 8
+    assert {name for name in (*lines, *FaultName) if f"`{name}`" not in text} == set()

@@ -51,8 +51,8 @@ def test_what_was_done_after_the_backup_is_not_paid_again(
         server.start()
 
         assert len(client.list(limit=100).jobs) == 12
-        told = program("swapjobs", "restored", "--for", "1h")
-        assert told.process.wait(20) == 0
+        restored = program("swapjobs", "restored", "--for", "1h")
+        assert restored.process.wait(20) == 0
         program(*WORKER, "-n", "second@%h").wait_for("ready.")
         outcomes = [item.outcome for item in client.submit_many([*before, *after, *new])]
         assert outcomes == ["existing"] * 12 + ["created"] * 9
