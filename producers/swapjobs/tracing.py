@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 Kind = Literal["producer", "consumer", "client"]
 
@@ -95,27 +96,38 @@ class Span:
             self._span.set_status(StatusCode.ERROR, why)
 
 
-_NO_SPAN: Final = Span()
+_OFF: Final = nullcontext(Span())
+
+
+def span(
+    name: str, kind: Kind, *, origin: JobOrigin | None = None, **attributes: str | float | None
+) -> AbstractContextManager[Span]:
+    """Make a span for what is done inside: of the current one, or of the submit that `origin` names."""
+    trace = _sdk()
+    if trace is not None:
+        return _recorded(trace, name, kind, origin, attributes)
+    return _OFF if origin is None or origin == NOWHERE else _passed_on(origin)
 
 
 @contextmanager
-def span(name: str, kind: Kind, *, origin: JobOrigin | None = None, **attributes: str | float | None) -> Iterator[Span]:
-    """Make a span for what is done inside: of the current one, or of the submit that `origin` names."""
-    trace = _sdk()
-    with ExitStack() as stack:
-        if origin is not None:
-            stack.enter_context(coming_from(origin))
-        if trace is None:
-            yield _NO_SPAN
-            return
-        made = trace.get_tracer(_SCOPE).start_as_current_span(
-            name,
-            kind=trace.SpanKind[kind.upper()],
-            attributes=_named(attributes),
-            record_exception=False,  # its text may hold a URL
-            **(_ancestry(trace, origin) if origin is not None else {}),
-        )
-        yield Span(stack.enter_context(made))
+def _passed_on(origin: JobOrigin) -> Iterator[Span]:
+    with coming_from(origin):
+        yield Span()
+
+
+@contextmanager
+def _recorded(
+    trace: Any, name: str, kind: Kind, origin: JobOrigin | None, attributes: Mapping[str, str | float | None]
+) -> Iterator[Span]:
+    made = trace.get_tracer(_SCOPE).start_as_current_span(
+        name,
+        kind=trace.SpanKind[kind.upper()],
+        attributes=_named(attributes),
+        record_exception=False,  # its text may hold a URL
+        **(_ancestry(trace, origin) if origin is not None else {}),
+    )
+    with coming_from(origin or current()), made as under_way:
+        yield Span(under_way)
 
 
 def _ancestry(trace: Any, origin: JobOrigin) -> dict[str, Any]:

@@ -82,6 +82,8 @@ class Record:
     def origin(self) -> JobOrigin:
         """Where it comes from."""
         request, is_linked = self.request, "trace_link" in self.request
+        if not is_linked and "traceparent" not in request and "request_id" not in request:
+            return NOWHERE
         traceparent = request.get("trace_link" if is_linked else "traceparent", "")
         return JobOrigin(traceparent, request.get("request_id", ""), is_linked)
 

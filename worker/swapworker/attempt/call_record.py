@@ -75,12 +75,15 @@ def log(
     """Log an attempt; `answer` is the store's to its outcome, `times` when it was claimed, asked and answered (s)."""
     claimed_at, asked_at, answered_at = times
     job, is_on_time = claim.job, answer in {"ok", "failed", "uncharged"}
+    level = logging.INFO if is_on_time else logging.WARNING
+    if not _logger.isEnabledFor(level):
+        return
     own_id, tenant, number = job.business_id, job.fields["tenant"], number_of(job.history, job.number("sent_at"))
     slot_ms = int((asked_at - claimed_at) * 1000)
     logs.event(
         _logger,
         "attempt",
-        level=logging.INFO if is_on_time else logging.WARNING,
+        level=level,
         job=job.id,
         own_id=own_id,
         tenant=tenant if tenant != "default" else None,
