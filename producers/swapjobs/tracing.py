@@ -124,10 +124,16 @@ def _recorded(
         kind=trace.SpanKind[kind.upper()],
         attributes=_named(attributes),
         record_exception=False,  # its text may hold a URL
+        set_status_on_exception=False,
         **(_ancestry(trace, origin) if origin is not None else {}),
     )
     with coming_from(origin or current()), made as under_way:
-        yield Span(under_way)
+        result = Span(under_way)
+        try:
+            yield result
+        except Exception as error:
+            result.fail(type(error).__name__)
+            raise
 
 
 def _ancestry(trace: Any, origin: JobOrigin) -> dict[str, Any]:

@@ -121,6 +121,14 @@ def test_attempts_at_jobs_that_came_together_are_traces_of_their_own_that_link_t
     assert [link.context.span_id for attempt in attempts for link in attempt.links] == [context_of(submit).span_id] * 3
 
 
+def test_what_fails_inside_a_span_leaves_its_kind_there_and_no_text(exporter: InMemorySpanExporter) -> None:
+    with pytest.raises(ValueError, match="secret"), tracing.span("submit", "producer"):
+        raise ValueError("https://a.example/?X-Amz-Signature=secret")
+    (submit,) = named(exporter, "submit")
+    assert (submit.status.status_code, submit.status.description) == (trace.StatusCode.ERROR, "ValueError")
+    assert "secret" not in submit.to_json()
+
+
 @pytest.mark.parametrize("wanted", [True, False])
 def test_the_vendor_is_sent_the_trace_only_where_a_setting_says_so(
     vendor_site: WebServer, client: SwapClient, run_all: Callable[..., None], *, wanted: bool

@@ -70,3 +70,9 @@ def test_nothing_is_kept_of_a_task_whose_sender_wants_nothing() -> None:
         read(message([[], URLS, {"chain": None, "callbacks": [{"task": "x"}]}])).task().continuation
     )
     assert continuation == {"id": "t1", "callbacks": [{"task": "x"}]}
+
+
+def test_the_trace_in_which_it_was_sent_goes_with_it() -> None:
+    traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    for sent, expected in ((traceparent, traceparent), ("nonsense", ""), (None, "")):
+        assert read(message([[], URLS, {}], {"traceparent": sent})).task().origin.traceparent == expected
