@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from swapjobs.contract.metrics import BUCKETS_MS
+from swapjobs.contract.vendor_tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,11 +43,19 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 
 
+# What is there from the beginning: the first jobs would else come into being as a number that never rose.
+_ZEROS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
+    "submitted": tuple((tool,) for tool in TOOLS),
+    "billed": tuple((tool,) for tool in TOOLS),
+    "webhook_tries": (("delivered",), ("failed",), ("undelivered",)),
+}
+
+
 def counter(metric: str, counted: Metrics) -> Metric:
     """Return one of the counters."""
     name, labels, help_text = _COUNTERS[metric]
     family = CounterMetricFamily(_PREFIX + metric, help_text, labels=labels)
-    for values, number in sorted(counted.counts.get(name, {}).items()):
+    for values, number in sorted(_numbers(name, counted).items()):
         family.add_metric([value or _OTHERS for value in values], number)
     return family
 
@@ -58,7 +67,7 @@ def families(counted: Metrics, prices: Mapping[str, float]) -> Iterator[Metric]:
     if prices:
         help_text = "What those swaps cost, by SWAPJOBS_PRICE_..."
         cost = CounterMetricFamily(_PREFIX + "vendor_cost", help_text, labels=["tool"])
-        for (tool,), number in sorted(counted.counts.get("billed", {}).items()):
+        for (tool,), number in sorted(_numbers("billed", counted).items()):
             if tool in prices:
                 cost.add_metric([tool], number * prices[tool])
         yield cost
@@ -67,6 +76,10 @@ def families(counted: Metrics, prices: Mapping[str, float]) -> Iterator[Metric]:
         for value, histogram in sorted(counted.times.get(name, {}).items()):
             family.add_metric([value] if label else [], _cumulative(name, histogram), histogram.sum_s)
         yield family
+
+
+def _numbers(name: str, counted: Metrics) -> dict[tuple[str, ...], int]:
+    return dict.fromkeys(_ZEROS.get(name, ()), 0) | dict(counted.counts.get(name, {}))
 
 
 def _cumulative(name: str, histogram: Histogram) -> list[tuple[str, float]]:
