@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from functools import cache
@@ -12,6 +11,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from support.missing import missing
 from support.paths import ROOT
 from swapjobs.cli.main import app
 from swapjobs.settings import GatewaySettings, WorkerSettings, known_names
@@ -29,8 +29,7 @@ OURS: Final = {"swapjobs", "swapjobs-sandbox"}
 def built(name: str) -> list[dict[str, Any]]:
     """Return the objects that `kubectl apply --kustomize` would make."""
     if shutil.which("kubectl") is None:
-        text = "needs kubectl (Debian trixie: kubernetes-client)"
-        pytest.fail(text) if os.environ.get("CI") else pytest.skip(text)  # noqa: TID251 - not of ours
+        missing("kubectl")
     command = ["kubectl", "kustomize", str(FOLDER / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")

@@ -5,6 +5,7 @@ local clock = require('fleet.clock')
 local batches = require('batches.batch')
 local finish_job = require('jobs.finish')
 local jobs = require('jobs.job')
+local ended_with = require('operations.error_code')
 local retry = require('operations.retry')
 local fair = require('queue.fair')
 local keys, fleet, MOVES, STATE, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.STATE, contract.TARGET
@@ -33,8 +34,8 @@ end
 
 local function is_meant(id, job, doing, code)
   if doing == 'cancel' then return MOVES.cancel[job.state] end
-  if code == STATE.expired then return job.state == STATE.expired end
-  return job.state == STATE.failed and (code == '' or redis.call('HGET', keys.job .. id, 'code') == code)
+  if code == '' then return job.state == STATE.failed end
+  return ended_with(id, job, code)
 end
 
 -- Returns more, full (it can't go on now), or nothing: it is through.

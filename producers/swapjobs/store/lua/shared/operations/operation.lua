@@ -5,9 +5,10 @@ local clock = require('fleet.clock')
 local finish_job = require('jobs.finish')
 local job_index = require('jobs.index')
 local jobs = require('jobs.job')
+local ended_with = require('operations.error_code')
 local forget = require('operations.forget')
 local retry = require('operations.retry')
-local keys, fleet, STATE, TARGET = contract.keys, contract.fleet, contract.STATE, contract.TARGET
+local keys, fleet, TARGET = contract.keys, contract.fleet, contract.TARGET
 
 local LOOKED_AT = 200
 local AT_ONCE = {retry = 25, cancel = 50, forget = 50}  -- jobs that are changed: some ms
@@ -51,20 +52,12 @@ local function set_of(text)
   return set
 end
 
-local function has_code(id, job, code)
-  if code == '' then return true end
-  if code == STATE.expired then return job.state == STATE.expired end
-  return job.state == STATE.failed and redis.call('HGET', keys.job .. id, 'code') == code
-end
-
 -- Returns the job of an index entry where it is meant.
 local function meant(entry, operation, states)
   local id = entry[2][2]
   local job = jobs.read(id)
-  if not job or not states[job.state] or not has_code(id, job, operation.code) or job_index.is_stale(entry) then
-    return nil
-  end
-  return job
+  local fits = job and states[job.state] and (operation.code == '' or ended_with(id, job, operation.code))
+  return fits and not job_index.is_stale(entry) and job or nil
 end
 
 -- The next tenant by name, of all that have jobs.
