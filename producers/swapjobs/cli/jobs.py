@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from swapjobs.cli.dispatch import START_WORKER, print_status
+from swapjobs.cli.dispatch import print_status
 from swapjobs.cli.output import YEAR_S, JsonFlag, err, plain, print_job, status_of
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest, WaitTimeout
 from swapjobs.contract.job import SwapRequest
 from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
+from swapjobs.monitoring.wording import START_WORKER
 from swapjobs.store import keys
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Any, get_args
 import pytest
 
 from swapjobs import DispatchStatus
-from swapjobs.cli.dispatch import TO_DO, print_status, rate_text, summary
+from swapjobs.cli.dispatch import print_status
 from swapjobs.contract.dispatch_status import PauseReason
+from swapjobs.monitoring.wording import TO_DO, rate_text, summary
 from swapjobs.store.dispatch import TrafficSnapshot
 from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES
 
