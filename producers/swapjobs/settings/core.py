@@ -44,6 +44,11 @@ class CoreSettings(BaseSettings):
         description="when a submit counts as accepted: `memory`, Redis has it; `fsync`, it is on Redis' disk too",
     )
 
+    vendor_id_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]{0,16}$",
+        description="separates environments that share a vendor account",
+    )
     webhook_master_secret: SecretStr | None = Field(
         None,
         description="whsec_..., from which the secrets of registered webhook endpoints are derived; never changed",

@@ -27,11 +27,6 @@ class WorkerSettings(CoreSettings):
     max_in_flight: int = Field(0, ge=0, description="vendor calls in flight for the whole fleet; 0: no limit")
     bulk_share: float = Field(1, gt=0, le=1, description="bulk jobs are held to this share of the rate, and in flight")
     rate_floor: float = Field(0.05, gt=0, le=1, description="refusals (429) lower the rate down to this share of it")
-    vendor_id_prefix: str = Field(
-        "",
-        pattern=r"^[A-Za-z0-9._-]{0,16}$",
-        description="separates environments that share a vendor account",
-    )
     vendor_id_suffix: bool = Field(
         True,
         description="a new try after a seen failure gets the vendor id with ~2, ~3, ...; false: the same id",
