@@ -223,6 +223,21 @@ def observations() -> str:
     return f"{PREFIX}observations"
 
 
+def minutes(hour: str = "") -> str:
+    """Hash of the Unix hour: `minute of it, what` -> how many (trends.py). TTL: 25 h."""
+    return f"{PREFIX}minutes:{hour}"
+
+
+def hours(day: str = "") -> str:
+    """Hash of the Unix day: `hour of it, what` -> how many. TTL: 32 days."""
+    return f"{PREFIX}hours:{day}"
+
+
+def usage(day: str = "") -> str:
+    """Hash of the Unix day: `tenant outcome` -> jobs that ended so; at most 5,000 fields. TTL: 32 days."""
+    return f"{PREFIX}usage:{day}"
+
+
 def metrics_tenants() -> str:
     """Set of the tenants that are counted by name, the workers' SWAPJOBS_METRICS_TENANTS. No TTL."""
     return f"{PREFIX}metrics-tenants"
@@ -312,7 +327,7 @@ PREFIXES: Final = {
         for function in (
             *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
             *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observations, metrics_tenants),
-            *(operations, audit),
+            *(operations, audit, minutes, hours, usage),
         )
     },
     "queue": f"{PREFIX}queue:",

@@ -21,6 +21,7 @@ from swapjobs.store.operations.by_filter import OperationStore
 from swapjobs.store.product_tasks import ProductTaskStore
 from swapjobs.store.redis_client import redis_client, time_ms
 from swapjobs.store.tenants import TenantStore
+from swapjobs.store.trends import TrendStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,6 +64,7 @@ class Store:
         tenants: Their own limits.
         dispatch: Limits and state of the calls to the vendor, and the dispatcher's step.
         metrics: What was counted of all jobs.
+        trends: The same by the minute and by the hour.
         api_keys: The gateway's keys.
         operations: What is done to all jobs that fit a filter.
         audit: What was changed by hand, and by whom.
@@ -83,6 +85,7 @@ class Store:
         self.tenants = TenantStore(client, functions)
         self.dispatch = DispatchStore(client, functions)
         self.metrics = MetricStore(client, functions)
+        self.trends = TrendStore(client)
         self.api_keys = ApiKeys(client)
         self.operations = OperationStore(client, functions)
         self.audit = AuditLog(client, functions)

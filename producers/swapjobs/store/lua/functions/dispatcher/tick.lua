@@ -7,6 +7,7 @@ local clock = require('fleet.clock')
 local counters = require('fleet.counters')
 local clock_jump = require('fleet.clock_jump')
 local memory_guard = require('fleet.memory_guard')
+local metrics = require('fleet.metrics')
 local finish_job = require('jobs.finish')
 local job_index = require('jobs.index')
 local jobs = require('jobs.job')
@@ -21,7 +22,7 @@ local endpoints = require('webhooks.endpoint')
 local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
 
 local function call(args)
-  local LEADER_MS, GAP_MS, JUMP_MS, TICK_MS = 2000, 5000, 1000, 250
+  local LEADER_MS, GAP_MS, JUMP_MS, TICK_MS, COLLECT_MS = 2000, 5000, 1000, 250, 10000
   local leader = redis.call('GET', keys.dispatcher)
   local last = fleet.dispatched_at > 0 and fleet.dispatched_at or clock.now
   -- by the time as well: where the clock was put back, the key would outlive its holder for as long
@@ -38,6 +39,7 @@ local function call(args)
   if last - clock.now > JUMP_MS then clock_jump.shift_times(clock.now - last) end
 
   if math.floor(clock.now_ms / 1000) ~= math.floor(last / 1000) then memory_guard.check() end
+  if math.floor(clock.now_ms / COLLECT_MS) ~= math.floor(last / COLLECT_MS) then metrics.collect() end
 
   local function requeue(id, job)
     if MOVES.start[job.state] then fair.enqueue(job.priority, job.tenant, id, true) end

@@ -2,6 +2,8 @@
 -- whatever there is to tell, and added up when somebody asks or when much has gathered: so it survives every restart,
 -- and nothing is counted twice.
 local contract = require('contract')
+local clock = require('fleet.clock')
+local trends = require('fleet.trends')
 local keys, STATE, BUCKETS, DEFAULT_TOOL = contract.keys, contract.STATE, contract.BUCKETS, contract.DEFAULT_TOOL
 
 local AT_ONCE = 500
@@ -94,8 +96,12 @@ local READ = {
   submitted = function(all, rest)
     local tool, number = string.match(rest, '^(%S+) (%d+)$')
     add(all.sum, 'submitted ' .. tool, tonumber(number))
+    trends.add(all.trends, all.minute, 'submitted', tonumber(number))
   end,
-  billed = function(all, tool) add(all.sum, 'billed ' .. tool, 1) end,
+  billed = function(all, tool)
+    add(all.sum, 'billed ' .. tool, 1)
+    trends.add(all.trends, all.minute, 'billed ' .. tool, 1)
+  end,
   call = function(all, rest)
     local tool, call, ms = string.match(rest, '^(%S+) %S+ %S+ %S+ (%S+ %S+) (%d+)$')
     read_call(all, tool, call, ms)
@@ -103,7 +109,8 @@ local READ = {
   job = function(all, rest)
     local how, now, tool, created_at, started_at, billed, call, ms =
       string.match(rest, '^(%S+ %S+ %S+ %S+) (%d+) (%S+) (%S+) (%S+) (%S+) (%S+ %S+) (%d+)$')
-    local group = group_of(all.jobs, how .. ' ' .. tool .. ' ' .. billed, new_jobs)
+    local minute = string.format('%d', now / 60000)
+    local group = group_of(all.jobs, how .. ' ' .. tool .. ' ' .. billed .. ' ' .. minute, new_jobs)
     if created_at ~= '-' then
       add_time(group.took, now - created_at)
       if started_at ~= '-' then add_time(group.waited, started_at - created_at) end
@@ -124,15 +131,22 @@ local function add_groups(all, named)
     add_times(sum, group.took, string.match(labels, '^%S+'))
   end
   for labels, group in pairs(all.jobs) do
-    local state, code, lane, tenant, tool, billed = string.match(labels, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+)$')
+    local state, code, lane, tenant, tool, billed, minute =
+      string.match(labels, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%d+)$')
     add(sum, 'jobs ' .. tool .. ' ' .. state .. ' ' .. code, group.number)
     add(sum, 'tenant_jobs ' .. (named[tenant] and tenant or '') .. ' ' .. state, group.number)
-    if state == STATE.succeeded and billed == '-' then add(sum, 'billed ' .. tool, group.number) end
+    trends.add(all.trends, tonumber(minute), code == '-' and state or state .. ' ' .. code, group.number)
+    trends.add_usage(all.trends, tonumber(minute), tenant, state, group.number)
+    if state == STATE.succeeded and billed == '-' then
+      add(sum, 'billed ' .. tool, group.number)
+      trends.add(all.trends, tonumber(minute), 'billed ' .. tool, group.number)
+    end
     add_times(sum, group.took, tool)
     add_times(sum, group.waited, lane)
   end
   for result, group in pairs(all.tries) do
     add(sum, 'webhook_tries ' .. result, group.number)
+    trends.add(all.trends, all.minute, 'webhook ' .. result, group.number)
     add_times(sum, group.late, '-')
   end
 end
@@ -140,7 +154,8 @@ end
 local function collect()
   local lines = redis.call('LRANGE', keys.observations, 0, -1)
   if not lines[1] then return end
-  local all, named = {sum = {}, calls = {}, jobs = {}, tries = {}}, {}
+  local all, named = {sum = {}, calls = {}, jobs = {}, tries = {}, trends = trends.new()}, {}
+  all.minute = math.floor(clock.now_ms / 60000)
   for _, tenant in ipairs(redis.call('SMEMBERS', keys.metrics_tenants)) do named[tenant] = true end
   for _, line in ipairs(lines) do
     local kind, rest = string.match(line, '^(%l+) (.+)$')
@@ -150,6 +165,7 @@ local function collect()
   for field, number in pairs(all.sum) do
     redis.call('HINCRBY', keys.metrics, field, string.format('%.0f', number))
   end
+  trends.write(all.trends)
   redis.call('DEL', keys.observations)
 end
 
