@@ -14,6 +14,7 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.filters import MAX_PAGE
 from swapjobs.contract.lifecycle import JobState
+from swapjobs.contract.vendor_tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -40,6 +41,7 @@ def list_jobs(
     error_code: Annotated[
         ErrorCode | None, typer.Option(metavar="CODE", help="only those that failed with this code")
     ] = None,
+    tool: Annotated[str | None, typer.Option(help=f"only those by this tool: {', '.join(TOOLS)}")] = None,
     since: Time = None,
     until: Time = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many")] = 50,
@@ -53,6 +55,7 @@ def list_jobs(
         "state": state,
         "batch_id": batch_id,
         "error_code": error_code,
+        "tool": tool,
         "created_after": time_of("--since", since, now),
         "created_before": time_of("--until", until, now),
         "limit": MAX_PAGE if all_of_them else min(limit + 1, MAX_PAGE),

@@ -14,6 +14,7 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import ErrorCode  # noqa: TC001 - as below
 from swapjobs.contract.lifecycle import JobState  # noqa: TC001 - as below
 from swapjobs.contract.operation import Kind  # noqa: TC001 - typer reads it
+from swapjobs.contract.vendor_tools import TOOLS
 
 if TYPE_CHECKING:
     from swapjobs.contract.operation import Operation
@@ -39,6 +40,7 @@ def start(
     error_code: Annotated[
         ErrorCode | None, typer.Option(metavar="CODE", help="only those that failed with this code")
     ] = None,
+    tool: Annotated[str | None, typer.Option(help=f"only those by this tool: {', '.join(TOOLS)}")] = None,
     since: Time = None,
     until: Time = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="only count them")] = False,
@@ -57,6 +59,7 @@ def start(
         "batch_id": batch_id,
         "state": state,
         "error_code": error_code,
+        "tool": tool,
         "created_after": time_of("--since", since, now),
         "created_before": time_of("--until", until, now),
     }
@@ -118,7 +121,7 @@ def print_operation(operation: Operation, *, as_json: bool) -> None:
     if as_json:
         print_json(operation.model_dump(mode="json"))
         return
-    filters = operation.model_dump(mode="json", include={"batch_id", "state", "error_code"}, exclude_none=True)
+    filters = operation.model_dump(mode="json", include={"batch_id", "state", "error_code", "tool"}, exclude_none=True)
     what = " ".join([operation.kind, operation.tenant or "of all tenants", *filters.values()])
     print_fields(
         out,

@@ -36,8 +36,8 @@ class Operations:
         Args:
             kind: `retry`, `cancel` or `forget`.
             patience_s: How long to take part in it.
-            filters: `tenant` ("default"; None: everybody's jobs), `batch_id`, `state`, `error_code`, `created_after`,
-                `created_before` (aware datetimes): all that is given must hold. `dry_run`: only count them.
+            filters: `tenant` ("default"; None: everybody's jobs), `batch_id`, `state`, `error_code`, `tool`,
+                `created_after`, `created_before` (aware datetimes): all that is given must hold. `dry_run`: only count.
 
         Raises:
             InvalidRequest: something of it is not valid, or it can fit no job.

@@ -127,9 +127,9 @@ class SwapClient(JobClient):
         """Return jobs of a tenant, newest first; a page may hold fewer than asked for and not be the last.
 
         Args:
-            query: `tenant` ("default"), `business_task_id` (at most one job), `state`, `batch_id`, `error_code`,
-                `created_after`, `created_before` (aware datetimes), `cursor` (of the page before), `limit` (50; 1 to
-                500). What is left out does not matter.
+            query: `tenant` ("default"; None: everybody's), `business_task_id` (at most one job), `state`, `batch_id`,
+                `error_code`, `tool`, `created_after`, `created_before` (aware datetimes), `cursor` (of the last page),
+                `limit` (50; 1 to 500). What is left out does not matter.
 
         Raises:
             InvalidRequest: something of it is not valid; `field` says what.

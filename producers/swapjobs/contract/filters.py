@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.job import Name
 from swapjobs.contract.lifecycle import MOVES, Event, JobState
+from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 MAX_PAGE: Final = 500  # entries of a page, in all lists
 _RETRYABLE: Final = MOVES[Event.RETRY][0]
 _CURSOR: Final = re.compile(r"[1-9][0-9]{0,14}-[0-9]{1,15}")
+_CURSOR_OF_ALL: Final = re.compile(rf"{_CURSOR.pattern}~[A-Za-z0-9._-]{{1,64}}")
 _NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
 
 
 class JobFilters(TypedDict, total=False):
     """What `SwapClient.list` takes; see `JobQuery`."""
 
-    tenant: str
+    tenant: str | None
     business_task_id: str | None
     state: str | None
+    tool: str | None
     batch_id: str | None
     error_code: str | None
     created_after: datetime | None
@@ -38,11 +41,12 @@ class JobFilters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class JobQuery:
-    """What is asked for: everything that is given holds. Times are inclusive."""
+    """What is asked for: everything that is given holds; without a `tenant`, everybody's jobs. Times are inclusive."""
 
-    tenant: str = "default"
+    tenant: str | None = "default"
     business_task_id: str | None = None
     state: str | None = None
+    tool: str | None = None
     batch_id: str | None = None
     error_code: str | None = None
     created_after: datetime | None = None
@@ -55,20 +59,33 @@ class JobQuery:
         for field, name in (("tenant", self.tenant), ("batch_id", self.batch_id)):
             if name is not None and not _is_name(name):
                 raise InvalidRequest(f"{field}: must be 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'", field=field)
-        for field, value, known in (("state", self.state, JobState), ("error_code", self.error_code, ErrorCode)):
-            if value is not None and value not in {str(name) for name in known}:
+        if self.tenant is None and (self.batch_id is not None or self.business_task_id is not None):
+            raise InvalidRequest("tenant: a batch and a business_task_id are one tenant's: say whose", field="tenant")
+        closed: tuple[tuple[str, str | None, Collection[str]], ...] = (
+            ("state", self.state, list(JobState)),
+            ("error_code", self.error_code, list(ErrorCode)),
+            ("tool", self.tool, TOOLS),
+        )
+        for field, value, known in closed:
+            if value is not None and value not in known:
                 raise InvalidRequest(f"{field}: must be one of {', '.join(known)}", field=field)
         for field, time in (("created_after", self.created_after), ("created_before", self.created_before)):
             if time is not None and time.tzinfo is None:
                 raise InvalidRequest(f"{field}: must have a time zone, like 2026-01-31T12:00:00Z", field=field)
-        if self.cursor is not None and not _CURSOR.fullmatch(self.cursor):
+        form = _CURSOR if self.tenant is not None else _CURSOR_OF_ALL
+        if self.cursor is not None and not form.fullmatch(self.cursor):
             raise InvalidRequest("cursor: is not one that a page gave as next_cursor", field="cursor")
         if not 1 <= self.limit <= MAX_PAGE:
             raise InvalidRequest(f"limit: must be from 1 to {MAX_PAGE}", field="limit")
 
-    def fits(self, state: str, code: str | None) -> bool:
-        """Tell whether a job with this state, and this code if it failed, is meant."""
-        if self.state is not None and state != self.state:
+    @property
+    def is_selective(self) -> bool:
+        """Whether more is asked for than whose jobs, of which batch and time: then most jobs may not fit."""
+        return (self.state, self.tool, self.error_code) != (None, None, None)
+
+    def fits(self, state: str, code: str | None, tool: str | None) -> bool:
+        """Tell whether a job by this tool (None: the default one) in this state, with this code if it failed, fits."""
+        if self.state not in {None, state} or self.tool not in {None, tool or DEFAULT_TOOL}:
             return False
         known = {JobState.FAILED: code, JobState.EXPIRED: str(ErrorCode.EXPIRED)}
         return self.error_code is None or known.get(JobState(state)) == self.error_code

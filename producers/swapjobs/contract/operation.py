@@ -12,6 +12,7 @@ from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.job import Name, explain
 from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event, JobState
 from swapjobs.contract.timestamps import Time
+from swapjobs.contract.vendor_tools import TOOLS
 
 Kind = Literal["retry", "cancel", "forget"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -30,6 +31,7 @@ class OperationRequest(FrozenModel):
     batch_id: Name | None = None
     state: JobState | None = Field(None, description="without it every state that allows it; to retry: the failures")
     error_code: ErrorCode | None = Field(None, description="of failed jobs; `expired`: the expired ones")
+    tool: str | None = None
     created_after: Time | None = None
     created_before: Time | None = None
     dry_run: bool = Field(default=False, description="only count them")
@@ -65,6 +67,8 @@ class OperationRequest(FrozenModel):
         if not self.states <= POSSIBLE[self.kind]:
             known = ", ".join(sorted(POSSIBLE[self.kind]))
             raise ValueError(f"state: to {self.kind} it must be one of {known}")
+        if self.tool is not None and self.tool not in TOOLS:
+            raise ValueError(f"tool: must be one of {', '.join(TOOLS)}")
         if self.error_code is not None and not self.states & {JobState.FAILED, JobState.EXPIRED}:
             raise ValueError("error_code: only failed and expired jobs have one")
         return self

@@ -241,3 +241,36 @@ def test_a_failed_job_keeps_its_code_as_a_small_field(store: Store) -> None:
     id_ = submit(store)
     fail(store, id_, str(ErrorCode.NO_FACE))
     assert store.redis.hget(keys.job(id_), "code") == "no_face"
+
+
+def test_the_jobs_of_all_tenants_are_merged_newest_first(clocked: tuple[Store, FakeClock]) -> None:
+    """Also those of the same millisecond, and over the bounds of pages and of what is read ahead."""
+    store, clock = clocked
+    ids = []
+    for number in range(260):
+        clock.move(0.0 if number % 3 else 0.001)
+        ids.append(submit(store, tenant=f"tenant-{number % 70:02d}"))
+    assert listed(store, tenant=None, limit=7) == listed(store, tenant=None, limit=500)
+    times = [int(store.redis.hget(keys.job(id_), "created_at") or 0) for id_ in listed(store, tenant=None, limit=50)]
+    assert (len(times), times) == (260, sorted(times, reverse=True))
+    assert sorted(listed(store, tenant=None, limit=9)) == sorted(ids)
+    few = [id_ for id_ in ids if store.redis.hget(keys.job(id_), "tenant") == "tenant-03"]
+    assert listed(store, tenant="tenant-03", limit=2) == few[::-1]
+
+
+def test_filters_hold_for_the_jobs_of_all_tenants(store: Store) -> None:
+    ids = [submit(store, tenant=f"t{number % 5}") for number in range(40)]
+    for id_ in ids[::4]:
+        store.jobs.cancel(id_)
+    assert listed(store, tenant=None, state="cancelled", limit=3) == ids[::4][::-1]
+    with pytest.raises(InvalidRequest, match="say whose"):
+        page(store.redis, JobQuery(tenant=None, batch_id="spring"))
+    with pytest.raises(InvalidRequest, match="cursor"):
+        page(store.redis, JobQuery(tenant=None, cursor="1-1"))
+
+
+def test_jobs_are_told_apart_by_their_tool(store: Store) -> None:
+    roop, other = submit(store), submit(store, tool="v2/roop")
+    assert (listed(store, tool="roop"), listed(store, tool="v2/roop")) == ([roop], [other])
+    with pytest.raises(InvalidRequest, match="tool: must be one of roop"):
+        page(store.redis, JobQuery(tool="v3/roop"))

@@ -131,3 +131,10 @@ def test_records_of_a_tenant_are_kept_as_long_as_it_wants(store: Store, client: 
     assert client.operator.set_tenant("brief", rate="5/s").result_ttl_s == 120
     client.operator.set_tenant("brief", result_ttl_s=None)
     assert client.operator.set_tenant("brief", weight=2).result_ttl_s is None
+
+
+def test_those_by_one_tool_alone_are_changed(store: Store) -> None:
+    roop, other = submit(store), submit(store, tool="v2/roop")
+    done = dispatch_until_over(store, start(store, "cancel", tool="v2/roop"))
+    assert (done.changed, done.tool) == (1, "v2/roop")
+    assert (states(store, [roop]), states(store, [other])) == ({JobState.QUEUED}, {JobState.CANCELLED})

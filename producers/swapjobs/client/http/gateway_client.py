@@ -155,7 +155,10 @@ class GatewayClient(JobClient):
     def list(self, **query: Unpack[JobFilters]) -> JobPage:
         """Return a page of jobs, newest first, as `SwapClient.list`."""
         JobQuery(**query).check()
-        params: dict[str, Any] = {**query, "tenant": own(query.get("tenant", "default"))}
+        tenant = query.get("tenant", "default")
+        if tenant is None:
+            raise InvalidRequest("tenant: a key of the gateway lists its own tenant's jobs", field="tenant")
+        params: dict[str, Any] = {**query, "tenant": own(tenant)}
         for name in ("created_after", "created_before"):
             params[name] = text_of(params.get(name))
         return self._http.get(JOBS, JobPage, **params)

@@ -16,7 +16,7 @@ from swapjobs.contract.job import job_id as id_of
 from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
-from swapjobs.contract.vendor_tools import Url
+from swapjobs.contract.vendor_tools import TOOLS, Url
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import Actor, Gateway, Parts, Reader, Submitter
 from swapjobs.gateway.event_stream import WatchedStream, changes, version_of
@@ -112,6 +112,7 @@ def list_jobs(
     state: JobState | None = None,
     batch_id: Name | None = None,
     error_code: ErrorCode | None = None,
+    tool: Annotated[str | None, Query(json_schema_extra={"enum": [*TOOLS]})] = None,
     created_after: Time | None = None,
     created_before: Time | None = None,
     cursor: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,14}-[0-9]{1,15}$")] = None,
@@ -124,6 +125,7 @@ def list_jobs(
         state=state,
         batch_id=batch_id,
         error_code=error_code,
+        tool=tool,
         created_after=created_after,
         created_before=created_before,
         cursor=cursor,

@@ -44,6 +44,7 @@ class OperationStore:
             request.error_code or "",
             _ms(request.created_after, "-"),
             _ms(request.created_before, "+"),
+            request.tool or "",
             actor.current().who,
         )
         return id_
@@ -88,6 +89,7 @@ def _operation(id_: str, fields: Mapping[str, str]) -> Operation:
         batch_id=fields["batch"] or None,
         state=cast("Any", state),
         error_code=cast("Any", fields["code"] or None),
+        tool=fields.get("tool") or None,
         created_after=from_ms(int(fields["from"])) if fields["from"] != "-" else None,
         created_before=from_ms(int(until)) if until != began_ms else None,
         status="stopped" if "stopped" in fields else "done" if "finished_at" in fields else "running",

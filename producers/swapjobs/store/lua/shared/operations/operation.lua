@@ -52,11 +52,16 @@ local function set_of(text)
   return set
 end
 
+local function is_by(id, tool)
+  return tool == '' or (redis.call('HGET', keys.job .. id, 'tool') or contract.DEFAULT_TOOL) == tool
+end
+
 -- Returns the job of an index entry where it is meant.
 local function meant(entry, operation, states)
   local id = entry[2][2]
   local job = jobs.read(id)
   local fits = job and states[job.state] and (operation.code == '' or ended_with(id, job, operation.code))
+      and is_by(id, operation.tool or '')
   return fits and not job_index.is_stale(entry) and job or nil
 end
 
