@@ -10,7 +10,7 @@ from swapjobs.cli.services import LogLevel, need
 from swapjobs.contract.errors import SettingsError
 from swapjobs.contract.urls import is_loopback
 from swapjobs.settings import GatewaySettings, load_settings
-from swapjobs.store.api_keys import ApiKeys
+from swapjobs.store.access.api_keys import ApiKeys
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import connect
 

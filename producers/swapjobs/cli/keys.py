@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
-from swapjobs.contract.scope import MEANINGS, TENANT_SCOPES
+from swapjobs.contract.scope import ALL_TENANTS, MEANINGS, TENANT_SCOPES
 from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import Store, connect
@@ -16,7 +16,7 @@ from swapjobs.store.store import Store, connect
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.store.api_keys import ApiKey
+    from swapjobs.store.access.api_keys import ApiKey
 
 
 def register(app: typer.Typer) -> None:
@@ -31,22 +31,31 @@ def register(app: typer.Typer) -> None:
 def create(
     *,
     tenant: Annotated[str, typer.Option(help="whose jobs it may submit and see")] = "default",
+    all_tenants: Annotated[
+        bool,
+        typer.Option("--all-tenants", help="for the console: nobody's alone; with --scope read, metrics, operate"),
+    ] = False,
     name: Annotated[str, typer.Option(help="what it is for; shown in the list")] = "",
     scope: Annotated[
-        list[str], typer.Option(help="what it allows, may be repeated: " + "; ".join(map(": ".join, MEANINGS.items())))
-    ] = list(TENANT_SCOPES),  # noqa: B006 - typer copies it
+        list[str] | None,
+        typer.Option(
+            help="what it allows, may be repeated: " + "; ".join(map(": ".join, MEANINGS.items())),
+            show_default=", ".join(TENANT_SCOPES),
+        ),
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Make a key and print it: this once, only its digest is kept."""
+    scopes = scope or (["read"] if all_tenants else TENANT_SCOPES)
     with _store() as store:
-        made = store.api_keys.create(tenant, name=name, scopes=scope)
+        made = store.api_keys.create(ALL_TENANTS if all_tenants else tenant, name=name, scopes=scopes)
         store.audit.note("key.create", tenant=tenant, target=made.id, detail={"scopes": made.scopes})
     if as_json:
         print_json(made.model_dump(mode="json"))
     else:
         print_fields(out, ("key", 6, "dim"), (made.key, 0, "bold"))
         print_fields(out, ("id", 6, "dim"), (made.id, 0, ""))
-        print_fields(out, ("tenant", 6, "dim"), (made.tenant, 0, ""))
+        print_fields(out, ("tenant", 6, "dim"), ("all" if all_tenants else made.tenant, 0, ""))
         print_fields(out, ("scopes", 6, "dim"), (", ".join(made.scopes), 0, ""))
 
 

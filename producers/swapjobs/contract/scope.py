@@ -8,6 +8,9 @@ Scope = Literal["submit", "read", "act", "metrics", "operate"]
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 # Of a key that says nothing else: all that a tenant does with its own jobs.
 TENANT_SCOPES: Final[tuple[Scope, ...]] = ("submit", "read", "act")
+# A key that is no single tenant's, for whoever looks after all of them: with these scopes and no other.
+ALL_TENANTS: Final = "*"
+OF_ALL_TENANTS: Final[frozenset[Scope]] = frozenset({"read", "metrics", "operate"})
 MEANINGS: Final[dict[Scope, str]] = {
     "submit": "submit jobs and open batches",
     "read": "see jobs, batches, webhooks",

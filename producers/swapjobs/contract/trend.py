@@ -16,7 +16,7 @@ class Slot:
 
     Attributes:
         at: When it began, UTC.
-        counts: What happened in it -> how often: `submitted`, `succeeded`, `failed <code>`, `cancelled`, `expired`,
+        counts: What happened in it -> how often: `submitted`, `calls` (to the vendor), `succeeded`, `failed <code>`, `cancelled`, `expired`,
             `billed <tool>`, `webhook delivered`, `webhook failed` (it is tried again), `webhook undelivered`.
     """
 

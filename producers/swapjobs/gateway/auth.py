@@ -20,10 +20,10 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.contract.errors import AccessDenied, ScopeMissing, TooManyRequests
-from swapjobs.contract.scope import SCOPES, TENANT_SCOPES
+from swapjobs.contract.scope import ALL_TENANTS, SCOPES, TENANT_SCOPES
 from swapjobs.contract.urls import is_loopback
 from swapjobs.gateway.problems import HttpProblem
-from swapjobs.store.api_keys import digest, id_of
+from swapjobs.store.access.api_keys import digest, id_of
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from swapjobs.contract.scope import Scope
     from swapjobs.settings import GatewaySettings
-    from swapjobs.store.api_keys import ApiKeys
+    from swapjobs.store.access.api_keys import ApiKeys
 
 _REMEMBERED_S: Final = 3.0  # a revoked key is refused after this
 _REMEMBERED: Final = 10_000  # keys, known and unknown ones
@@ -45,6 +45,11 @@ class Caller:
     tenant: str
     key_id: str
     scopes: frozenset[Scope] = frozenset(TENANT_SCOPES)
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether it may see the jobs of all tenants."""
+        return "operate" in self.scopes or self.tenant == ALL_TENANTS
 
     def require(self, scope: str) -> None:
         """Check that the key allows this.
@@ -75,17 +80,17 @@ class Access:
         rate = settings.gateway_key_rate
         self._limit = RateLimitItemPerSecond(rate.calls, rate.period_s)
 
-    def find(self, key: str) -> Caller | None:
-        """Return whose key this is; None for an unknown one. It may ask Redis: call it in a thread.
+    def find(self, key_id: str, sent: str) -> Caller | None:
+        """Return whose key has this id and digest; None for an unknown one. It may ask Redis: call it in a thread.
 
         Raises:
             QueueUnavailable: Redis cannot be asked.
         """
         asked_at = time.monotonic()
         with queue_errors():
-            record = self._keys.find(key)
+            record = self._keys.find_by_digest(key_id, sent)
         caller = Caller(record.tenant, record.id, frozenset(record.scopes)) if record else None
-        self._remembered[digest(key)] = asked_at, caller
+        self._remembered[sent] = asked_at, caller
         while len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
         return caller
@@ -106,14 +111,22 @@ class Access:
             AccessDenied: nobody's.
             QueueUnavailable: Redis cannot be asked.
         """
-        sent = digest(key)
-        caller = next((caller for own, caller in self._own if hmac.compare_digest(own, sent)), None)
-        if caller is None and id_of(key):
-            asked_at, caller = self._remembered.get(sent, (-_REMEMBERED_S, None))
-            if time.monotonic() - asked_at >= _REMEMBERED_S:
-                caller = await run_in_threadpool(self.find, key)
+        caller = await self.identify_digest(id_of(key), digest(key))
         if caller is None:
             raise AccessDenied("the gateway does not know this key; `swapjobs keys create` makes one")
+        return caller
+
+    async def identify_digest(self, key_id: str | None, sent: str) -> Caller | None:
+        """Return the same of a key of which only the id, if it has one, and the digest are known; None: nobody's.
+
+        Raises:
+            QueueUnavailable: Redis cannot be asked.
+        """
+        caller = next((caller for own, caller in self._own if hmac.compare_digest(own, sent)), None)
+        if caller is None and key_id:
+            asked_at, caller = self._remembered.get(sent, (-_REMEMBERED_S, None))
+            if time.monotonic() - asked_at >= _REMEMBERED_S:
+                caller = await run_in_threadpool(self.find, key_id, sent)
         return caller
 
     def count(self, caller: Caller, headers: dict[str, str]) -> None:

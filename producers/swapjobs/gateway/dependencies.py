@@ -10,7 +10,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 
 from swapjobs import actor
 from swapjobs.client.swap_client import SwapClient
-from swapjobs.contract.errors import AccessDenied, InvalidRequest
+from swapjobs.contract.errors import AccessDenied, InvalidRequest, ScopeMissing
+from swapjobs.contract.scope import ALL_TENANTS
 from swapjobs.gateway.auth import Access, Caller
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.settings import GatewaySettings
@@ -71,6 +72,8 @@ async def authenticate(
     access.count(caller, request.state.headers)
     for scope in needed.scopes:
         caller.require(scope)
+    if caller.tenant == ALL_TENANTS and not {"metrics", "operate"}.issuperset(needed.scopes):
+        raise ScopeMissing("jobs are one tenant's: a key for all tenants is for the console, /metrics and the levers")
     _check_query(request, caller)
     return caller
 

@@ -45,6 +45,18 @@ class GatewaySettings(CoreSettings):
         55, ge=0, le=600, description="the vendor-compatible door answers after so long, finished or not"
     )
 
+    console: bool = Field(True, description="serve the console at /console/")
+    console_pictures: bool = Field(
+        False,
+        description="the console shows pictures: each viewer's browser fetches them from where they lie; else a blank",
+    )
+    console_session_s: int = Field(
+        43_200, ge=60, le=2_592_000, description="a sign-in to the console ends after so long, or with its key"
+    )
+    console_flower_url: str = Field(
+        "", pattern=r"^(https?://[!-~]+)?$", description="where Flower is, for a link to it; empty: no link"
+    )
+
     @field_validator("gateway_keys", "gateway_cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:

@@ -268,6 +268,11 @@ def gateway_keys() -> str:
     return f"{PREFIX}gateway-keys"
 
 
+def console_session(digest: str) -> str:
+    """Hash: who is signed in to the console: the key's id and digest; `digest` is the cookie's. TTL: until its end."""
+    return f"{PREFIX}console-session:{digest}"
+
+
 def failures() -> str:
     """Sorted set of `job id:fence:charged`, score = when that call failed (ms). TTL: minutes."""
     return f"{PREFIX}failures"

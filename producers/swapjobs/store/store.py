@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from swapjobs.store import redis_health, wait_for_job, worker_usage
-from swapjobs.store.api_keys import ApiKeys
+from swapjobs.store.access.api_keys import ApiKeys
+from swapjobs.store.access.console_sessions import ConsoleSessions
 from swapjobs.store.attempts import AttemptStore
 from swapjobs.store.batches import BatchStore
 from swapjobs.store.deliveries import DeliveryStore
@@ -66,6 +67,7 @@ class Store:
         metrics: What was counted of all jobs.
         trends: The same by the minute and by the hour.
         api_keys: The gateway's keys.
+        console_sessions: Who is signed in to the console.
         operations: What is done to all jobs that fit a filter.
         audit: What was changed by hand, and by whom.
         functions: The Lua functions behind all these.
@@ -87,6 +89,7 @@ class Store:
         self.metrics = MetricStore(client, functions)
         self.trends = TrendStore(client)
         self.api_keys = ApiKeys(client)
+        self.console_sessions = ConsoleSessions(client)
         self.operations = OperationStore(client, functions)
         self.audit = AuditLog(client, functions)
 

@@ -14,7 +14,7 @@ from support.processes import ACME_KEY, ZETA_KEY
 from swapjobs.gateway.app import make_app
 from swapjobs.settings import GatewaySettings
 from swapjobs.store import keys
-from swapjobs.store.api_keys import ApiKeys
+from swapjobs.store.access.api_keys import ApiKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,7 @@ from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import WebhookStatus, job_id
 from swapjobs.contract.vendor_api import business_id_of
 from swapjobs.store import keys
-from swapjobs.store.api_keys import ApiKeys
+from swapjobs.store.access.api_keys import ApiKeys
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 from swapworker.vendor_client.outcome import Failed, OutcomeUnknown, Pending, Succeeded, Throttled
 

@@ -45,10 +45,14 @@ def test_what_happens_is_counted_in_its_minute_and_its_hour(settings: WorkerSett
         clock.move(60)
         dispatch(store)
         minutes = filled(store.trends.by_minute(60, clock.now_s))
-        assert minutes == [(-3, {"succeeded": 1, "billed roop": 1}), (-1, {"cancelled": 1}), (0, {"submitted": 3})]
+        assert minutes == [
+            (-3, {"succeeded": 1, "billed roop": 1}),
+            (-1, {"cancelled": 1}),
+            (0, {"submitted": 3, "calls": 1}),
+        ]
         clock.move(HOUR_S)
         assert filled(store.trends.by_hour(24, clock.now_s)) == [
-            (-1, {"succeeded": 1, "billed roop": 1, "cancelled": 1, "submitted": 3})
+            (-1, {"succeeded": 1, "billed roop": 1, "cancelled": 1, "submitted": 3, "calls": 1})
         ]
         assert len(store.trends.by_minute(1440, clock.now_s)) == 1440
         assert len(store.trends.by_hour(720, clock.now_s)) == 720

@@ -45,7 +45,7 @@ from swapjobs.contract.vendor_api import (
 from swapjobs.gateway import problems
 from swapjobs.gateway.dependencies import actor_of, parts_of
 from swapjobs.gateway.problems import HttpProblem
-from swapjobs.store.api_keys import id_of
+from swapjobs.store.access.api_keys import id_of
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:

@@ -128,6 +128,7 @@ local function add_groups(all, named)
   local sum = all.sum
   for labels, group in pairs(all.calls) do
     add(sum, 'vendor_calls ' .. labels, group.number)
+    trends.add(all.trends, all.minute, 'calls', group.number)
     add_times(sum, group.took, string.match(labels, '^%S+'))
   end
   for labels, group in pairs(all.jobs) do

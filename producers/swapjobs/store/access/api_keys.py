@@ -13,13 +13,13 @@ import json
 import re
 import secrets
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from swapjobs.contract.errors import InvalidRequest, JobNotFound
 from swapjobs.contract.job import Name, explain
-from swapjobs.contract.scope import TENANT_SCOPES, Scope
+from swapjobs.contract.scope import ALL_TENANTS, OF_ALL_TENANTS, TENANT_SCOPES, Scope
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
@@ -45,11 +45,17 @@ class ApiKey(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
-    tenant: Name
+    tenant: Name | Literal["*"] = Field(description="whose; `*`: nobody's alone, for who looks after all tenants")
     name: str = Field(default="", max_length=100)
     scopes: tuple[Scope, ...] = Field(default=TENANT_SCOPES, min_length=1)
     created_at: datetime
     revoked_at: datetime | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.tenant == ALL_TENANTS and not OF_ALL_TENANTS.issuperset(self.scopes):
+            raise ValueError("scopes: a key for all tenants may read, metrics, operate; jobs are one tenant's")
+        return self
 
 
 class NewApiKey(ApiKey):
@@ -65,7 +71,7 @@ class ApiKeys:
         self._redis = client
 
     def create(self, tenant: str = "default", *, name: str = "", scopes: Sequence[str] = TENANT_SCOPES) -> NewApiKey:
-        """Make a key for one tenant, with which these scopes may be used.
+        """Make a key for one tenant, or for `ALL_TENANTS`, with which these scopes may be used.
 
         Raises:
             InvalidRequest: the tenant's name or a scope is not valid, or `name` is longer than 100 characters.
@@ -114,11 +120,15 @@ class ApiKeys:
     def find(self, key: str) -> ApiKey | None:
         """Return what is known of a key that somebody sent; None when it is unknown, wrong or revoked."""
         id_ = id_of(key)
-        text = self._redis.hget(keys.gateway_keys(), id_) if id_ else None
+        return self.find_by_digest(id_, digest(key)) if id_ else None
+
+    def find_by_digest(self, id_: str, sent: str) -> ApiKey | None:
+        """Return the same of a key of which only the id and the digest are known."""
+        text = self._redis.hget(keys.gateway_keys(), id_)
         if text is None:
             return None
         stored, stored_digest = _unpacked(cast("str", text))
-        is_right = hmac.compare_digest(stored_digest, digest(key))
+        is_right = hmac.compare_digest(stored_digest, sent)
         return stored if is_right and stored.revoked_at is None else None
 
 
