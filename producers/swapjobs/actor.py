@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Way = Literal["cli", "http", "python", "celery"]
+Way = Literal["cli", "http", "console", "python", "celery"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from swapjobs import FINAL, CoreSettings, Job, SwapClient, SwapRequest, tether
 from swapsandbox.demo import contact_sheet
 from swapsandbox.demo.interrupts import Interrupt, uninterrupted
 from swapsandbox.demo.plan import PLANS, Finished, Plan, failed_checks
-from swapsandbox.processes.redis_server import EmbeddedRedis
+from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 from swapsandbox.processes.server_process import ServerFailed, receiver, sandbox
 
 if TYPE_CHECKING:
@@ -45,15 +45,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--output", type=Path, default=Path("demo-output"), help="folder for pictures and contact sheet"
     )
-    output: Path = parser.parse_args(arguments).output
+    parser.add_argument(
+        "--keep-open", action="store_true", help="let all of it run on, with the console open in it, until Ctrl-C"
+    )
+    options = parser.parse_args(arguments)
+    output: Path = options.output
     console = Console(highlight=False)
     # SIGTERM unwinds like Ctrl-C, so that nothing is left running.
     interrupt = Interrupt()
     began = time.monotonic()
     try:
         with contextlib.ExitStack() as stack:
-            problems = _Demo(output, console, stack, interrupt).run()
+            demo = _Demo(output, console, stack, interrupt)
+            problems = demo.run()
             interrupt.check()
+            if options.keep_open:
+                demo.keep_open()
     except KeyboardInterrupt:
         console.print("\nstopped: nothing is left running")
         return 130
@@ -81,7 +88,8 @@ class _Demo:
         self.vendor = stack.enter_context(sandbox(*(word for fault in faults for word in ("--fault", fault))))
         self.receiver = stack.enter_context(receiver("--secret", secret))
         self.log = folder / "worker.log"
-        stack.enter_context(_worker(folder, self.log, self._environment(secret)))
+        self._stack, self._folder, self._variables = stack, folder, self._environment(secret)
+        stack.enter_context(_program(folder, self.log, self._variables, "worker"))
         self.client = stack.enter_context(SwapClient(CoreSettings(redis_url=self.redis.url)))
         self.http = stack.enter_context(httpx.Client(trust_env=False, timeout=10))
 
@@ -101,6 +109,30 @@ class _Demo:
             f" the receiver verified {verified} of {len(events)} webhooks"
         )
         return list(failed_checks(finished, pictures, stats, tasks, events))
+
+    def keep_open(self) -> None:
+        """Open the console, and wait for Ctrl-C."""
+        log = self._folder / "gateway.log"
+        port = free_port()
+        pictures = {"SWAPJOBS_CONSOLE_PICTURES": "true"}
+        self._stack.enter_context(
+            _program(self._folder, log, self._variables | pictures, "gateway", "--port", str(port))
+        )
+        until = time.monotonic() + _DEADLINE_S
+        while "gateway ready" not in log.read_text(encoding="utf-8", errors="replace"):
+            self.interrupt.check()
+            if time.monotonic() > until:
+                raise TimeoutError("the gateway did not become ready")
+            time.sleep(0.1)
+        self.console.print(
+            f"the console is open:   http://127.0.0.1:{port}/console/\nsubmit to the same queue:"
+            f"  SWAPJOBS_REDIS_URL={self.redis.url} swapjobs submit {self.vendor.url}/pictures/collins.png"
+            f" {self.vendor.url}/pictures/hopper.jpg\nCtrl-C ends all of it",
+            soft_wrap=True,
+        )
+        while True:
+            self.interrupt.check()
+            time.sleep(0.5)
 
     def _environment(self, secret: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child
@@ -168,9 +200,9 @@ class _Demo:
 
 
 @contextlib.contextmanager
-def _worker(folder: Path, log: Path, environment: dict[str, str]) -> Iterator[None]:
-    """Run `swapjobs worker`, as a user would, until the block ends."""
-    command = [sys.executable, "-m", "swapjobs", "worker"]
+def _program(folder: Path, log: Path, environment: dict[str, str], *arguments: str) -> Iterator[None]:
+    """Run `swapjobs` with these arguments, as a user would, until the block ends."""
+    command = [sys.executable, "-m", "swapjobs", *arguments]
     with log.open("wb") as file:
         process: subprocess.Popen[bytes] | None = None
         try:
@@ -228,6 +260,7 @@ def _tell_how_to_go_on(console: Console, output: Path) -> None:
     console.print(
         f"""
 look at the pictures:  {output / "index.html"}
+look at the jobs:      {swapjobs} demo --keep-open
 go on, each line in a terminal of its own:
   {python} -m swapsandbox.processes.redis_server                 a Redis on 127.0.0.1:6379, unless you have one
   {swapjobs} sandbox                                   a vendor for rehearsals, on 127.0.0.1:8790

@@ -15,7 +15,7 @@ class AuditEntry(FrozenModel):
 
     at: datetime
     who: str = Field(description="user@host of a program, or the id of a gateway's key")
-    via: str = Field(description="cli, http, python or celery (Flower, `celery control`)")
+    via: str = Field(description="cli, http, console, python or celery (Flower, `celery control`)")
     action: str = Field(description="what was done, such as job.cancel, dispatch.pause, tenant.set, operation.start")
     tenant: str | None = None
     target: str | None = Field(None, description="id of the job, batch, endpoint, delivery, key or operation")

@@ -16,8 +16,9 @@ class Slot:
 
     Attributes:
         at: When it began, UTC.
-        counts: What happened in it -> how often: `submitted`, `calls` (to the vendor), `succeeded`, `failed <code>`, `cancelled`, `expired`,
-            `billed <tool>`, `webhook delivered`, `webhook failed` (it is tried again), `webhook undelivered`.
+        counts: What happened in it -> how often: `submitted`, `calls` (to the vendor), `succeeded`, `failed <code>`,
+            `cancelled`, `expired`, `billed <tool>`, `webhook delivered`, `webhook failed` (it is tried again),
+            `webhook undelivered`.
     """
 
     at: datetime

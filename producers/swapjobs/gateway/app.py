@@ -13,6 +13,8 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.gateway import problems
 from swapjobs.gateway.auth import Access
 from swapjobs.gateway.backpressure import Pressure
+from swapjobs.gateway.broadcast import Broadcast
+from swapjobs.gateway.console import router as console
 from swapjobs.gateway.dependencies import Parts
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.gateway.middleware import Edge
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from swapjobs.settings import GatewaySettings
 
+_DRAWN_EVERY_S: Final = 2.0  # the console's overview, while somebody looks at it
 _SENT: Final = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"]
 _SHOWN: Final = [
     *("Idempotent-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),
@@ -50,6 +53,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
                     job_watch=job_watch,
                     access=Access(store.api_keys, settings),
                     pressure=Pressure(store.dispatch, settings.gateway_max_queued),
+                    live=Broadcast(_DRAWN_EVERY_S),
                 )
                 yield
         store.close()
@@ -67,6 +71,8 @@ def make_app(settings: GatewaySettings) -> FastAPI:
     problems.install(app)
     for routes in (jobs, batches, webhooks, operations, operate, vendor_compat, health, docs):
         app.include_router(routes.router)
+    if settings.console:
+        app.include_router(console.router)
     if settings.gateway_cors_origins:
         app.add_middleware(
             CORSMiddleware,

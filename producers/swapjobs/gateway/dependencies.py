@@ -19,6 +19,7 @@ from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
     from swapjobs.gateway.backpressure import Pressure
+    from swapjobs.gateway.broadcast import Broadcast
     from swapjobs.store.store import Store
 
 
@@ -32,6 +33,12 @@ class Parts:
     job_watch: JobWatch
     access: Access
     pressure: Pressure
+    live: Broadcast
+
+    def stop(self) -> None:
+        """Let whoever waits here go: the gateway ends."""
+        self.job_watch.stop()
+        self.live.stop()
 
     def unattended(self) -> list[str]:
         """Return the queues in which something waits and nobody works; it blocks; cheap while all have workers."""

@@ -75,7 +75,7 @@ class _Server(ReadyServer):
 
     def __init__(self, config: uvicorn.Config, host: str, app: FastAPI, patience_s: float) -> None:
         # The parts are made when the app starts.
-        super().__init__(config, "gateway", host, lambda: app.state.parts.job_watch.stop())  # noqa: PLW0108
+        super().__init__(config, "gateway", host, lambda: app.state.parts.stop())  # noqa: PLW0108
         self._patience_s = patience_s
 
     async def on_tick(self, counter: int) -> bool:

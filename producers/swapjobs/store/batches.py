@@ -81,6 +81,17 @@ class BatchStore:
             (id_, int(created), fields) for (id_, created), fields in zip(rows, self._read(tenant, ids), strict=True)
         ]
 
+    def newest(self, tenants: Sequence[str], limit: int) -> builtins.list[Batch]:
+        """Return the newest batches of many tenants, newest first."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for tenant in tenants:
+                pipe.zrevrange(keys.batches(tenant), 0, limit - 1, withscores=True)
+            answers = pipe.execute()
+        places = [(ms, tenant, id_) for tenant, rows in zip(tenants, answers, strict=True) for id_, ms in rows]
+        newest = sorted(places, reverse=True)[:limit]
+        read = ((tenant, str(id_), self._read(tenant, [str(id_)])[0]) for _, tenant, id_ in newest)
+        return [batch_of(tenant, id_, fields) for tenant, id_, fields in read if fields]
+
     def _read(self, tenant: str, batch_ids: Sequence[str]) -> builtins.list[Fields]:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()

@@ -53,12 +53,16 @@ class EndpointStore:
 
     def disabled(self) -> builtins.list[Endpoint]:
         """Return all tenants' endpoints that are disabled, at the cost of a look at every one."""
+        return [endpoint for endpoint in self.all() if endpoint.state == "disabled"]
+
+    def all(self) -> builtins.list[Endpoint]:
+        """Return the endpoints of all tenants."""
         ids = sorted(str(id_) for id_ in self._redis.smembers(keys.all_endpoints()))
         with self._redis.pipeline(transaction=False) as pipe:
             for id_ in ids:
                 pipe.hgetall(keys.endpoint(id_))
             rows = zip(ids, pipe.execute(), strict=True)
-        return [_endpoint(id_, fields) for id_, fields in rows if fields and fields["state"] != "enabled"]
+        return [_endpoint(id_, fields) for id_, fields in rows if fields]
 
 
 def _endpoint(id_: str, fields: Mapping[str, str]) -> Endpoint:

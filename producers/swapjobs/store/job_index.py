@@ -16,12 +16,13 @@ from swapjobs.contract.page import JobPage
 from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     import redis
 
     from swapjobs.contract.filters import JobQuery
+    from swapjobs.contract.job import Job
 
 LOOKED_AT: Final = 1000  # entries for one page
 _BLOCK: Final = 200  # entries looked at in one round trip
@@ -57,13 +58,17 @@ def page(client: redis.Redis, query: JobQuery) -> JobPage:
                 if len(chosen) == query.limit:
                     break
     is_last = last is None or (last == block[-1] and next(entries, None) is None)
-    jobs = [item.to_job() for item in _records(client, chosen)]
-    return JobPage(jobs=jobs, next_cursor=None if is_last or last is None else _cursor(query, last))
+    return JobPage(jobs=read(client, chosen), next_cursor=None if is_last or last is None else _cursor(query, last))
+
+
+def read(client: redis.Redis, ids: Sequence[str]) -> list[Job]:
+    """Return those of these jobs that have records, in this order."""
+    return [item.to_job() for item in _records(client, ids)]
 
 
 def _the_one(client: redis.Redis, query: JobQuery, id_: str) -> JobPage:
     """Return the job of a business id, which needs no index: its id is a function of it."""
-    jobs = [item.to_job() for item in _records(client, [id_])]
+    jobs = read(client, [id_])
     after, before = query.created_after, query.created_before
     return JobPage(
         jobs=[
@@ -151,7 +156,7 @@ def _fitting(client: redis.Redis, query: JobQuery, entries: list[_Entry]) -> lis
     ]
 
 
-def _records(client: redis.Redis, ids: list[str]) -> list[record.Record]:
+def _records(client: redis.Redis, ids: Sequence[str]) -> list[record.Record]:
     with client.pipeline(transaction=True) as pipe:  # a record's two halves are of the same moment
         for id_ in ids:
             pipe.hgetall(keys.job(id_))

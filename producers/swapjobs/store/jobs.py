@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from swapjobs.contract.filters import JobQuery
-    from swapjobs.contract.job import SwapRequest
+    from swapjobs.contract.job import Job, SwapRequest
     from swapjobs.contract.page import JobPage
     from swapjobs.store.functions import Functions
     from swapjobs.store.record import Record
@@ -117,6 +117,10 @@ class JobStore:
             _, *tenant, _ = buried.split(" ")
             raise JobGone(f"job {id_} finished and its record has expired", tenant=tenant[0] if tenant else None)
         raise JobNotFound(f"no job has the id {id_}")
+
+    def read_many(self, ids: Sequence[str]) -> list[Job]:
+        """Return those of these jobs that have records, in this order."""
+        return job_index.read(self._redis, [id_ for id_ in ids if id_.isascii()])
 
     def find(self, name: str, tenant: str) -> Record:
         """Return the record of a job by its id, or else by its `business_task_id` with this tenant.
