@@ -45,7 +45,7 @@ class Broadcast:
         try:
             seen = None
             while not self.stopped:
-                drawn = await place.next_after(seen, 5 * self._every_s)
+                drawn = await place.next_after(seen, 2 * self._every_s)
                 yield drawn if drawn != seen else None
                 seen = drawn
         finally:

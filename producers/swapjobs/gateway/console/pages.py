@@ -42,7 +42,9 @@ def base_of(request: Request) -> str:
 def page(request: Request, viewer: Viewer | None, template: str, *, http_status: int = 200, **shown: Any) -> Response:
     """Return a page, or a part of one, for who looks; None: for somebody who is not signed in."""
     html = render(request, viewer, template, **shown)
-    return HTMLResponse(html, http_status, headers={"Content-Security-Policy": policy(request)})
+    # Without a referrer at all browsers call the origin of a form `null`, as they do that of a page in a sandbox.
+    headers = {"Content-Security-Policy": policy(request), "Referrer-Policy": "same-origin"}
+    return HTMLResponse(html, http_status, headers=headers)
 
 
 def render(request: Request, viewer: Viewer | None, template: str, **shown: Any) -> str:

@@ -24,7 +24,7 @@ class Texts:
         self.language = language
         self._texts = {**catalogue(_FIRST), **catalogue(language)}
 
-    def __call__(self, key: str, **values: Any) -> str:
+    def __call__(self, key: str, /, **values: Any) -> str:
         """Return a text with its values put in; with `count` 1 that of `<key>_one`, where there is one.
 
         Raises:

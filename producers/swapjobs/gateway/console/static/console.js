@@ -120,14 +120,6 @@
     try { localStorage.setItem("swapjobs-blurred", on ? "yes" : ""); } catch { /* it lasts as long as the page */ }
   };
   try { if (localStorage.getItem("swapjobs-blurred")) blur(true); } catch { /* as above */ }
-  document.addEventListener("error", (event) => {
-    const picture = event.target;
-    if (picture instanceof HTMLImageElement && picture.dataset.blank && picture.src !== picture.dataset.blank) {
-      picture.src = picture.dataset.blank;
-      delete picture.dataset.blank;
-      picture.classList.add("blank");
-    }
-  }, true);
   const view = { zoom: 1, x: 0, y: 0 };
   const show = () => {
     const compare = document.querySelector("[data-compare]");

@@ -1,0 +1,70 @@
+"""A browser as people have it, and the console of a gateway with keys; everything lies in an empty Redis."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from support.browser import find_browser
+from support.console import Console, Keys
+from support.processes import (  # noqa: F401 - pytest finds fixtures by name
+    ACME_KEY,
+    ZETA_KEY,
+    GatewayProcess,
+    common_gateways,
+    environment,
+    hooks,
+    program,
+    receiver_server,
+    sandbox_server,
+    start_gateway,
+    vendor,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
+
+    from swapjobs.store.store import Store
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *quiet])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def keys(store: Store) -> Keys:
+    """One key for each kind of person."""
+    return Keys(
+        operator=store.api_keys.create("ops", scopes=["operate"]).key,
+        reader=store.api_keys.create("*", scopes=["read"]).key,
+        acme=store.api_keys.create("acme").key,
+        acme_reader=store.api_keys.create("acme", scopes=["read"]).key,
+        submitter=store.api_keys.create("acme", scopes=["submit"]).key,
+    )
+
+
+@pytest.fixture
+def console(
+    browser: Browser,
+    common_gateways: Callable[..., GatewayProcess],  # noqa: F811 - the fixture
+    redis_url: str,  # noqa: ARG001 - emptied for each test
+) -> Iterator[Console]:
+    """The console of a gateway that shows pictures, in a fresh browser profile."""
+    keys_in_settings = f"acme:{ACME_KEY},zeta:{ZETA_KEY}"
+    gateway = common_gateways(
+        SWAPJOBS_GATEWAY_KEYS=keys_in_settings,
+        SWAPJOBS_CONSOLE_PICTURES="true",
+        SWAPJOBS_PRICE_ROOP="0.04",
+        SWAPJOBS_VENDOR_ID_PREFIX="test.",
+    )
+    with Console.open(browser, gateway.url) as opened:
+        yield opened

@@ -1,0 +1,171 @@
+"""Every page of the console: for everybody, in each language, on any screen, and true."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from support.builders import claim, make_request, submit
+from support.console import Console, fail, failed, succeed
+from swapjobs import JobState
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from support.console import Keys
+    from swapjobs import SwapClient
+    from swapjobs.store.store import Store
+
+CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
+
+
+@pytest.fixture
+def places(store: Store, client: SwapClient) -> list[str]:
+    """One address of each page, with something to see at each."""
+    done = succeed(store, submit(store, tenant="acme", metadata={"customer": 7}, batch_id="spring"))
+    broken = failed(store, tenant="acme", callback_url="https://hooks.example/in", batch_id="spring")
+    claim(store, submit(store, tenant="zeta"))
+    store.jobs.submit([make_request(tenant="acme", batch_id="spring") for _ in range(3)])
+    delivery = store.deliveries.claim(broken, 30)
+    assert delivery is not None
+    store.deliveries.settle(
+        delivery, "undelivered", status=410, entry='{"kind":"webhook","at":1,"number":1,"duration_ms":9,"status":410}'
+    )
+    store.endpoints.set(
+        "ep_1",
+        "acme",
+        {"tenant": "acme", "state": "enabled", "version": 1, "created_at": store.now_ms(), "url": "https://a.example/",
+         "host": "a.example", "events": "*"},
+        limit=20,
+    )  # fmt: skip
+    client.operator.set_tenant("acme", rate="5/s")
+    ended = client.operations.start("cancel", tenant="acme", batch_id="spring")
+    counted = client.operations.start("retry", tenant="acme", dry_run=True)
+    return [
+        *("/", "/?range=day", "/?range=month", "/jobs", "/jobs?state=expired", f"/jobs/{done}", f"/jobs/{broken}"),
+        *("/search?q=nothing", "/batches", "/batches/acme/spring", "/webhooks?tenant=acme", "/vendor", "/tenants"),
+        *("/tenants/acme", "/operations", f"/operations/{ended.id}", f"/operations/{counted.id}", "/audit"),
+    ]
+
+
+def violations(console: Console) -> list[str]:
+    """Return what axe-core finds on the page, in short."""
+    rules: list[dict[str, Any]] = Axe().run(console.page).response["violations"]
+    nodes = [(rule["id"], node) for rule in rules for node in rule["nodes"]]
+    return [f"{rule}: {node['html'][:200]} {node['failureSummary'][:300]}" for rule, node in nodes]
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", (1280, 900)), ("dark", (390, 844))])
+def test_every_page_is_fit_for_screen_readers_on_a_phone_too(
+    browser: Browser, console: Console, keys: Keys, places: list[str], scheme: Any, size: tuple[int, int]
+) -> None:
+    """By axe-core, whose rules hold contrast too; nothing is wider than the screen."""
+    width, height = size
+    root = console.url.removesuffix("/console")
+    with Console.open(browser, root, color_scheme=scheme, viewport={"width": width, "height": height}) as seen:
+        seen.page.goto(f"{seen.url}/sign-in")
+        problems = {"/sign-in": violations(seen)}
+        seen.sign_in(keys.operator)
+        for place in places:
+            assert seen.see(place) in {200, 404}, place
+            problems[place] = violations(seen)
+            if seen.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                problems[place].append("is wider than the screen")
+        seen.page.keyboard.press("?")
+        problems["help"] = violations(seen)
+        assert {place: wrong for place, wrong in problems.items() if wrong} == {}
+        assert seen.problems == []
+
+
+def test_every_page_is_there_in_chinese(console: Console, keys: Keys, places: list[str]) -> None:
+    console.sign_in(keys.operator)
+    console.page.get_by_role("link", name="中文").click()
+    expect(console.page.locator("html")).to_have_attribute("lang", "zh")
+    assert console.page.url == f"{console.url}/"
+    for place in places:
+        console.see(place)
+        assert CHINESE.search(console.page.locator("nav.sections").inner_text()), place
+        assert len(CHINESE.findall(console.text())) > 3, place
+    console.page.get_by_role("link", name="English").click()
+    expect(console.page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_the_overview_says_what_is_wrong_and_changes_by_itself(
+    console: Console, keys: Keys, store: Store, client: SwapClient
+) -> None:
+    console.sign_in(keys.operator)
+    sentence = console.page.locator(".sentence")
+    expect(sentence).to_have_text("No worker is there.")
+    ids = [submit(store, tenant="acme") for _ in range(3)]
+    expect(sentence).to_have_text("Jobs wait, and no worker is there.")
+    expect(console.page.get_by_role("row", name="interactive")).to_contain_text("3")
+    succeed(store, ids[0])
+    fail(store, ids[1])
+    hour = console.page.locator(".card", has_text="Last hour")
+    expect(hour.get_by_role("link", name="succeeded")).to_be_visible()
+    expect(hour.get_by_role("row", name="no_face")).to_contain_text("1")
+    expect(console.page.locator(".tiles", has_text="Cost today")).to_contain_text("0.04")
+    client.operator.pause()
+    expect(console.page.locator(".judgement")).to_contain_text("Dispatch is paused by an operator.")
+    console.page.get_by_role("button", name="Resume").click()
+    expect(console.page.locator(".done")).to_contain_text("Dispatch is resumed")
+    assert client.operator.status().state == "running"
+    assert console.problems == []
+
+
+def test_the_levers_do_what_they_say(console: Console, keys: Keys, store: Store, client: SwapClient) -> None:
+    console.sign_in(keys.operator)
+    console.see("/vendor")
+    console.page.get_by_role("button", name="Pause").click()
+    console.confirm()
+    expect(console.page.locator(".done")).to_contain_text("Resume undoes it")
+    assert client.operator.status().reason == "manual"
+    console.page.get_by_role("button", name="Resume").click()
+    expect(console.page.locator(".done")).to_contain_text("resumed")
+    assert client.operator.status().state == "running"
+    console.see("/tenants/acme")
+    console.page.get_by_label("Rate").fill("3/s")
+    console.page.get_by_label("Weight").fill("2")
+    console.page.get_by_role("button", name="Save").click()
+    expect(console.page.locator(".done")).to_contain_text("limits are changed")
+    (limits,) = [item for item in client.operator.tenants() if item.tenant == "acme"]
+    assert (str(limits.rate), limits.weight) == ("3/s", 2)
+    console.page.get_by_label("Rate").fill("often")
+    console.page.get_by_role("button", name="Save").click()
+    expect(console.page.get_by_role("alert")).to_contain_text("rate")
+    broken = failed(store, tenant="acme", batch_id="spring")
+    submit(store, tenant="acme", batch_id="spring")
+    console.see("/batches/acme/spring")
+    console.page.get_by_role("button", name="Pause").click()
+    expect(console.page.locator(".pill.paused")).to_be_visible()
+    console.page.get_by_role("button", name="no_face (1)").click()
+    console.confirm()
+    expect(console.page.locator(".done")).to_contain_text("queued again")
+    assert client.get(broken).state == "queued"
+    console.page.get_by_role("button", name="Cancel").click()
+    console.confirm()
+    expect(console.page.locator(".done")).to_contain_text("cancelled")
+    assert client.batches.get("spring", tenant="acme").counts[JobState.CANCELLED] == 2
+    console.page.get_by_role("link", name="Report").click()
+    expect(console.page.get_by_role("heading", level=1)).to_contain_text("spring")
+    assert console.problems == []
+
+
+def test_a_delivery_that_was_given_up_is_replayed(console: Console, keys: Keys, store: Store) -> None:
+    id_ = failed(store, tenant="acme", callback_url="https://hooks.example/in?token=SECRET")
+    delivery = store.deliveries.claim(id_, 30)
+    assert delivery is not None
+    entry = '{"kind":"webhook","at":1,"number":1,"duration_ms":9,"status":410,"reason":"HTTP 410"}'
+    store.deliveries.settle(delivery, "undelivered", status=410, entry=entry)
+    console.sign_in(keys.acme)
+    console.see("/webhooks?state=undelivered")
+    expect(console.page.locator("[data-row]")).to_contain_text("HTTP 410")
+    console.page.get_by_role("button", name="Replay", exact=True).click()
+    expect(console.page.locator(".done")).to_contain_text("delivered again")
+    expect(console.page.locator("[data-row] .pill")).to_have_text("pending")
+    assert store.jobs.get(id_).fields["delivery_state"] == "pending"
+    assert "SECRET" not in console.page.content()
