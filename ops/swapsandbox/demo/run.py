@@ -59,18 +59,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
             demo = _Demo(output, console, stack, interrupt)
             problems = demo.run()
             interrupt.check()
-            if options.keep_open:
-                demo.keep_open()
+            for problem in problems:
+                console.print(f"[red]not as it must be:[/] {problem}", soft_wrap=True)
+            if not problems:
+                console.print(f"[green]every check held[/] in {time.monotonic() - began:.0f} s")
+                if options.keep_open:
+                    demo.keep_open()
     except KeyboardInterrupt:
         console.print("\nstopped: nothing is left running")
         return 130
     except (ServerFailed, RuntimeError, TimeoutError) as error:
         console.print(f"[red]the demo could not run:[/] {error}", soft_wrap=True)
         return 1
-    for problem in problems:
-        console.print(f"[red]not as it must be:[/] {problem}", soft_wrap=True)
     if not problems:
-        console.print(f"[green]every check held[/] in {time.monotonic() - began:.0f} s")
         _tell_how_to_go_on(console, output)
     return 1 if problems else 0
 
@@ -130,9 +131,10 @@ class _Demo:
             f" {self.vendor.url}/pictures/hopper.jpg\nCtrl-C ends all of it",
             soft_wrap=True,
         )
-        while True:
-            self.interrupt.check()
-            time.sleep(0.5)
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                self.interrupt.check()
+                time.sleep(0.5)
 
     def _environment(self, secret: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("SWAPJOBS_")}  # noqa: TID251 - for a child

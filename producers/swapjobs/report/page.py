@@ -205,7 +205,15 @@ def _row(job: Job, *, pictures: bool) -> list[Any]:
     error = (job.error.code.value, job.error.message) if job.error else ("", "")
     metadata = json.dumps(job.metadata, ensure_ascii=False) if job.metadata else ""
     facts = (job.id, job.business_task_id, job.state.value, *error, job.reason.value if job.reason else "")
-    return [*facts, job.failed_attempts, *times, *urls, job.tool, metadata]
+    return [*facts, job.failed_attempts, *times, *urls, job.tool, metadata, job.attempts, _webhook(job)]
+
+
+def _webhook(job: Job) -> str:
+    """Return how the job's webhook stands, with the receiver's last answer where it did not take it."""
+    if job.webhook is None or job.webhook.state == "none":
+        return ""
+    status = job.webhook.last_status
+    return job.webhook.state + (f", HTTP {status}" if status and job.webhook.state != "delivered" else "")
 
 
 def _web(url: str | None, *, pictures: bool) -> str:

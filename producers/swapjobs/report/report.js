@@ -1,7 +1,7 @@
 "use strict";
 // Everything from a job is shown by textContent or as the src and href of a URL that is known to be http(s): nothing of it is read as HTML.
 {
-const [ID, BUSINESS, STATE, CODE, MESSAGE, REASON, ATTEMPTS, CREATED, STARTED, FINISHED, NEXT, SOURCE, TARGET, OUTPUT, TOOL, METADATA] = Array(16).keys();
+const [ID, BUSINESS, STATE, CODE, MESSAGE, REASON, ATTEMPTS, CREATED, STARTED, FINISHED, NEXT, SOURCE, TARGET, OUTPUT, TOOL, METADATA, CALLS, WEBHOOK] = Array(18).keys();
 const PAGE = 50;
 const at = (id) => document.getElementById(id);
 const jobs = [];
@@ -43,7 +43,7 @@ const picture = (url, name) => {
   link.target = "_blank";
   link.rel = "noopener noreferrer";
   const image = make("img", "");
-  Object.assign(image, { loading: "lazy", decoding: "async", width: 84, height: 84, alt: name, referrerPolicy: "no-referrer" });
+  Object.assign(image, { loading: "lazy", decoding: "async", width: 92, height: 84, alt: name, referrerPolicy: "no-referrer" });
   image.addEventListener("error", () => image.replaceWith(make("span", "box", `${name}: not there any more`)), { once: true });
   image.src = url;
   link.append(image);
@@ -69,7 +69,8 @@ const state = (job) => {
   const parts = [make("div", "state", make("i", `dot ${job[STATE]}`), job[STATE])];
   if (job[CODE]) parts.push(make("div", "", make("b", "", job[CODE]), ` ${job[MESSAGE]}`));
   if (job[REASON]) parts.push(make("div", "", `waits: ${job[REASON]}`));
-  if (job[ATTEMPTS]) parts.push(make("div", "dim", `${job[ATTEMPTS]} failed attempt${job[ATTEMPTS] > 1 ? "s" : ""}`));
+  if (job[CALLS]) parts.push(make("div", "dim", `${job[CALLS]} attempt${job[CALLS] > 1 ? "s" : ""}${job[ATTEMPTS] ? `, ${job[ATTEMPTS]} failed` : ""}`));
+  if (job[WEBHOOK]) parts.push(make("div", "dim", `webhook ${job[WEBHOOK]}`));
   return parts;
 };
 const name = (job) => {

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 from typing import TYPE_CHECKING
 
+import httpx
 import psutil
 import pytest
 from PIL import Image
 
 from support.builders import wait_until
+from swapsandbox.demo.plan import PLANS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +25,16 @@ if TYPE_CHECKING:
 def test_the_demo_holds_and_leaves_pictures_and_a_contact_sheet(
     program: Callable[..., Program], tmp_path: Path
 ) -> None:
-    demo = program("swapjobs", "demo", "--output", str(tmp_path / "out"))
-    assert demo.process.wait(120) == 0, demo.output
-    demo.__exit__()
+    demo = program("swapjobs", "demo", "--keep-open", "--output", str(tmp_path / "out"))
+    demo.wait_for("Ctrl-C ends all of it", deadline_s=120)
     assert "every check held" in demo.output
+    (url,) = re.findall(r"http://\S+/console/", demo.output)
+    with httpx.Client(base_url=url, trust_env=False, timeout=20) as console:
+        assert "All is well." in console.get("").text
+        assert console.get("jobs").text.count("data-row") == len(PLANS)
+        answer = console.get("search", params={"q": "demo-after-503"}, follow_redirects=True)
+        assert "the vendor answered 503" in answer.text
+    assert demo.end(signal.SIGINT) == 0, demo.output
     page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     results = sorted((tmp_path / "out").glob("result-*"))
     assert len(results) >= 4
