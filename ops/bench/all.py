@@ -27,6 +27,7 @@ ALL: Final = (
     "memory",
     "recovery",
     "gateway",
+    "console",
     "storm",
     "capacity",
 )

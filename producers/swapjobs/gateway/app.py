@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from swapjobs.settings import GatewaySettings
 
-_DRAWN_EVERY_S: Final = 2.0  # the console's overview, while somebody looks at it
+_DRAWN_EVERY_S: Final = 3.0  # the console's overview, while somebody looks at it
 _SENT: Final = ["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Prefer", "X-Request-Id"]
 _SHOWN: Final = [
     *("Idempotent-Replayed", "Location", "Preference-Applied", "RateLimit", "RateLimit-Policy", "Retry-After"),

@@ -1,9 +1,13 @@
-"""Pages that change by themselves: what many look at is read and drawn once, for all who look."""
+"""Pages that change by themselves: what many look at is read and drawn once, for all who look.
+
+However much there is to read, drawing takes a small share of one core: what takes long is drawn less often.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING, Final
 
 from starlette.concurrency import run_in_threadpool
@@ -15,10 +19,15 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger(__name__)
 _MOST: Final = 500  # who look at once, in one process
+_SHARE: Final = 0.006  # of a core, that drawing in one room may take
 
 
 class Broadcast:
-    """What is drawn anew every few seconds while somebody looks; by room, one for each way in which it is drawn."""
+    """What is drawn anew every few seconds while somebody looks; by room, one for each way in which it is drawn.
+
+    Args:
+        every_s: Seconds between two drawings, if they take little.
+    """
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
@@ -26,16 +35,20 @@ class Broadcast:
         self._watchers = 0
         self.stopped = False
 
-    async def follow(self, room: Hashable, draw: Callable[[], str]) -> AsyncIterator[str | None]:
-        """Yield what is drawn, whenever it is another; None where it stayed the same for a while.
-
-        `draw` is called in a thread, for all who are in the room.
+    def check(self) -> None:
+        """Check that one more may look.
 
         Raises:
             TooManyRequests: too many look already.
         """
         if self._watchers >= _MOST:
             raise TooManyRequests("too many pages are open here; reload this one later", retry_after_s=30)
+
+    async def follow(self, room: Hashable, draw: Callable[[], bytes]) -> AsyncIterator[bytes | None]:
+        """Yield what is drawn, whenever it is another; None where it stayed the same for a while.
+
+        `draw` is called in a thread, for all who are in the room: it must show nothing that is one person's own.
+        """
         self._watchers += 1
         place = self._rooms.get(room)
         if place is None:
@@ -61,23 +74,29 @@ class Broadcast:
         for room in self._rooms.values():
             room.end()
 
-    async def _draw(self, room: _Room, draw: Callable[[], str]) -> None:
+    async def _draw(self, room: _Room, draw: Callable[[], bytes]) -> None:
+        def timed() -> tuple[bytes, float]:
+            began = time.thread_time()
+            return draw(), time.thread_time() - began
+
         while not self.stopped:
+            took_s = 0.0
             try:
-                room.show(await run_in_threadpool(draw))
+                drawn, took_s = await run_in_threadpool(timed)
+                room.show(drawn)
             except Exception:
                 log.exception("console: a page could not be drawn")
-            await asyncio.sleep(self._every_s)
+            await asyncio.sleep(max(self._every_s, took_s / _SHARE))
 
 
 class _Room:
     def __init__(self) -> None:
         self.watchers = 0
         self.task: asyncio.Task[None] | None = None
-        self._drawn: str | None = None
+        self._drawn: bytes | None = None
         self._waiting: set[asyncio.Future[None]] = set()
 
-    def show(self, drawn: str) -> None:
+    def show(self, drawn: bytes) -> None:
         if drawn != self._drawn:
             self._drawn = drawn
             self._wake()
@@ -87,7 +106,7 @@ class _Room:
             self.task.cancel()
         self._wake()
 
-    async def next_after(self, seen: str | None, timeout_s: float) -> str | None:
+    async def next_after(self, seen: bytes | None, timeout_s: float) -> bytes | None:
         """Return what is drawn once it is another than `seen`; as it is after so long."""
         if self._drawn == seen or self._drawn is None:
             waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 LOOKED_AT: Final = 1000  # entries for one page
 _BLOCK: Final = 200  # entries looked at in one round trip
 _PIPELINED: Final = 500  # commands in one round trip
-_AHEAD: Final = 50  # streams that are read further at once: those with the newest entries
+_SMALL_STEP: Final = 10
 
 # Where an entry stands among those of all tenants: minus its time in ms, minus its number in that, the tenant; and the
 # job's id. The smallest is the newest.
@@ -90,9 +90,14 @@ def _entries(client: redis.Redis, query: JobQuery) -> Iterator[_Entry]:
     tenants = [str(name) for name in client.smembers(keys.listed_tenants())]
     heads = _read_ahead(client, query, tenants, 1)
     with_some = [name for name in tenants if heads[name]]
-    newest = heapq.nsmallest(_AHEAD, with_some, key=lambda name: heads[name][0])
-    heads |= _read_ahead(client, query, newest, size // 2)
-    return heapq.merge(*(_stream(client, query, name, heads[name], size) for name in with_some))
+    # A page holds entries of no other tenants than these. They may be all of one, or some of each: two of each and more
+    # are read at once, and what goes on beyond that in small steps.
+    wanted = LOOKED_AT if query.is_selective else query.limit
+    newest = heapq.nsmallest(wanted, with_some, key=lambda name: heads[name][0])
+    for_each = 2 * wanted // max(len(newest), 1) + 2
+    heads |= _read_ahead(client, query, newest, min(for_each, size))
+    step = min(size, max(for_each, _SMALL_STEP))
+    return heapq.merge(*(_stream(client, query, name, heads[name], step) for name in with_some))
 
 
 def _stream(client: redis.Redis, query: JobQuery, tenant: str, first: list[_Entry], size: int) -> Iterator[_Entry]:

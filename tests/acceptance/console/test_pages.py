@@ -14,6 +14,8 @@ from support.console import Console, fail, failed, succeed
 from swapjobs import JobState
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from support.console import Keys
     from swapjobs import SwapClient
     from swapjobs.store.store import Store
@@ -101,8 +103,15 @@ def test_every_page_is_there_in_chinese(console: Console, keys: Keys, places: li
 
 
 def test_the_overview_says_what_is_wrong_and_changes_by_itself(
-    console: Console, keys: Keys, store: Store, client: SwapClient
+    browser: Browser, console: Console, keys: Keys, store: Store, client: SwapClient
 ) -> None:
+    """For several people at once: what is drawn for all of them carries nobody's token, and each may act."""
+    with Console.open(browser, console.url.removesuffix("/console")) as somebody:
+        somebody.sign_in(store.api_keys.create("ops", scopes=["operate"]).key)
+        _watch(console, keys, store, client)
+
+
+def _watch(console: Console, keys: Keys, store: Store, client: SwapClient) -> None:
     console.sign_in(keys.operator)
     sentence = console.page.locator(".sentence")
     expect(sentence).to_have_text("No worker is there.")

@@ -102,13 +102,15 @@ def search(request: Request, gateway: Gateway, viewer: Viewing, q: str = "") -> 
 
 def _find(gateway: Parts, criteria: dict[str, Any], cursor: str | None) -> JobPage:
     """Return a page of jobs; where the filter is rare, as many as are listed in a moment."""
-    until = time.monotonic() + _PATIENCE_S
+    began, looks = time.monotonic(), 0
     listed: list[Job] = []
     while True:
         part = gateway.client.list(**criteria, cursor=cursor, limit=PAGE - len(listed))
         listed += part.jobs
         cursor = part.next_cursor
-        if cursor is None or len(listed) == PAGE or time.monotonic() > until:
+        looks += 1
+        next_one_ends = (time.monotonic() - began) * (looks + 1) / looks
+        if cursor is None or len(listed) == PAGE or next_one_ends > _PATIENCE_S:
             return JobPage(jobs=listed, next_cursor=cursor)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -29,10 +30,13 @@ def overview(request: Request, gateway: Gateway, viewer: Viewing, shown: Shown =
 @router.get("/live")
 async def live(request: Request, gateway: Gateway, viewer: Viewing, shown: Shown = "hour") -> Response:
     """Tell the overview again whenever it changes."""
+    gateway.live.check()
+    anybody = replace(viewer, token="")  # what is drawn for many carries nobody's own token: console.js adds it
 
-    def draw() -> str:
+    def draw() -> bytes:
         template = "overview_live.html" if viewer.sees_all else "overview_tenant.html"
-        return render(request, viewer, template, shown=shown, **_seen(gateway, viewer, shown))
+        html = render(request, anybody, template, shown=shown, **_seen(gateway, viewer, shown))
+        return format_sse_event(data_str=html)
 
     room = ("overview", None if viewer.sees_all else viewer.caller.tenant, viewer.may_operate, viewer.language, shown)
 
@@ -41,7 +45,7 @@ async def live(request: Request, gateway: Gateway, viewer: Viewing, shown: Shown
             if not await is_still_there(gateway, viewer):
                 yield format_sse_event(data_str="", event="signed-out")
                 return
-            yield KEEPALIVE_COMMENT if drawn is None else format_sse_event(data_str=drawn)
+            yield drawn or KEEPALIVE_COMMENT
 
     return EventSourceResponse(events(), headers={"X-Accel-Buffering": "no"})
 

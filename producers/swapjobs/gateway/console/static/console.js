@@ -50,6 +50,7 @@
   // -- before something is done
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.elements.csrf) form.elements.csrf.value = body.dataset.csrf; // what is drawn for many carries none
     if (!form.dataset.confirm || form.dataset.confirmed) return;
     event.preventDefault();
     const question = dialog("confirm");
