@@ -8,13 +8,17 @@ import ast
 import asyncio
 import os
 import re
+from html import escape
+from pathlib import Path
 from typing import Any
 
 from tornado.options import options
+from tornado.template import Loader, Template
 
-from flower import events, views
+from flower import events, urls, views
 from swapjobs.contract.job import is_job_id
 from swapjobs.contract.urls import is_loopback
+from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import celery_message, keys
 from swapworker.app import app
 
@@ -81,8 +85,22 @@ class JobEvents(events.EventsState):
             self.counter[event["hostname"]][event["type"]] -= 1
 
 
+class Pages(Loader):
+    """Flower's pages, with a link to the jobs in the console beside their own."""
+
+    def _create_template(self, name: str) -> Template:
+        text = Path(self.root, name).read_text(encoding="utf-8")
+        if name == "navbar.html":
+            link = f'<li class="nav-item"><a class="nav-link" href="{escape(settings.console_url)}">Jobs</a></li>'
+            text = text.replace("</ul>", f"{link}</ul>", 1)
+        return Template(text, name=name, loader=self)
+
+
+settings = load_settings(WorkerSettings)
 events.EventsState = JobEvents
 views.Broker = Queues
+if settings.console_url:
+    urls.settings["template_loader"] = Pages(urls.settings["template_path"])
 
 if not options.address:
     address = "127.0.0.1"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log: Final = logging.getLogger(__name__)
 _MOST: Final = 500  # who look at once, in one process
-_SHARE: Final = 0.006  # of a core, that drawing in one room may take
+_SHARE: Final = 0.004  # of a core, that drawing in one room may take
 
 
 class Broadcast:

@@ -14,6 +14,7 @@ from swapjobs.logs import LogFormat
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
+LINK: Final = r"^(https?://[^\s{}\"'<>]+)?$"
 _SECRET: Final = re.compile(
     r"whsec_(?:[A-Za-z0-9+/]{4}){6,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
 )

@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from swapjobs.contract.rate import Rate, RateSetting
-from swapjobs.settings.core import CoreSettings, split
+from swapjobs.settings.core import LINK, CoreSettings, split
 
 
 class GatewaySettings(CoreSettings):
@@ -53,9 +53,7 @@ class GatewaySettings(CoreSettings):
     console_session_s: int = Field(
         43_200, ge=60, le=2_592_000, description="a sign-in to the console ends after so long, or with its key"
     )
-    console_flower_url: str = Field(
-        "", pattern=r"^(https?://[!-~]+)?$", description="where Flower is, for a link to it; empty: no link"
-    )
+    flower_url: str = Field("", pattern=LINK, description="where Flower is, for the console's link; empty: no link")
 
     @field_validator("gateway_keys", "gateway_cors_origins", mode="before")
     @classmethod

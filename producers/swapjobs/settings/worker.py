@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from swapjobs.contract.rate import Rate, RateSetting
-from swapjobs.settings.core import CoreSettings, check_secret, split
+from swapjobs.settings.core import LINK, CoreSettings, check_secret, split
 
 
 class WorkerSettings(CoreSettings):
@@ -93,6 +93,10 @@ class WorkerSettings(CoreSettings):
     )
     webhook_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65_535)], ...], NoDecode] = Field(
         (443, 8443), description="ports that webhooks may be sent to, comma separated"
+    )
+
+    console_url: str = Field(
+        "", pattern=LINK, description="where the gateway's console is, for Flower's link; empty: no link"
     )
 
     celery_broker_url: SecretStr | None = Field(

@@ -164,7 +164,8 @@ def test_every_setting_can_be_set_in_the_file(services: dict[str, Any]) -> None:
 
 def test_only_those_get_secrets_who_need_them(services: dict[str, Any]) -> None:
     rest = {name: set(services[name].get("environment", {})) for name in ("redis", "flower", "sandbox")}
-    assert rest == {"redis": set(), "flower": {"SWAPJOBS_REDIS_URL", "FLOWER_BASIC_AUTH"}, "sandbox": set()}
+    of_flower = {"SWAPJOBS_REDIS_URL", "SWAPJOBS_CONSOLE_URL", "FLOWER_BASIC_AUTH"}
+    assert rest == {"redis": set(), "flower": of_flower, "sandbox": set()}
     assert all("env_file" not in services[name] for name in ("gateway", *rest))
     at_gateway = {name for name in services["gateway"]["environment"] if "SECRET" in name or "API_KEY" in name}
     assert at_gateway == {"SWAPJOBS_WEBHOOK_MASTER_SECRET"}
@@ -223,6 +224,8 @@ class Service(Program):
             "SWAPJOBS_HEALTH_PORT": str(port),
             "SWAPJOBS_HEALTH_HOST": "127.0.0.1",
             "FLOWER_BASIC_AUTH": "me:password",
+            "SWAPJOBS_CONSOLE_URL": "http://127.0.0.1:8780/console/",
+            "SWAPJOBS_FLOWER_URL": "http://127.0.0.1:5555",
             "SWAPJOBS_GATEWAY_KEYS": GATEWAY_KEY,  # without one it listens on loopback only
         }
         named = service.get("environment", {})

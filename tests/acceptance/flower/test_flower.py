@@ -62,7 +62,7 @@ def board_of(program: Callable[..., Program], **settings: str) -> Iterator[httpx
 
 @pytest.fixture
 def board(program: Callable[..., Program]) -> Iterator[httpx.Client]:
-    with board_of(program) as board:
+    with board_of(program, SWAPJOBS_CONSOLE_URL="http://127.0.0.1:8780/console/?a=1&b") as board:
         yield board
 
 
@@ -120,7 +120,9 @@ def test_its_figures_are_those_of_the_jobs(
     client.submit(make_request())
     queued = client.operator.status().queued
     assert (queued["bulk"], queued["interactive"]) == (300, 1)
-    shown = text_of(page(find_browser(), board, "/broker", tmp_path))
+    html = page(find_browser(), board, "/broker", tmp_path)
+    assert 'href="http://127.0.0.1:8780/console/?a=1&amp;b">Jobs</a>' in html
+    shown = text_of(html)
     assert "swaps: interactive 1" in shown
     assert "swaps: bulk 300" in shown
     queues = board.get("/api/queues/length").json()["active_queues"]

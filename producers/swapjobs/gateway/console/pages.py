@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from swapjobs.gateway.console.session import Viewer
 
 PREFIX: Final = "/console"
+_MANY: Final = 10  # from there on digits behind the point say nothing
 
 
 def base_of(request: Request) -> str:
@@ -60,7 +61,7 @@ def render(request: Request, viewer: Viewer | None, template: str, **shown: Any)
         "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         "pictures": settings.console_pictures,
         "prices": settings.prices,
-        "flower_url": settings.console_flower_url,
+        "flower_url": settings.flower_url,
         "version": version("swapjobs"),
         "stamp": _stamp(),
         "now": datetime.now(UTC),
@@ -126,7 +127,7 @@ def _environment() -> Environment:
     environment.filters |= {
         "num": lambda value: f"{value:,}" if isinstance(value, int) else f"{value:,.3g}",
         "money": lambda value: f"{value:,.2f}",
-        "rate": lambda value: f"{value:.3g}",
+        "rate": lambda value: f"{value:,.0f}" if value >= _MANY else f"{value:.2g}",
         "span": duration,
         "bare": bare,
         "web": web,

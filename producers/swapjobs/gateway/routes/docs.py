@@ -13,6 +13,8 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException
 
+from swapjobs.gateway.dependencies import Gateway
+
 router = APIRouter(include_in_schema=False)
 
 _WHAT: Final = "The HTTP gateway of a job queue in front of a face-swap API"
@@ -33,11 +35,12 @@ _PLACES: Final = {
 
 @router.head("/")
 @router.get("/")
-async def index(request: Request) -> Response:
+async def index(request: Request, gateway: Gateway) -> Response:
     """Say what this is and where to go on, to a program or to somebody with a browser."""
+    places = {"console": "console/", **_PLACES} if gateway.settings.console else _PLACES
     if "text/html" not in request.headers.get("accept", ""):
-        return JSONResponse({"name": "swapjobs", "what": _WHAT, **_PLACES})
-    links = "".join(f'<li><a href="{place}">{name}</a></li>' for name, place in _PLACES.items())
+        return JSONResponse({"name": "swapjobs", "what": _WHAT, **places})
+    links = "".join(f'<li><a href="{place}">{name}</a></li>' for name, place in places.items())
     page = f"<!doctype html><html lang=en><meta charset=utf-8><title>swapjobs</title><h1>swapjobs</h1><p>{_WHAT}</p>"
     return HTMLResponse(f"{page}<ul>{links}</ul>", headers={"Content-Security-Policy": "default-src 'none'"})
 

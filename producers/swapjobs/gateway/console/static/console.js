@@ -156,4 +156,5 @@
   // Forms that were changed on the way to a confirmation stay as they are while the page around them is drawn anew.
   setInterval(() => showTimes(document), 30000);
   showTimes(document);
+  document.querySelector(".sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 })();
