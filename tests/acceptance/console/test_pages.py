@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -11,14 +12,19 @@ from playwright.sync_api import expect
 
 from support.builders import claim, make_request, submit
 from support.console import Console, fail, failed, succeed
-from swapjobs import JobState
+from swapjobs import JobState, SwapClient
+from swapjobs.settings import CoreSettings
+from swapjobs.store.store import Store, connect
+from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from playwright.sync_api import Browser
 
     from support.console import Keys
-    from swapjobs import SwapClient
-    from swapjobs.store.store import Store
+    from support.processes import GatewayProcess
 
 CHINESE: Final = re.compile(r"[\u4e00-\u9fff]")
 
@@ -184,3 +190,34 @@ def test_a_delivery_that_was_given_up_is_replayed(console: Console, keys: Keys, 
     expect(console.page.locator("[data-row] .pill")).to_have_text("pending")
     assert store.jobs.get(id_).fields["delivery_state"] == "pending"
     assert "SECRET" not in console.page.content()
+
+
+def test_a_redis_that_goes_away_is_seen_and_so_is_its_return(
+    browser: Browser, start_gateway: Callable[..., GatewayProcess], tmp_path: Path
+) -> None:
+    """By everybody whose page is open; of lists, which stay, it is said that they may be out of date."""
+    with EmbeddedRedis(tmp_path) as server, ExitStack() as stack:
+        gateway = start_gateway(SWAPJOBS_REDIS_URL=server.url)
+        settings = CoreSettings(redis_url=server.url)
+        with connect(settings) as redis_client, SwapClient(settings) as client:
+            api_keys = Store(redis_client, settings).api_keys
+            signed_in = [api_keys.create("acme", scopes=[scope]).key for scope in ("operate", "read")]
+            client.submit(make_request(tenant="acme"))
+        people = [stack.enter_context(Console.open(browser, gateway.url)) for _ in signed_in]
+        for person, key in zip(people, signed_in, strict=True):
+            person.sign_in(key)
+        sentences = [person.page.locator(".sentence") for person in people]
+        before = [sentence.inner_text() for sentence in sentences]
+        rows = people[0].page.context.new_page()
+        rows.goto(f"{people[0].url}/jobs")
+        server.stop()
+        for sentence in sentences:
+            expect(sentence).to_contain_text("Redis cannot be reached", timeout=20_000)
+        expect(rows.locator(".lost")).to_be_visible(timeout=20_000)
+        expect(rows.locator("#rows tr")).to_have_count(1)
+        assert rows.goto(f"{people[0].url}/jobs").status == 503  # type: ignore[union-attr]  # there is an answer
+        expect(rows.get_by_role("heading", name="Redis cannot be reached")).to_be_visible()
+        server.start()
+        for sentence, text in zip(sentences, before, strict=True):
+            expect(sentence).to_have_text(text, timeout=20_000)
+        assert gateway.program.output.count("Traceback") == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -71,23 +71,22 @@ class Overview:
 class TenantOverview:
     """What a tenant's key sees: how the tenant's own jobs stand, and what became of them today and this month (UTC)."""
 
-    status: TenantStatus
-    today: Mapping[str, int]
-    month: Mapping[str, int]
-    paused: bool
+    status: TenantStatus | None = None
+    today: Mapping[str, int] = field(default_factory=dict)
+    month: Mapping[str, int] = field(default_factory=dict)
+    paused: bool = False
 
     @classmethod
     def read(cls, gateway: Parts, tenant: str) -> TenantOverview:
-        """Ask Redis.
-
-        Raises:
-            redis.RedisError: it cannot be asked.
-        """
+        """Ask Redis. It never fails: there is no status where Redis can't be asked."""
         store = gateway.store
-        store.metrics.read()
-        return cls(
-            store.tenants.status(tenant),
-            store.trends.usage(1).get(tenant, {}),
-            store.trends.usage(30).get(tenant, {}),
-            paused=store.dispatch.status().state == "paused",
-        )
+        try:
+            store.metrics.read()
+            return cls(
+                store.tenants.status(tenant),
+                store.trends.usage(1).get(tenant, {}),
+                store.trends.usage(30).get(tenant, {}),
+                paused=store.dispatch.status().state == "paused",
+            )
+        except RedisError:
+            return cls()

@@ -19,7 +19,7 @@ from fastapi import Depends, Request
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs import actor
-from swapjobs.contract.errors import AccessDenied, ScopeMissing
+from swapjobs.contract.errors import AccessDenied, QueueUnavailable, ScopeMissing
 from swapjobs.contract.scope import ALL_TENANTS
 from swapjobs.gateway.auth import ANONYMOUS, Caller
 from swapjobs.gateway.console import texts
@@ -170,10 +170,16 @@ async def viewing(request: Request, gateway: Gateway) -> Viewer:
 
 
 async def is_still_there(gateway: Parts, viewer: Viewer) -> bool:
-    """Whether who looks is still signed in, with a key that is still valid; for pages that stay open."""
-    if viewer.is_signed_in:
-        return await _signed_in(gateway, viewer.token) == viewer.caller
-    return not await run_in_threadpool(gateway.access.needs_key)
+    """Whether who looks is still signed in, with a key that is still valid; for pages that stay open.
+
+    While Redis can't be asked the page stays, which says so.
+    """
+    try:
+        if viewer.is_signed_in:
+            return await _signed_in(gateway, viewer.token) == viewer.caller
+        return not await run_in_threadpool(gateway.access.needs_key)
+    except QueueUnavailable:
+        return True
 
 
 async def changing(request: Request, viewer: Annotated[Viewer, Depends(viewing)]) -> Form:

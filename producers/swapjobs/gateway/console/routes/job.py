@@ -11,8 +11,12 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs import tracing
-from swapjobs.contract.errors import JobNotFound, QueueUnavailable
-from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event
+from swapjobs.contract.batch import Batch
+from swapjobs.contract.dispatch_status import DispatchStatus
+from swapjobs.contract.errors import JobGone, JobNotFound, QueueUnavailable
+from swapjobs.contract.job import Job
+from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event, JobState
+from swapjobs.contract.tenant import TenantStatus
 from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
 from swapjobs.contract.webhook import Delivery
 from swapjobs.gateway.console.pages import page, render, see
@@ -73,9 +77,9 @@ async def live(request: Request, gateway: Gateway, viewer: Viewing, job_id: str)
 
 @router.post("/cancel")
 def cancel(request: Request, gateway: Gateway, viewer: Viewing, job_id: str, _: Changing) -> Response:
-    """Cancel it."""
-    gateway.client.cancel(_record(gateway, viewer, job_id).id)
-    return see(request, f"/jobs/{job_id}?done=cancelled")
+    """Cancel it; one that has ended meanwhile stays as it is."""
+    ended = gateway.client.cancel(_record(gateway, viewer, job_id).id)
+    return see(request, f"/jobs/{job_id}" + ("?done=cancelled" if ended.state is JobState.CANCELLED else ""))
 
 
 @router.post("/retry")
@@ -104,10 +108,15 @@ def _record(gateway: Parts, viewer: Viewer, job_id: str) -> Record:
     """Return the record of a job that the viewer may see.
 
     Raises:
-        JobNotFound: there is none.
+        JobNotFound: there is none; `JobGone` where there was one.
     """
-    with queue_errors():
-        record = gateway.store.jobs.get(job_id)
+    try:
+        with queue_errors():
+            record = gateway.store.jobs.get(job_id)
+    except JobGone as gone:
+        if viewer.may_see(gone.tenant):
+            raise
+        raise JobNotFound(f"no job has the id {job_id}") from None
     if not viewer.may_see(record.fields["tenant"]):
         raise JobNotFound(f"no job has the id {job_id}")
     return record
@@ -117,10 +126,7 @@ def _seen(gateway: Parts, viewer: Viewer, job_id: str) -> dict[str, Any]:
     """Return what the page shows."""
     record = _record(gateway, viewer, job_id)
     job, prices = record.to_job(), gateway.settings.prices
-    with queue_errors():
-        status = gateway.store.dispatch.status() if job.state in UNFINISHED else None
-        tenant = gateway.store.tenants.status(job.tenant) if job.state in UNFINISHED else None
-        batch = gateway.client.batches.get(job.batch_id, tenant=job.tenant) if job.batch_id else None
+    status, tenant, batch = _around(gateway, job) if job.state in UNFINISHED else (None, None, None)
     origin = record.origin
     result = record.last("result")
     return {
@@ -142,6 +148,13 @@ def _seen(gateway: Parts, viewer: Viewer, job_id: str) -> dict[str, Any]:
         },
         "may_change": viewer.may_operate or (viewer.may_act and viewer.caller.tenant == job.tenant),
     }
+
+
+def _around(gateway: Parts, job: Job) -> tuple[DispatchStatus, TenantStatus, Batch | None]:
+    """Return what an unfinished job may wait for."""
+    with queue_errors():
+        status, tenant = gateway.store.dispatch.status(), gateway.store.tenants.status(job.tenant)
+    return status, tenant, gateway.client.batches.get(job.batch_id, tenant=job.tenant) if job.batch_id else None
 
 
 def _own_fields(record: Record) -> dict[str, Any]:

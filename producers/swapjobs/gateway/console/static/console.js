@@ -153,7 +153,22 @@
   }, 3000);
   document.addEventListener("signed-out", () => location.reload());
   document.addEventListener("htmx:after:swap", () => { showTimes(document); show(); });
-  // Forms that were changed on the way to a confirmation stay as they are while the page around them is drawn anew.
+
+  // -- a connection that is lost is said, and made anew; also one that was refused, which htmx leaves at that
+  const isRefused = ({ detail }) => (detail.ctx?.response?.status ?? 200) >= 400;
+  for (const name of ["htmx:error", "htmx:response:error", "htmx:sse:error"]) {
+    document.addEventListener(name, () => body.classList.add("stale"));
+  }
+  for (const name of ["htmx:after:swap", "htmx:sse:after:connection"]) {
+    document.addEventListener(name, (event) => body.classList.toggle("stale", isRefused(event)));
+  }
+  document.addEventListener("over", ({ target }) => { target.dataset.over = "yes"; });
+  setInterval(() => {
+    for (const part of document.querySelectorAll("[hx-sse\\:connect]:not([data-over])")) {
+      const isOpen = part._htmx?.sse !== undefined;
+      if (!isOpen && !document.hidden) window.htmx?.ajax("GET", part.getAttribute("hx-sse:connect"), { source: part });
+    }
+  }, 5000);
   setInterval(() => showTimes(document), 30000);
   showTimes(document);
   document.querySelector(".sections [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
