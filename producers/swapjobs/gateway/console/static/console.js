@@ -154,6 +154,14 @@
   document.addEventListener("signed-out", () => location.reload());
   document.addEventListener("htmx:after:swap", () => { showTimes(document); show(); });
 
+  // Nothing moves from under the pointer: what has changed waits until it has left what it was about to click.
+  const isAimed = () => document.querySelector("#live :is(a, button, summary, input):hover") !== null;
+  document.addEventListener("htmx:sse:before:message", ({ detail }) => {
+    const until = Date.now() + 5000;
+    const left = (done) => (isAimed() && Date.now() < until ? setTimeout(left, 100, done) : done());
+    if (isAimed()) detail.waitUntil(new Promise(left));
+  });
+
   // -- a connection that is lost is said, and made anew; also one that was refused, which htmx leaves at that
   const isRefused = ({ detail }) => (detail.ctx?.response?.status ?? 200) >= 400;
   for (const name of ["htmx:error", "htmx:response:error", "htmx:sse:error"]) {
