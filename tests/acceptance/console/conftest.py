@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 
-@pytest.fixture(scope="session")
+# Not for the whole run: as long as Playwright is there an event loop runs in this thread, which other tests can't bear.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic")
     with sync_playwright() as playwright:

@@ -85,6 +85,8 @@ def test_a_tenants_key_sees_and_changes_its_tenant_alone(console: Console, keys:
     for place in (f"/jobs/{other}", *hidden, "/webhooks?tenant=zeta", "/audit?tenant=zeta"):
         assert console.see(place) in {403, 404}, place
         assert "of-zeta" not in console.page.content()
+    assert console.see("/no-such-page") == 404
+    expect(console.page.get_by_role("heading", level=1)).to_have_text("There is no such page")
     console.see("/search?q=of-zeta")
     assert "Nothing has this id" in console.text()
     csrf = token_of(console)

@@ -298,7 +298,7 @@ def test_each_alert_has_a_paragraph_in_the_runbook(rule: dict[str, Any]) -> None
 
 def test_the_runbook_knows_every_line_of_doctor_and_every_fault_of_the_sandbox() -> None:
     text = (ROOT / "docs/operations/runbook.md").read_text(encoding="utf-8")
-    doctor = (ROOT / "producers/swapjobs/cli/doctor.py").read_text(encoding="utf-8")
-    lines = set(re.findall(r'Check\("([a-z ]+)"', doctor))
+    files = [ROOT / "producers/swapjobs" / name for name in ("cli/doctor.py", "monitoring/health.py")]
+    lines = {name for path in files for name in re.findall(r'Check\("([a-z ]+)"', path.read_text(encoding="utf-8"))}
     assert len(lines) > 8
     assert {name for name in (*lines, *FaultName) if f"`{name}`" not in text} == set()

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from swapjobs.contract.lifecycle import FINAL
 from swapjobs.contract.vendor_tools import check_url
 from swapjobs.gateway.console import charts
 from swapjobs.gateway.console.session import language_of
@@ -129,6 +130,7 @@ def _environment() -> Environment:
         "money": lambda value: f"{value:,.2f}",
         "rate": lambda value: f"{value:,.0f}" if value >= _MANY else f"{value:.2g}",
         "span": duration,
+        "finished": lambda counts: sum(counts[state] for state in FINAL),
         "bare": bare,
         "web": web,
         "when": _when,

@@ -18,6 +18,9 @@ from swapjobs.gateway.console.routes import (
     vendor,
     webhooks,
 )
+from swapjobs.gateway.console.routing import ConsoleRoute
+from swapjobs.gateway.console.session import Viewing
+from swapjobs.gateway.problems import HttpProblem
 
 router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
@@ -30,3 +33,14 @@ async def without_slash(request: Request) -> Response:
 
 for subject in (session, overview, jobs, job, batches, webhooks, tenants, vendor, operations, audit):
     router.include_router(subject.router)
+
+elsewhere = APIRouter(route_class=ConsoleRoute)
+
+
+@elsewhere.get("/{place:path}")
+async def nothing(place: str, _: Viewing) -> Response:
+    """Say that there is no such page."""
+    raise HttpProblem(404, f"there is no page {place!a} in this console")
+
+
+router.include_router(elsewhere)

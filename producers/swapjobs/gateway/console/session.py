@@ -36,7 +36,7 @@ _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _MAX_FIELDS: Final = 200
 
 
-class SignInNeeded(AccessDenied):
+class SignInNeeded(Exception):
     """Nobody is signed in, or not any more."""
 
 
