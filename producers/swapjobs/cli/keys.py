@@ -55,7 +55,7 @@ def create(
     else:
         print_fields(out, ("key", 6, "dim"), (made.key, 0, "bold"))
         print_fields(out, ("id", 6, "dim"), (made.id, 0, ""))
-        print_fields(out, ("tenant", 6, "dim"), ("all" if all_tenants else made.tenant, 0, ""))
+        print_fields(out, ("tenant", 6, "dim"), (_whose(made.tenant), 0, ""))
         print_fields(out, ("scopes", 6, "dim"), (", ".join(made.scopes), 0, ""))
 
 
@@ -87,8 +87,12 @@ def _print(key: ApiKey) -> None:
     made = f"made {key.created_at:%Y-%m-%d %H:%M} UTC"
     style = "" if key.revoked_at else "green"
     scopes = ",".join(key.scopes)
-    row = ((key.tenant, 0, ""), (state, 0, style), (scopes, 0, ""), (made, 0, "dim"), (key.name, 0, ""))
+    row = ((_whose(key.tenant), 0, ""), (state, 0, style), (scopes, 0, ""), (made, 0, "dim"), (key.name, 0, ""))
     print_fields(out, (key.id, 12, "bold"), *row)
+
+
+def _whose(tenant: str) -> str:
+    return "all" if tenant == ALL_TENANTS else tenant
 
 
 @contextmanager

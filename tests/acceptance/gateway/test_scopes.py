@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, get_args
 
 import httpx
@@ -10,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from support.builders import make_request, wait_until
 from swapjobs.contract.errors import InvalidRequest, ScopeMissing
-from swapjobs.contract.scope import MEANINGS, SCOPES, TENANT_SCOPES, Scope
+from swapjobs.contract.scope import ALL_TENANTS, MEANINGS, SCOPES, TENANT_SCOPES, Scope
 from swapjobs.gateway.app import make_app
 from swapjobs.settings import GatewaySettings
 
@@ -119,3 +120,25 @@ def test_the_command_line_makes_keys_with_scopes(swapjobs_cli: Callable[..., tup
     assert set(MEANINGS) == set(get_args(Scope))
     with pytest.raises(InvalidRequest):
         store.api_keys.create(scopes=[])
+
+
+def test_a_key_for_all_tenants_has_levers_and_metrics_and_no_jobs(common_gateway: GatewayProcess, store: Store) -> None:
+    with pytest.raises(InvalidRequest, match="jobs are one tenant's"):
+        store.api_keys.create(ALL_TENANTS)
+    key = store.api_keys.create(ALL_TENANTS, scopes=["read", "operate"]).key
+    with httpx.Client(base_url=common_gateway.url, headers=bearer(key), trust_env=False) as http:
+        assert [http.get(path).status_code for path in ("/metrics", "/v1/dispatch", "/v1/tenants")] == [200] * 3
+        for path in ("/v1/jobs", "/v1/jobs/x", "/v1/batches", "/v1/webhooks/endpoints"):
+            refused = http.get(path)
+            assert (refused.status_code, refused.json()["code"]) == (403, "scope_missing"), path
+            assert "one tenant's" in refused.json()["detail"]
+
+
+def test_the_command_line_makes_a_key_for_all_tenants(swapjobs_cli: Callable[..., tuple[int, str]]) -> None:
+    status, output = swapjobs_cli("keys", "create", "--all-tenants", "--json")
+    assert (status, json.loads(output)["tenant"], json.loads(output)["scopes"]) == (0, "*", ["read"])
+    status, output = swapjobs_cli("keys", "create", "--all-tenants", "--scope", "submit")
+    assert status == 2
+    assert "may read, metrics, operate" in output
+    _, output = swapjobs_cli("keys", "list")
+    assert " all " in output
