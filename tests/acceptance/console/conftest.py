@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -31,14 +33,47 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 
-# Not for the whole run: as long as Playwright is there an event loop runs in this thread, which other tests can't bear.
-@pytest.fixture(scope="package")
-def browser() -> Iterator[Browser]:
-    quiet = ("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *quiet])
-        yield chromium
-        chromium.close()
+class _Chromium:
+    """A browser for the tests of this folder, one after the other.
+
+    As long as Playwright is there an event loop runs in this thread, which tests elsewhere can't bear: so it ends where
+    the next test is none of these.
+    """
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+        self._browser: Browser | None = None
+
+    def open(self) -> Browser:
+        if self._browser is None:
+            quiet = (
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-quic",
+            )
+            playwright = self._stack.enter_context(sync_playwright())
+            self._browser = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox", *quiet])
+            self._stack.callback(self._browser.close)
+        return self._browser
+
+    def close(self) -> None:
+        self._stack.close()
+        self._browser = None
+
+
+_chromium: Final = _Chromium()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    if nextitem is None or nextitem.path.parent != Path(__file__).parent:
+        _chromium.close()
+
+
+@pytest.fixture
+def browser() -> Browser:
+    return _chromium.open()
 
 
 @pytest.fixture
