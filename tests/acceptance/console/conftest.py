@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from support.browser import find_browser
 from support.console import Console, Keys
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from swapjobs.store.store import Store
+
+
+expect.set_options(timeout=20_000)  # the overview is drawn again after some seconds, on a slow machine after more
 
 
 class _Chromium:

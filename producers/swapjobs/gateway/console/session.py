@@ -107,10 +107,6 @@ class Form:
         """Return a field's first value, without blanks around it; empty where there is none."""
         return self._fields.get(name, [""])[0].strip()
 
-    def __contains__(self, name: str) -> bool:
-        """Say whether there is such a field."""
-        return name in self._fields
-
 
 def csrf_of(token: str) -> str:
     """Return what a change must carry that comes with this cookie."""
