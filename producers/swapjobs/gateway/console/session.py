@@ -96,6 +96,10 @@ class Viewer:
         """Whether what belongs to this tenant may be seen; None: to all of them."""
         return self.sees_all or tenant == self.caller.tenant
 
+    def may_change(self, tenant: str | None) -> bool:
+        """Whether what belongs to this tenant may be changed; None: to all of them."""
+        return self.may_operate or (self.may_act and tenant == self.caller.tenant)
+
 
 class Form:
     """The fields of a form that was sent."""

@@ -41,8 +41,7 @@ def batches(
 def batch(request: Request, gateway: Gateway, viewer: Viewing, tenant: str, batch_id: str, done: str = "") -> Response:
     """Show a batch."""
     item = _own(gateway, viewer, tenant, batch_id)
-    may_change = viewer.may_operate or (viewer.may_act and viewer.caller.tenant == tenant)
-    return page(request, viewer, "batch.html", batch=item, done=done, may_change=may_change)
+    return page(request, viewer, "batch.html", batch=item, done=done, may_change=viewer.may_change(tenant))
 
 
 @router.get("/{tenant}/{batch_id}/live")

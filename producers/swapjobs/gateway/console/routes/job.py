@@ -146,7 +146,7 @@ def _seen(gateway: Parts, viewer: Viewer, job_id: str) -> dict[str, Any]:
             "retry": job.state in MOVES[Event.RETRY][0],
             "forget": job.state in FINAL,
         },
-        "may_change": viewer.may_operate or (viewer.may_act and viewer.caller.tenant == job.tenant),
+        "may_change": viewer.may_change(job.tenant),
     }
 
 

@@ -79,7 +79,7 @@ def act(request: Request, gateway: Gateway, viewer: Viewing, form: Changing) -> 
     if kind not in KINDS:
         raise InvalidRequest(f"kind: must be one of {', '.join(KINDS)}", field="kind")
     tenant = viewer.tenant(filters.tenant)
-    if not viewer.may_operate and tenant != viewer.caller.tenant:
+    if not viewer.may_change(tenant):
         raise ScopeMissing("this key may change the jobs of its own tenant")
     criteria = filters.criteria(tenant, datetime.now(UTC))
     counted = gateway.client.operations.start(kind, dry_run=True, patience_s=_COUNT_S, **criteria)

@@ -27,14 +27,14 @@ def operations(request: Request, gateway: Gateway, viewer: Viewing) -> Response:
 def operation(request: Request, gateway: Gateway, viewer: Viewing, operation_id: str) -> Response:
     """Show how far one is; of one that only counted, ask whether to do it."""
     item = _own(gateway, viewer, operation_id)
-    return page(request, viewer, "operation.html", operation=item, may_change=_may_change(viewer, item))
+    return page(request, viewer, "operation.html", operation=item, may_change=viewer.may_change(item.tenant))
 
 
 @router.get("/{operation_id}/live")
 def live(request: Request, gateway: Gateway, viewer: Viewing, operation_id: str) -> Response:
     """Show the part of it that changes."""
     item = _own(gateway, viewer, operation_id)
-    return page(request, viewer, "operation_live.html", operation=item, may_change=_may_change(viewer, item))
+    return page(request, viewer, "operation_live.html", operation=item, may_change=viewer.may_change(item.tenant))
 
 
 @router.post("/{operation_id}/do")
@@ -66,10 +66,6 @@ def _own(gateway: Parts, viewer: Viewer, operation_id: str) -> Operation:
     return item
 
 
-def _may_change(viewer: Viewer, item: Operation) -> bool:
-    return viewer.may_operate or (viewer.may_act and item.tenant == viewer.caller.tenant)
-
-
 def _check(viewer: Viewer, item: Operation) -> None:
-    if not _may_change(viewer, item):
+    if not viewer.may_change(item.tenant):
         raise ScopeMissing("this key may change the jobs of its own tenant")

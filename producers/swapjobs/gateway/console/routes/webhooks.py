@@ -58,7 +58,7 @@ def webhooks(
         endpoint=endpoint,
         states=_STATES,
         done=done,
-        may_change=_may_change(viewer, of),
+        may_change=viewer.may_change(of),
     )
 
 
@@ -93,11 +93,7 @@ def replay(request: Request, gateway: Gateway, viewer: Viewing, tenant: str, for
             return see(request, f"/webhooks?tenant={tenant}&done={more}")
 
 
-def _may_change(viewer: Viewer, tenant: str) -> bool:
-    return viewer.may_operate or (viewer.may_act and viewer.caller.tenant == tenant)
-
-
 def _check(viewer: Viewer, tenant: str) -> None:
     viewer.tenant(tenant)
-    if not _may_change(viewer, tenant):
+    if not viewer.may_change(tenant):
         raise ScopeMissing("this key may change what is its own tenant's")
