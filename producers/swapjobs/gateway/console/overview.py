@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from swapjobs.contract.trend import Slot
     from swapjobs.gateway.dependencies import Parts
 
-RANGES: Final = ("hour", "day", "month")
 _RANK: Final = {"problem": 0, "warning": 1, "ok": 2}
 
 

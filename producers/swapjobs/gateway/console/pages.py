@@ -41,6 +41,11 @@ def base_of(request: Request) -> str:
     return str(request.scope.get("root_path", "")) + PREFIX
 
 
+def here_of(request: Request) -> str:
+    """Return path and query of the page that is asked for."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
 def page(request: Request, viewer: Viewer | None, template: str, *, http_status: int = 200, **shown: Any) -> Response:
     """Return a page, or a part of one, for who looks; None: for somebody who is not signed in."""
     html = render(request, viewer, template, **shown)
@@ -59,13 +64,12 @@ def render(request: Request, viewer: Viewer | None, template: str, **shown: Any)
         "languages": LANGUAGES,
         "viewer": viewer,
         "base": base_of(request),
-        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "here": here_of(request),
         "pictures": settings.console_pictures,
         "prices": settings.prices,
         "flower_url": settings.flower_url,
         "version": version("swapjobs"),
         "stamp": _stamp(),
-        "now": datetime.now(UTC),
     }
     return _environment().get_template(template).render({**common, **shown})
 

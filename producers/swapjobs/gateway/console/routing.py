@@ -13,7 +13,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from swapjobs.contract.errors import SwapjobsError
-from swapjobs.gateway.console.pages import base_of, page
+from swapjobs.gateway.console.pages import base_of, here_of, page
 from swapjobs.gateway.console.session import SignInNeeded, Viewer
 from swapjobs.gateway.console.texts import texts
 from swapjobs.gateway.problems import STATUSES, HttpProblem, public
@@ -62,6 +62,5 @@ def _to_the_door(request: Request) -> Response:
     """Send a browser to where one signs in; what a script of ours asks for is to take the whole page there."""
     place = f"{base_of(request)}/sign-in"
     if request.method == "GET" and "hx-request" not in request.headers:
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return RedirectResponse(f"{place}?next={quote(here, safe='')}", HTTPStatus.SEE_OTHER)
+        return RedirectResponse(f"{place}?next={quote(here_of(request), safe='')}", HTTPStatus.SEE_OTHER)
     return Response(status_code=HTTPStatus.UNAUTHORIZED, headers={"HX-Redirect": place})

@@ -112,6 +112,11 @@ class Form:
         return self._fields.get(name, [""])[0].strip()
 
 
+def may_look(caller: Caller) -> bool:
+    """Whether a key allows to see the console at all."""
+    return not caller.scopes.isdisjoint({"read", "operate"})
+
+
 def csrf_of(token: str) -> str:
     """Return what a change must carry that comes with this cookie."""
     return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()[:40]
@@ -164,7 +169,7 @@ async def viewing(request: Request, gateway: Gateway) -> Viewer:
     who = f"key {viewer.caller.key_id}" if viewer.is_signed_in else "somebody at this machine, without a key"
     actor.act(actor.Actor(who, "console"))
     gateway.access.count(viewer.caller, request.state.headers)
-    if not {"read", "operate"} & viewer.caller.scopes:
+    if not may_look(viewer.caller):
         raise ScopeMissing("the console needs a key with the scope read or operate")
     return viewer
 
@@ -187,12 +192,23 @@ async def changing(request: Request, viewer: Annotated[Viewer, Depends(viewing)]
 
     Raises:
         HttpProblem: it does not carry what our pages know.
+        ScopeMissing: the key allows no change.
+    """
+    form = await read_own_form(request, viewer)
+    if not viewer.may_act:
+        raise ScopeMissing("this key may look and change nothing")
+    return form
+
+
+async def read_own_form(request: Request, viewer: Viewer) -> Form:
+    """Return the fields of a form that carries what only our pages know.
+
+    Raises:
+        HttpProblem: it is none.
     """
     form = await read_form(request)
     if not hmac.compare_digest(form["csrf"].encode(), viewer.csrf.encode()):
         raise HttpProblem(403, "the page is too old, or no page of this console: load it again", code="csrf")
-    if not viewer.may_act:
-        raise ScopeMissing("this key may look and change nothing")
     return form
 
 

@@ -19,8 +19,8 @@ _SOON_S = 0.3  # a small one is over with the answer
 @router.get("")
 def operations(request: Request, gateway: Gateway, viewer: Viewing) -> Response:
     """List the newest operations."""
-    item = gateway.client.operations.list(tenant=None if viewer.sees_all else viewer.caller.tenant)
-    return page(request, viewer, "operations.html", operations=item)
+    newest = gateway.client.operations.list(tenant=None if viewer.sees_all else viewer.caller.tenant)
+    return page(request, viewer, "operations.html", operations=newest)
 
 
 @router.get("/{operation_id}")

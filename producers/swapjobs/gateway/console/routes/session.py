@@ -17,7 +17,9 @@ from swapjobs.gateway.console.session import (
     SignInNeeded,
     Viewing,
     find_viewer,
+    may_look,
     read_form,
+    read_own_form,
     set_cookie,
 )
 from swapjobs.gateway.console.texts import LANGUAGES
@@ -64,7 +66,7 @@ async def sign_in(request: Request, gateway: Gateway) -> Response:
         caller = await gateway.access.identify(key)
     except AccessDenied:
         return page(request, None, "sign_in.html", http_status=401, after=form["next"], wrong="sign_in.unknown")
-    if not {"read", "operate"} & caller.scopes:
+    if not may_look(caller):
         return page(request, None, "sign_in.html", http_status=403, after=form["next"], wrong="sign_in.scope")
 
     def begin() -> str:
@@ -79,9 +81,7 @@ async def sign_in(request: Request, gateway: Gateway) -> Response:
 @router.post("/sign-out")
 async def sign_out(request: Request, gateway: Gateway, viewer: Viewing) -> Response:
     """End the session. Whoever may not change anything may go, too."""
-    form = await read_form(request)
-    if form["csrf"] != viewer.csrf:
-        raise HttpProblem(403, "the page is too old, or no page of this console: load it again", code="csrf")
+    await read_own_form(request, viewer)
 
     def end() -> None:
         with queue_errors():
