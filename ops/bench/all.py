@@ -28,6 +28,7 @@ ALL: Final = (
     "recovery",
     "gateway",
     "console",
+    "callbacks",
     "storm",
     "capacity",
 )

@@ -6,8 +6,11 @@ import argparse
 import contextlib
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from swapjobs.contract.vendor_tools.table import declare
+from swapjobs.contract.vendor_tools.tools_file import ToolsFileError, read_tools
 from swapsandbox.serving import PortUnavailable, RemoteHostRefused, check_host, serve
 from swapsandbox.vendor.app import build_app
 from swapsandbox.vendor.engine import Engine, EngineUnavailable
@@ -20,7 +23,15 @@ if TYPE_CHECKING:
 
 DEFAULT_PORT: Final = 8790
 
-START_ERRORS: Final = (EngineUnavailable, FaultError, PortUnavailable, RateError, RemoteHostRefused)
+START_ERRORS: Final = (
+    EngineUnavailable,
+    FaultError,
+    OSError,
+    PortUnavailable,
+    RateError,
+    RemoteHostRefused,
+    ToolsFileError,
+)
 """What `run` raises when the options can't be followed; the text of each is meant for the user."""
 
 
@@ -40,6 +51,7 @@ class SandboxOptions:
         key_secret: See `key_id`.
         workers: Processes that swap faces.
         allow_remote: Whether `host` may be another than a loopback address.
+        tools_file: Tools that are declared there are answered too.
     """
 
     host: str = "127.0.0.1"
@@ -53,6 +65,7 @@ class SandboxOptions:
     key_secret: str | None = field(default=None, repr=False)
     workers: int = 1
     allow_remote: bool = False
+    tools_file: str | None = None
 
 
 def run(options: SandboxOptions) -> None:
@@ -64,8 +77,11 @@ def run(options: SandboxOptions) -> None:
         RateError: the rate can't be read.
         EngineUnavailable: the face swap can't be loaded (not with `no_swap`).
         PortUnavailable: the address can't be listened on.
+        ToolsFileError, OSError: the tools file can't be read.
     """
     check_host(options.host, allow_remote=options.allow_remote)
+    if options.tools_file:
+        declare(read_tools(Path(options.tools_file).read_text(encoding="utf-8"), options.tools_file))
     faults = [read_fault(fault) for fault in options.faults]
     limit = RateLimit(parse_rate(options.rate), options.burst) if options.rate else None
     credentials = (options.key_id or "", options.key_secret or "")
@@ -99,6 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key-secret")
     parser.add_argument("--workers", type=int, default=defaults.workers, help="processes that swap faces")
     parser.add_argument("--allow-remote", action="store_true", help="permit a host beyond this machine")
+    parser.add_argument("--tools-file", help="tools that are declared there, as by SWAPJOBS_TOOLS_FILE")
     options = SandboxOptions(**vars(parser.parse_args(arguments)))
     try:
         run(options)

@@ -1,16 +1,21 @@
 """Writes what documents take from the code, and .env.example: python ops/tools/generated_docs.py.
 
-The table of settings comes from the settings classes, the diagram of states from the table of moves.
+The table of settings comes from the settings classes, the diagram of states from the table of moves, the page of tools
+from their table (`tools_page.py`).
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Final
 
 from swapjobs.contract.lifecycle import FINAL, MOVES, JobState
 from swapjobs.settings import PREFIX, known_fields
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tools_page import tools_page
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -18,7 +23,7 @@ ROOT: Final = Path(__file__).parents[2]
 def default_of(name: str) -> str:
     """Return a field's default as one would write it."""
     value = known_fields()[name][0].default
-    if value is None or value in ("", ()):
+    if value is None or value in ("", (), {}):
         return ""
     if isinstance(value, bool):
         return str(value).lower()
@@ -66,7 +71,7 @@ def env_example() -> str:
 
 def generated() -> dict[str, str]:
     """Return the whole text of every file that this writes, by its path from the root."""
-    texts = {".env.example": env_example()}
+    texts = {".env.example": env_example(), "docs/tools.md": tools_page()}
     for path, name, part in (
         ("docs/operations/settings.md", "settings", settings_table()),
         ("docs/architecture.md", "states", state_diagram()),

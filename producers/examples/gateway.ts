@@ -25,11 +25,25 @@ export interface SwapRequest {
   face_idx?: number;
 }
 
+/** A job of any tool: what it takes is in the OpenAPI document, and in docs/tools.md. */
+export interface JobRequest extends Omit<SwapRequest, "source_url" | "target_url" | "tool"> {
+  tool: string;
+  input: Record<string, unknown>;
+}
+
+export interface Output {
+  kind: "image" | "text" | "json";
+  url?: string;
+  text?: string;
+  value?: unknown;
+}
+
 export interface Job {
   id: string;
   state: State;
   business_task_id: string;
-  output_url: string | null;
+  output_url: string | null; // the first picture
+  outputs: Output[];
   error: { code: string; message: string; retryable: boolean } | null;
   attempts: number;
   failed_attempts: number;
@@ -82,7 +96,7 @@ export class Gateway {
   }
 
   /** Accepts a job. The Idempotency-Key makes a repeated call the same job, so a lost reply can be asked for again. */
-  async submit(request: SwapRequest): Promise<Job> {
+  async submit(request: SwapRequest | JobRequest): Promise<Job> {
     const id = request.business_task_id ?? randomUUID();
     return this.#json("POST", "/v1/jobs", { "Idempotency-Key": id }, request);
   }

@@ -19,11 +19,14 @@ from swapjobs.contract.errors import (
     QueueUnavailable,
     SettingsError,
     SwapjobsError,
+    VendorUnavailable,
     WaitTimeout,
 )
-from swapjobs.contract.job import Job, JobError, Submission, SwapRequest, SwapResult, WebhookStatus
+from swapjobs.contract.job import Job, JobError, Submission, WebhookStatus
 from swapjobs.contract.lifecycle import FINAL, JobState, Reason
+from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
 from swapjobs.contract.page import JobPage
+from swapjobs.contract.request import JobRequest, SwapRequest
 from swapjobs.contract.webhook import WebhookEvent
 from swapjobs.settings import CoreSettings
 
@@ -36,13 +39,16 @@ __all__ = [
     "DispatchStatus",
     "ErrorCode",
     "IdempotencyConflict",
+    "ImageOutput",
     "InvalidRequest",
     "Job",
     "JobError",
     "JobGone",
     "JobNotFound",
     "JobPage",
+    "JobRequest",
     "JobState",
+    "JsonOutput",
     "NotRetryable",
     "QueueFull",
     "QueueUnavailable",
@@ -51,8 +57,9 @@ __all__ = [
     "Submission",
     "SwapClient",
     "SwapRequest",
-    "SwapResult",
     "SwapjobsError",
+    "TextOutput",
+    "VendorUnavailable",
     "WaitTimeout",
     "WebhookEvent",
     "WebhookStatus",

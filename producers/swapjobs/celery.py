@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from celery.canvas import Signature
 
-from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.request import parse_request
 from swapjobs.store.celery_message import SWAP_TASK
 from swapjobs.store.keys import SWAPS_QUEUE
 
@@ -30,15 +30,15 @@ class Swap:
     name = SWAP_TASK
 
     def s(self, **request: Any) -> Signature:
-        """Return a signature with the fields of a `SwapRequest`.
+        """Return a signature with the fields of a `SwapRequest`, or of a `JobRequest`: `tool` and `input`.
 
         In a chain the result of the task before is taken in: a mapping of fields, or a text as the URL that is missing.
 
         Raises:
-            InvalidRequest: both URLs are given, and something is wrong with the request.
+            InvalidRequest: both URLs, or the input, are given, and something is wrong with the request.
         """
-        if "source_url" in request and "target_url" in request:
-            SwapRequest.parse(request)
+        if "input" in request or ("source_url" in request and "target_url" in request):
+            parse_request(request)
         return Signature(SWAP_TASK, kwargs=request, options={"queue": SWAPS_QUEUE})
 
     def si(self, **request: Any) -> Signature:

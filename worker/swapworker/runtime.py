@@ -6,12 +6,14 @@ import logging
 import random
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from swapjobs.store.redis_client import RedisError
 from swapjobs.store.store import Store, connect
 from swapworker.attempt.executor import Attempts
 from swapworker.attempt.lease_keeper import LeaseKeeper
+from swapworker.attempt.reads import Reads
 from swapworker.delivery.executor import Deliveries
 from swapworker.delivery.sender import WebhookSender
 from swapworker.process.slot_usage import SlotUsage
@@ -35,6 +37,7 @@ class Runtime:
     store: Store
     attempts: Attempts
     deliveries: Deliveries
+    reads: Reads
     leases: LeaseKeeper
     watchdog: Watchdog
     slot_usage: SlotUsage
@@ -59,10 +62,18 @@ def build(settings: WorkerSettings, tell_product: Callable[[TaskEnd], None]) -> 
     watchdog = Watchdog(settings.stall_exit_s, time.monotonic)
     leases = LeaseKeeper(store, settings.lease_s, watchdog)
     slot_usage = SlotUsage()
+    vendor = VendorClient(settings)
     attempts = Attempts(
-        store.attempts, VendorClient(settings), leases, settings, slot_usage=slot_usage, random=random.random
+        store.attempts,
+        vendor,
+        leases,
+        settings,
+        slot_usage=slot_usage,
+        random=random.random,
+        callback_url=partial(store.callbacks.url_of, settings.vendor_callback_url),
     )
+    reads = Reads(store.reads, vendor, settings)
     deliveries = Deliveries(
         store.deliveries, WebhookSender(settings), settings, tell_product=tell_product, random=random.random
     )
-    return Runtime(settings, store, attempts, deliveries, leases, watchdog, slot_usage)
+    return Runtime(settings, store, attempts, deliveries, reads, leases, watchdog, slot_usage)

@@ -1,4 +1,4 @@
-"""The two Celery tasks: a message comes in, what its attempt came to goes out in Celery's own terms."""
+"""The Celery tasks: a message comes in, what its attempt came to goes out in Celery's own terms."""
 
 from __future__ import annotations
 
@@ -47,6 +47,13 @@ def deliver(self: Any) -> str:
     if tried.state == "undelivered":
         raise WebhookUndelivered(tried.reason)
     raise Retry(tried.reason, exc=VendorTrouble(tried.reason), when=tried.again_s)
+
+
+@app.task(name=celery_message.READ_TASK, bind=True, base=RedactedTask)  # type: ignore[untyped-decorator]  # celery is untyped
+def read(self: Any) -> str:
+    """Ask the vendor what this message's client wants to know."""
+    with _redis_may_be_away():
+        return runtime().reads.run(self.request.id)
 
 
 @contextmanager

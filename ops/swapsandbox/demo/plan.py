@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from PIL import Image
 
 from swapjobs import JobState
+from swapjobs.contract.vendor_tools.swaps import FaceFusion, RoopV2
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from swapjobs import Job
 
+_RESTORED, _SEVERAL = name_of(RoopV2), name_of(FaceFusion)
 COLLINS, HOPPER, GROUP, CAT = "collins.png", "hopper.jpg", "group.jpg", "chelsea.png"
 
 
@@ -26,7 +29,7 @@ class Plan:
     title: str
     sources: tuple[str, ...]
     target: str
-    tool: str = "roop"
+    tool: str = DEFAULT_TOOL
     fields: Mapping[str, Any] = field(default_factory=dict)
     fault: str | None = None
     fails_with: str | None = None
@@ -42,16 +45,16 @@ PLANS: Final = (
         "V2.0: the face restored as well (fidelity_weight 0.2)",
         (COLLINS,),
         HOPPER,
-        tool="v2/roop",
+        tool=_RESTORED,
         fields={"fidelity_weight": 0.2},
     ),
-    Plan("both-faces", "Multiple Face Swap: two sources onto a group", (HOPPER, COLLINS), GROUP, tool="face/fusion"),
+    Plan("both-faces", "Multiple Face Swap: two sources onto a group", (HOPPER, COLLINS), GROUP, tool=_SEVERAL),
     Plan(
         "after-503",
         "The vendor said 503 once: tried again, one failed attempt",
         (HOPPER,),
         GROUP,
-        tool="face/fusion",
+        tool=_SEVERAL,
         fields={"face_idx": 1},
         fault="http_503:count=1",
         failed_attempts=1,
@@ -62,7 +65,7 @@ PLANS: Final = (
         "The vendor said 429, Retry-After 2 s: the fleet paused, nothing charged",
         (COLLINS,),
         GROUP,
-        tool="face/fusion",
+        tool=_SEVERAL,
         fields={"face_idx": 2},
         fault="http_429:retry_after=2,count=1",
         calls=2,

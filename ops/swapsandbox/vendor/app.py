@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from functools import partial
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from swapjobs.contract.vendor_api import BODIES, PREFIX
+from swapjobs.contract.vendor_tools.tool import PREFIX
 from swapsandbox.serving import healthz
 from swapsandbox.vendor import pictures_site
 from swapsandbox.vendor.admin import admin_routes
@@ -29,14 +28,10 @@ def build_app(vendor: Vendor) -> Starlette:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
+        await vendor.callbacks.close()
         await vendor.fetcher.close()
 
-    routes = [Route("/healthz", healthz)]
-    for tool in BODIES:
-        routes += [
-            Route(f"{PREFIX}/{tool}", partial(vendor.swap, tool), methods=["POST"]),
-            Route(f"{PREFIX}/{tool}/queryTask", partial(vendor.query, tool), methods=["POST"]),
-        ]
+    routes = [Route("/healthz", healthz), Route(PREFIX + "/{path:path}", vendor.answer, methods=["POST"])]
     routes += admin_routes(vendor)
     routes += pictures_site.routes(vendor.engine)
     return Starlette(routes=routes, lifespan=lifespan)

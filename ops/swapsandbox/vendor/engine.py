@@ -1,4 +1,4 @@
-"""The swap itself, off the event loop: worker processes, and a cache of what they made.
+"""The work itself, off the event loop: worker processes, and a cache of what they made.
 
 OpenCV is imported by the worker processes only, so this module is cheap to import and needs no extra.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import multiprocessing
 import os
 import signal
@@ -15,14 +16,19 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
-from typing import Final, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from swapsandbox.operations.made import Made, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CACHE_BYTES: Final = 256 * 1024 * 1024
 
 
 class SwapRefused(Exception):
-    """A swap that can't be done.
+    """Work that can't be done.
 
     Attributes:
         name: A stable word for programs, e.g. `TARGET_NO_FACE`.
@@ -39,41 +45,46 @@ class EngineUnavailable(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class SwapInputs:
-    """All that the picture depends on.
+class Work:
+    """One operation with all that its result depends on.
 
     Attributes:
-        sources: One or two encoded pictures that give the faces.
-        target: The encoded picture that receives them.
-        face_index: Which face of the target, 1-based from the left; None leaves it to the swap.
-        fidelity: 0 to 1; at 1 the source's skin is left as it is.
+        operation: Its name in `swapsandbox.operations.run`.
+        pictures: Encoded, in the order in which the operation takes them.
+        options: What it needs to know besides.
     """
 
-    sources: tuple[bytes, ...]
-    target: bytes
-    face_index: int | None = None
-    fidelity: float = 1.0
+    operation: str
+    pictures: tuple[bytes, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def digest(self) -> str:
-        """Return a name for the result: the same inputs always have the same one."""
-        parts = hashlib.sha256(repr((self.face_index, self.fidelity, len(self.sources))).encode())
-        for picture in (*self.sources, self.target):
+        """Return a name for the result: the same work always has the same one."""
+        options = json.dumps(self.options, sort_keys=True, default=str)
+        parts = hashlib.sha256(repr((self.operation, options, len(self.pictures))).encode())
+        for picture in self.pictures:
             parts.update(hashlib.sha256(picture).digest())
         return parts.hexdigest()[:32]
 
 
-def render(inputs: SwapInputs) -> bytes | tuple[str, str]:
-    """Swap the faces and return the picture, or name and message of the refusal.
+def do(work: Work) -> Made | tuple[str, str]:
+    """Do the work and return what it gives, or name and message of the refusal.
 
     A refusal is a value of plain strings here: to unpickle the exception, the server would have to import opencv.
     """
-    from swapsandbox import faces  # noqa: PLC0415 - opencv stays out of the server process
+    from swapsandbox.faces import FaceError  # noqa: PLC0415 - opencv stays out of the server process
+    from swapsandbox.operations.run import OPERATIONS  # noqa: PLC0415 - the same
 
     try:
-        return faces.swap_faces(inputs.sources, inputs.target, face_index=inputs.face_index, fidelity=inputs.fidelity)
-    except faces.FaceError as error:
+        return OPERATIONS[work.operation](work.pictures, work.options)
+    except FaceError as error:
         name = str(error.name)
         return name, str(error).removeprefix(f"{name}: ")
+    except Refused as refusal:
+        name, _, message = str(refusal).partition(": ")
+        return name, message
+    except KeyError as missing:
+        return "UNKNOWN_OPERATION", f"the sandbox has no operation {missing}"
 
 
 def warm_up() -> None:
@@ -100,7 +111,7 @@ def _begin_worker() -> None:
 
 
 class Engine:
-    """Runs swaps in worker processes and keeps the newest results; use it as a context manager.
+    """Runs operations in worker processes and keeps the newest results; use it as a context manager.
 
     Args:
         workers: Number of worker processes, each on one core.
@@ -116,7 +127,7 @@ class Engine:
         self._workers = workers
         self._pool: ProcessPoolExecutor | None = None
         self._results = ResultStore(cache_bytes)
-        self._running: dict[str, asyncio.Task[bytes]] = {}
+        self._running: dict[str, asyncio.Task[Made]] = {}
 
     def __enter__(self) -> Self:
         self._pool = self._new_pool()
@@ -138,57 +149,62 @@ class Engine:
         context = multiprocessing.get_context("spawn")
         return ProcessPoolExecutor(self._workers, mp_context=context, initializer=_begin_worker)
 
-    async def swap(self, inputs: SwapInputs) -> str:
-        """Return the name under which `result` gives the picture; the same inputs are swapped once.
+    async def do(self, work: Work) -> tuple[str, Made]:
+        """Return the name under which `picture` gives the pictures, and the whole result; the same work is done once.
 
         Raises:
-            SwapRefused: the pictures don't allow it, or the worker process died (`INTERNAL`).
+            SwapRefused: it can't be done with these pictures, or the worker process died (`INTERNAL`).
         """
-        name = inputs.digest()
-        if self._results.get(name) is None:
+        name = work.digest()
+        made = self._results.get(name)
+        if made is None:
             running = self._running.get(name)
             if running is None:
-                running = self._running[name] = asyncio.create_task(self._run(inputs))
+                running = self._running[name] = asyncio.create_task(self._run(work))
                 running.add_done_callback(lambda _: self._running.pop(name, None))
-            self._results.put(name, await asyncio.shield(running))
-        return name
+            made = await asyncio.shield(running)
+            self._results.put(name, made)
+        return name, made
 
-    def result(self, name: str) -> bytes | None:
-        """Return a finished picture, or None if there never was one or it was forgotten."""
-        return self._results.get(name)
+    def picture(self, name: str) -> bytes | None:
+        """Return a picture by the name of its result, or of one of several, `name-2`; None if it is not here."""
+        result, _, number = name.partition("-")
+        made, place = self._results.get(result), int(number or 1) if (number or "1").isdecimal() else 0
+        return made.pictures[place - 1] if made and 1 <= place <= len(made.pictures) else None
 
-    async def _run(self, inputs: SwapInputs) -> bytes:
+    async def _run(self, work: Work) -> Made:
         pool = self._pool
         if pool is None:
             raise EngineUnavailable("the engine is not running; use it as a context manager")
         try:
-            done = await asyncio.get_running_loop().run_in_executor(pool, render, inputs)
+            done = await asyncio.get_running_loop().run_in_executor(pool, do, work)
         except BrokenProcessPool:
             if self._pool is pool:
                 self._pool = self._new_pool()
-            raise SwapRefused("INTERNAL", "the swap process died") from None
-        if isinstance(done, bytes):
+            raise SwapRefused("INTERNAL", "the process that works died") from None
+        if isinstance(done, Made):
             return done
         raise SwapRefused(*done)
 
 
 class ResultStore:
-    """Pictures by name within a bound of bytes; the least recently used go first."""
+    """Results by name within a bound of bytes; the least recently used go first."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._used = 0
-        self._pictures: OrderedDict[str, bytes] = OrderedDict()
+        self._results: OrderedDict[str, Made] = OrderedDict()
 
-    def get(self, name: str) -> bytes | None:
-        """Return the picture, if it is still here."""
-        if name in self._pictures:
-            self._pictures.move_to_end(name)
-        return self._pictures.get(name)
+    def get(self, name: str) -> Made | None:
+        """Return the result, if it is still here."""
+        if name in self._results:
+            self._results.move_to_end(name)
+        return self._results.get(name)
 
-    def put(self, name: str, picture: bytes) -> None:
-        """Keep the picture, at the cost of older ones."""
-        self._used += len(picture) - len(self._pictures.pop(name, b""))
-        self._pictures[name] = picture
-        while self._used > self._max_bytes and len(self._pictures) > 1:
-            self._used -= len(self._pictures.popitem(last=False)[1])
+    def put(self, name: str, made: Made) -> None:
+        """Keep the result, at the cost of older ones."""
+        old = self._results.pop(name, None)
+        self._used += made.size - (old.size if old else 0)
+        self._results[name] = made
+        while self._used > self._max_bytes and len(self._results) > 1:
+            self._used -= self._results.popitem(last=False)[1].size

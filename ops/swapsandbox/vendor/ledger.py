@@ -12,10 +12,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from swapjobs.contract.output import first_picture
 from swapjobs.contract.vendor_api import Status
 from swapsandbox.vendor.records import Call, Kind, Outcome, Stats, Task
 
@@ -80,9 +81,11 @@ class Ledger:
             if kind is Kind.SWAP:
                 self._stats.calls += 1
                 account.calls += 1
-            else:
+            elif kind is Kind.QUERY:
                 self._stats.queries += 1
                 account.queries += 1
+            else:
+                self._stats.lists += 1
             self._stats.in_flight += 1
             self._stats.max_in_flight = max(self._stats.max_in_flight, self._stats.in_flight)
             return call
@@ -140,12 +143,18 @@ class Ledger:
         if business_id not in stats.duplicate_ids and len(stats.duplicate_ids) < _SHOWN_DUPLICATES:
             stats.duplicate_ids.append(business_id)
 
-    def find(self, tool: str, business_id: str) -> Task | None:
-        """Return the newest task of this id, or None if this tool never accepted it."""
+    def find(self, tools: Collection[str], business_id: str) -> Task | None:
+        """Return the newest task of this id, or None if none of these tools ever accepted it."""
         with self._lock:
             account = self._accounts.get(business_id)
             task = account.task if account else None
-            return replace(task) if task and task.tool == tool else None
+            return replace(task) if task and task.tool in tools else None
+
+    def called_back(self, *, taken: bool) -> None:
+        """Count a try of a callback."""
+        with self._lock:
+            self._stats.callbacks += taken
+            self._stats.callbacks_refused += not taken
 
     def stats(self) -> dict[str, Any]:
         """Return the counts (see `Stats`)."""
@@ -188,7 +197,8 @@ def _describe(account: _Account) -> dict[str, Any]:
         "tool": task.tool if task else None,
         "vendor_id": task.vendor_id if task else None,
         "status": None if task is None else int(outcome.status if outcome else Status.PENDING),
-        "output_url": outcome.output_url if outcome else None,
+        "output_url": first_picture(outcome.outputs) if outcome else None,
+        "outputs": [output.model_dump(mode="json") for output in outcome.outputs] if outcome else [],
         "message": outcome.message if outcome else None,
         "done_at": task.visible_at if task and outcome else None,
     }

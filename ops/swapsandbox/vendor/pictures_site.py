@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import base64
+import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
+
+from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.vendor_tools.tool import PREFIX
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,7 +31,7 @@ _PAGE: Final = """<!doctype html>
 <p>A local stand-in for the remote face-swap API, for rehearsals and tests. Nothing leaves this machine
 except the pictures' own URLs being fetched; nothing is billed.</p>
 <ul>
-<li><code>POST /AIGCImgOpenServ/saas/tool/{roop | v2/roop | face/fusion}</code> and <code>…/queryTask</code></li>
+<li>the tools of the vendor's API, under its own paths, and the queries of their tasks: PATHS</li>
 <li><a href="/_sandbox/stats">counts</a>, <a href="/_sandbox/calls">calls</a>,
 <a href="/_sandbox/tasks">tasks</a>, <a href="/_sandbox/faults">faults</a></li>
 <li>sample pictures: PICTURES</li>
@@ -51,7 +55,7 @@ def routes(engine: Engine | None) -> list[Route]:
     async def output(request: Request) -> Response:
         name: str = request.path_params["name"]
         stem, dot, kind = name.rpartition(".")
-        picture = _ONE_PIXEL if name == NO_SWAP_NAME else engine.result(stem) if engine else None
+        picture = _ONE_PIXEL if name == NO_SWAP_NAME else engine.picture(stem) if engine else None
         if picture is None or f"{dot}{kind}" != suffix(picture):
             return PlainTextResponse("no such output, or no longer", 404)
         return Response(picture, media_type=_TYPES[suffix(picture)])
@@ -65,7 +69,8 @@ def routes(engine: Engine | None) -> list[Route]:
 
 async def _index(_: Request) -> Response:
     links = ", ".join(f'<a href="/pictures/{name}">{name}</a>' for name in sample_names())
-    return HTMLResponse(_PAGE.replace("PICTURES", links))
+    paths = ", ".join(f"<code>POST {PREFIX}/{html.escape(tool.path)}</code>" for tool in TOOLS.values())
+    return HTMLResponse(_PAGE.replace("PICTURES", links).replace("PATHS", paths))
 
 
 async def _sample(request: Request) -> Response:

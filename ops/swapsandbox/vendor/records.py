@@ -4,33 +4,38 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from swapjobs.contract.vendor_api import Status
 
+if TYPE_CHECKING:
+    from swapjobs.contract.output import Output
+
 
 class Kind(StrEnum):
-    """The two calls that the vendor knows."""
+    """The kinds of calls that the vendor knows: of a tool, for a task, for a list."""
 
     SWAP = "swap"
     QUERY = "query"
+    LIST = "list"
 
 
 @dataclass(slots=True, frozen=True)
 class Outcome:
-    """How a swap ended.
+    """How a task ended.
 
     Attributes:
-        output_url: Where the picture is; None means that the swap failed.
+        outputs: What it gave; nothing means that it failed.
         message: The vendor's `msg`.
     """
 
-    output_url: str | None = None
+    outputs: tuple[Output, ...] = ()
     message: str = "success"
 
     @property
     def status(self) -> Status:
-        """Success if there is a picture, else failure."""
-        return Status.FAILURE if self.output_url is None else Status.SUCCESS
+        """Success if there is a result, else failure."""
+        return Status.SUCCESS if self.outputs else Status.FAILURE
 
 
 @dataclass(slots=True)
@@ -40,7 +45,7 @@ class Task:
     Attributes:
         business_id: The caller's id (`businessTaskId`).
         vendor_id: The vendor's own id (`taskId`).
-        tool: The tool code, e.g. `roop`.
+        tool: The tool's name.
         outcome: None while the work is under way.
         visible_at: From then on callers may see the outcome; until then the task looks pending.
     """
@@ -63,7 +68,7 @@ class Call:
 
     Attributes:
         at: When it arrived.
-        kind: A swap or a query.
+        kind: Of a tool, for a task, or for a list.
         business_id: Empty if the body could not be read.
         status: The HTTP status of the answer; None while it is under way or if the connection was cut.
         fault: The fault that was applied, if any (`over_limit` for the sandbox's own rate limit).
@@ -83,7 +88,8 @@ class Stats:
 
     Attributes:
         calls: Swap calls that arrived, refused ones included.
-        queries: `queryTask` calls that arrived, refused ones included.
+        queries: Queries for tasks that arrived, refused ones included.
+        lists: Calls for a list, refused ones included.
         executed: Accepted swap calls whose work was done, whatever came out.
         billed: Those of them that succeeded.
         failed: Those of them that ended in status 2; not billed.
@@ -94,10 +100,13 @@ class Stats:
         max_in_flight: The most calls that were ever under way at once.
         statuses: Answers by HTTP status; `none` counts cut connections.
         faults: Calls by the fault that was applied to them.
+        callbacks: Callbacks that were taken.
+        callbacks_refused: Tries of callbacks that were not.
     """
 
     calls: int = 0
     queries: int = 0
+    lists: int = 0
     executed: int = 0
     billed: int = 0
     failed: int = 0
@@ -108,3 +117,5 @@ class Stats:
     max_in_flight: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     faults: dict[str, int] = field(default_factory=dict)
+    callbacks: int = 0
+    callbacks_refused: int = 0

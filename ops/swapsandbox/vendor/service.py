@@ -1,6 +1,6 @@
-"""The sandbox vendor: the remote face-swap API as a Starlette application.
+"""The sandbox vendor: the remote API as a Starlette application.
 
-Billing: a task is billed when its swap succeeded (status 1). Failures (no face, unreachable picture) are not billed.
+Billing: a task is billed when it succeeded. Failures (no face, unreachable picture) are not billed.
 A call that is refused, by a fault or by the rate limit, before any work costs nothing. Sending a business id twice
 does the work twice and is billed twice, as a pay-per-call vendor would; `GET /_sandbox/stats` counts it.
 """
@@ -11,37 +11,40 @@ import asyncio
 import hmac
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse
 
-from swapjobs.contract.vendor_api import (
-    BODIES,
-    KEY_ID_HEADER,
-    KEY_SECRET_HEADER,
-    BadBody,
-    Body,
-    QueryBody,
-    SwapBody,
-    read_body,
-)
-from swapsandbox.vendor import pictures_site
-from swapsandbox.vendor.answers import envelope, face_index_of, fidelity_of, task_answer
-from swapsandbox.vendor.engine import Engine, SwapInputs, SwapRefused
+from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
+from swapjobs.contract.vendor_api import KEY_ID_HEADER, KEY_SECRET_HEADER, BadBody, CallBody, read_call, read_query
+from swapjobs.contract.vendor_tools.reply import Family
+from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.vendor_tools.tool_input import ToolInput
+from swapsandbox.vendor import models, pictures_site
+from swapsandbox.vendor.answers import envelope, task_body
+from swapsandbox.vendor.callbacks import Callbacks
+from swapsandbox.vendor.engine import Engine, SwapRefused, Work
 from swapsandbox.vendor.fault_plan import FaultPlan, Verdict
 from swapsandbox.vendor.fault_replies import Reset, fault_reply, throttled
 from swapsandbox.vendor.faults import Fault, FaultName
 from swapsandbox.vendor.fetch import Fetcher
 from swapsandbox.vendor.ledger import OVER_LIMIT, Ledger
+from swapsandbox.vendor.plans import plan_of
 from swapsandbox.vendor.rate_limit import RateLimit
-from swapsandbox.vendor.records import Call, Kind, Outcome
+from swapsandbox.vendor.records import Call, Kind, Outcome, Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from starlette.responses import Response
 
-_TOOL_OF_V1: Final = "roop"
+    from swapjobs.contract.output import Output
+    from swapjobs.contract.vendor_tools.generation import ModelList
+    from swapjobs.contract.vendor_tools.tool import Tool
+    from swapsandbox.operations.made import Made
+
+_AUDIT: Final = {"confidence": None, "label": "nonLabel"}
 
 
 @dataclass(slots=True)
@@ -49,9 +52,9 @@ class Vendor:
     """The state of one sandbox vendor.
 
     Attributes:
-        engine: Swaps the faces; None answers every swap at once with a fixed picture (for load tests).
+        engine: Does the work; None answers every call at once with a fixed result (for load tests).
         faults: The faults in force; may be replaced at any time.
-        limit: The vendor's own rate limit on swaps and queries together; None is unlimited.
+        limit: The vendor's own rate limit on calls of all kinds together; None is unlimited.
         credentials: Key id and secret that calls must carry; None accepts any.
         first_faults: What a reset goes back to.
         stopping: Set when the server ends, so that no wait holds it up.
@@ -64,11 +67,13 @@ class Vendor:
     credentials: tuple[str, str] | None = field(default=None, repr=False)
     ledger: Ledger = field(default_factory=Ledger)
     fetcher: Fetcher = field(default_factory=Fetcher)
+    callbacks: Callbacks = field(init=False)
     faults: FaultPlan = field(init=False)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.faults = FaultPlan(self.first_faults, self.seed)
+        self.callbacks = Callbacks(self.ledger, self.stopping)
 
     def reset(self) -> None:
         """Forget all calls and tasks, and start the first faults and the rate limit anew."""
@@ -77,25 +82,30 @@ class Vendor:
         if self.limit is not None:
             self.limit = RateLimit(self.limit.rate, self.limit.burst)
 
-    async def swap(self, tool: str, request: Request) -> Response:
-        """Answer `POST …/tool/{toolCode}`."""
-        return await self._call(request, Kind.SWAP, BODIES[tool], partial(self._swap, request, tool))
-
-    async def query(self, tool: str, request: Request) -> Response:
-        """Answer `POST …/tool/{toolCode}/queryTask`."""
-        return await self._call(request, Kind.QUERY, QueryBody, partial(self._query, request, tool))
+    async def answer(self, request: Request) -> Response:
+        """Answer a call below the vendor's prefix."""
+        path: str = request.path_params["path"]
+        tool = next((tool for tool in TOOLS.values() if tool.path == path), None)
+        if tool is not None and not tool.is_task:
+            return await self._call(request, Kind.LIST, partial(read_call, tool), partial(self._list, request))
+        if tool is not None:
+            return await self._call(request, Kind.SWAP, partial(read_call, tool), partial(self._swap, request, tool))
+        asked = [tool for tool in TOOLS.values() if tool.query and path in {way.path for way in tool.query.ways}]
+        if not asked:
+            return PlainTextResponse("no such path", 404)
+        return await self._call(request, Kind.QUERY, _read_query, partial(self._query, request, asked, path))
 
     async def _call(
         self,
         request: Request,
         kind: Kind,
-        body_type: type[Body],
-        answer: Callable[[Body, Verdict], Coroutine[Any, Any, Response]],
+        read: Callable[[bytes], CallBody],
+        answer: Callable[[CallBody, Verdict], Coroutine[Any, Any, Response]],
     ) -> Response:
         """Log a call, pass it through limit, credentials and faults, and answer it."""
         arrived = self.ledger.now()
-        body, problem = await _read(request, body_type)
-        business_id = body.business_task_id if body else ""
+        body, problem = await _read(request, read)
+        business_id = body.caller_id if body else ""
         call = self.ledger.arrive(kind, business_id, arrived)
         status: int | None = None
         try:
@@ -124,40 +134,61 @@ class Vendor:
                 return envelope("401", "access key refused")
         return None
 
-    async def _swap(self, request: Request, tool: str, body: SwapBody, verdict: Verdict) -> Response:
+    async def _swap(self, request: Request, tool: Tool, body: CallBody, verdict: Verdict) -> Response:
         fault = verdict.fault
         if fault and fault.replaces_reply and not fault.after_work:
             return await self._faulty(request, fault)
-        task = self.ledger.start(tool, body.business_task_id)
-        if fault and fault.name is FaultName.STATUS_2:
-            outcome = Outcome(None, fault.msg or "")
+        task = self.ledger.start(tool.name, body.caller_id)
+        base_url = str(request.base_url)
+        if tool.answers_at_once or self.engine is None:
+            await self._finish(task, tool, body, base_url, fault)
         else:
-            outcome = await self._work(request, body)
-        hidden_s = fault.s or 0.0 if fault and fault.name is FaultName.PENDING else 0.0
-        self.ledger.finish(task, outcome, visible_after_s=hidden_s)
+            self.callbacks.start(self._finish(task, tool, body, base_url, fault))
         if fault and fault.replaces_reply:
             return await self._faulty(request, fault)
-        return task_answer(task, task.seen_at(self.ledger.now()), with_business_id=tool != _TOOL_OF_V1)
+        return JSONResponse(task_body(tool, task, task.seen_at(self.ledger.now()), is_query=False))
 
-    async def _query(self, request: Request, tool: str, body: QueryBody, verdict: Verdict) -> Response:
+    async def _finish(self, task: Task, tool: Tool, body: CallBody, base_url: str, fault: Fault | None) -> None:
+        """Do the work of a task, book it, and call back where that is wanted."""
+        if fault and fault.name is FaultName.STATUS_2:
+            outcome = Outcome((), fault.msg or "")
+        else:
+            outcome = await self._work(tool, body, base_url)
+        hidden_s = fault.s or 0.0 if fault and fault.name is FaultName.PENDING else 0.0
+        self.ledger.finish(task, outcome, visible_after_s=hidden_s)
+        if body.callback_url and tool.takes_callback:
+            body_told = task_body(tool, task, outcome, is_query=True)
+            self.callbacks.start(self.callbacks.send(body.callback_url, body_told, hidden_s))
+
+    async def _query(
+        self, request: Request, tools: Sequence[Tool], path: str, body: CallBody, verdict: Verdict
+    ) -> Response:
         if verdict.fault:
             return await self._faulty(request, verdict.fault)
-        task = self.ledger.find(tool, body.business_task_id)
+        task = self.ledger.find([tool.name for tool in tools], body.caller_id)
         if task is None:
             return envelope("200", "success")
-        return task_answer(task, task.seen_at(self.ledger.now()), with_business_id=True)
+        seen = task.seen_at(self.ledger.now())
+        return JSONResponse(task_body(TOOLS[task.tool], task, seen, is_query=True, path=path))
 
-    async def _work(self, request: Request, body: SwapBody) -> Outcome:
+    async def _list(self, request: Request, body: CallBody, verdict: Verdict) -> Response:
+        if verdict.fault:
+            return await self._faulty(request, verdict.fault)
+        return envelope("200", "success", models.listed(cast("ModelList", body.input)))
+
+    async def _work(self, tool: Tool, body: CallBody, base_url: str) -> Outcome:
+        plan = plan_of(tool, body.input)
+        if not plan.operation:
+            return _ACCEPTED
         if self.engine is None:
-            return _fixed_outcome(str(request.base_url))
+            return _fixed_outcome(tool.reply.family, base_url)
         try:
-            fetches = [self.fetcher.fetch(url, "source picture") for url in body.source_urls]
-            *sources, target = await asyncio.gather(*fetches, self.fetcher.fetch(body.target_url, "target picture"))
-            inputs = SwapInputs(tuple(sources), target, face_index_of(body), fidelity_of(body))
-            name = await self.engine.swap(inputs)
+            fetches = [self.fetcher.fetch(url, part) for part, url in plan.pictures.items()]
+            pictures = tuple(await asyncio.gather(*fetches))
+            name, made = await self.engine.do(Work(plan.operation, pictures, plan.options))
         except SwapRefused as refusal:
-            return Outcome(None, str(refusal))
-        return Outcome(f"{request.base_url}outputs/{name}{pictures_site.suffix(self.engine.result(name))}")
+            return Outcome((), str(refusal))
+        return Outcome(_outputs_of(name, made, base_url))
 
     async def _faulty(self, request: Request, fault: Fault) -> Response:
         if fault.name is FaultName.HANG:
@@ -177,16 +208,36 @@ class Vendor:
             wait.cancel()
 
 
+_ACCEPTED: Final = Outcome((JsonOutput(value={"accepted": True}),))
+
+
 @lru_cache(maxsize=64)
-def _fixed_outcome(base_url: str) -> Outcome:
+def _fixed_outcome(family: Family, base_url: str) -> Outcome:
     # One object for all: a rehearsal of a million jobs keeps a million tasks.
-    return Outcome(f"{base_url}outputs/{pictures_site.NO_SWAP_NAME}")
+    if family is Family.TEXT:
+        return Outcome((TextOutput(text="the sandbox was told to do nothing"),))
+    return Outcome((ImageOutput(url=f"{base_url}outputs/{pictures_site.NO_SWAP_NAME}"),))
 
 
-async def _read(request: Request, body_type: type[Body]) -> tuple[Body | None, str]:
+def _outputs_of(name: str, made: Made, base_url: str) -> tuple[Output, ...]:
+    """Return the outputs of a result, its pictures at their addresses here."""
+    outputs: list[Output] = [TextOutput(text=text) for text in made.texts]
+    for number, picture in enumerate(made.pictures, 1):
+        place = name if number == 1 else f"{name}-{number}"
+        seed = str(made.seeds[number - 1]) if made.seeds else None
+        url = f"{base_url}outputs/{place}{pictures_site.suffix(picture)}"
+        outputs.append(ImageOutput(url=url, seed=seed, audit=[dict(_AUDIT)], audit_passed=True))
+    return (*outputs, JsonOutput(value=made.value)) if made.value is not None else tuple(outputs)
+
+
+def _read_query(raw: bytes) -> CallBody:
+    return CallBody(read_query(raw), ToolInput())
+
+
+async def _read(request: Request, read: Callable[[bytes], CallBody]) -> tuple[CallBody | None, str]:
     """Return the body, or None and what is wrong with it."""
     try:
-        return read_body(body_type, await request.body()), ""
+        return read(await request.body()), ""
     except BadBody as error:
         return None, str(error)
     except ClientDisconnect:

@@ -30,7 +30,7 @@ from swapjobs.cli.submit_batch.progress_file import new_run
 from swapjobs.cli.submit_batch.run import Run
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
-from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.request import SwapRequest
 from swapjobs.report.page import jobs_of, report
 
 if TYPE_CHECKING:

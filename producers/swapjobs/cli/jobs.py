@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
@@ -12,13 +12,15 @@ from swapjobs.cli.dispatch import print_status
 from swapjobs.cli.output import YEAR_S, JsonFlag, err, plain, print_job, status_of
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest, WaitTimeout
-from swapjobs.contract.job import SwapRequest
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
+from swapjobs.contract.request import SwapRequest
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, swap_tools
 from swapjobs.monitoring.wording import START_WORKER
+from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
     from swapjobs.contract.job import Job
+    from swapjobs.contract.request import Request
 
 _LOOK_EVERY_S = 5.0  # for workers, while waiting
 
@@ -30,8 +32,19 @@ MaybeJobId = Annotated[str | None, _ID]
 Tenant = Annotated[str, typer.Option(help="whose business_task_id it is")]
 TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=YEAR_S, help="seconds to wait at most")]
 _FIELDS = ", ".join(
-    f"{name} ({tool})" for tool, fields in TOOLS.items() for name in fields.model_fields if fields.model_fields
+    f"{name} ({tool.name})"
+    for tool in swap_tools()
+    for name in tool.input.model_fields
+    if name not in SwapRequest.model_fields
 )
+
+
+class End(NamedTuple):
+    """What a command that submits a job does then."""
+
+    wait: bool
+    timeout_s: float
+    as_json: bool
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +63,7 @@ def submit(
     callback_url: Annotated[str | None, typer.Option(help="a signed webhook is sent there at the end")] = None,
     tenant: Annotated[str, typer.Option(help="whose job it is")] = "default",
     priority: Annotated[str, typer.Option(help="interactive or bulk")] = "interactive",
-    tool: Annotated[str, typer.Option(help=f"one of {', '.join(TOOLS)}")] = DEFAULT_TOOL,
+    tool: Annotated[str, typer.Option(help=f"one of {', '.join(tool.name for tool in swap_tools())}")] = DEFAULT_TOOL,
     field: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help=f"a tool's own field: {_FIELDS}")
     ] = None,
@@ -61,25 +74,40 @@ def submit(
     timeout_s: TimeoutS = 600,
     as_json: JsonFlag = False,
 ) -> None:
-    """Submit one swap job."""
-    given: dict[str, Any] = {
-        "source_url": source_url,
-        "target_url": target_url,
-        "business_task_id": business_task_id,
-        "callback_url": callback_url,
-        "tenant": tenant,
-        "priority": priority,
-        "tool": tool,
-        "batch_id": batch_id,
-        "expires_at": datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None,
-        "metadata": _named(metadata, "--metadata") or None,
-    }
-    request = _request(given, _named(field, "--field"))
+    """Submit one swap job; jobs of other tools are submitted by `swapjobs run`."""
+    own = named(field, "--field")
+    for name in own.keys() & SwapRequest.model_fields:
+        raise InvalidRequest(f"--field {name}: is no field of a tool; see swapjobs submit --help for its own option")
+    given = common_fields(
+        business_task_id=business_task_id,
+        callback_url=callback_url,
+        tenant=tenant,
+        priority=priority,
+        batch_id=batch_id,
+        expires_in=expires_in,
+        metadata=metadata,
+    )
+    load_settings(CoreSettings)  # which may declare tools
+    swap = {"tool": tool, "source_url": source_url, "target_url": target_url}
+    send(SwapRequest.parse({**given, **swap, **own}), End(wait_for_end, timeout_s, as_json))
+
+
+def common_fields(
+    *, expires_in: float | None = None, metadata: list[str] | None = None, **given: str | None
+) -> dict[str, Any]:
+    """Return the fields that the options which all jobs have ask for."""
+    expires_at = datetime.now(UTC) + timedelta(seconds=expires_in) if expires_in else None
+    fields = {**given, "expires_at": expires_at, "metadata": named(metadata, "--metadata") or None}
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def send(request: Request, end: End) -> None:
+    """Submit a job and show it."""
     with SwapClient() as client:
         job = client.submit(request)
-        if wait_for_end:
-            _wait(client, job.id, timeout_s, as_json=as_json)
-    print_job(job, as_json=as_json)
+        if end.wait:
+            _wait(client, job.id, end.timeout_s, as_json=end.as_json)
+    print_job(job, as_json=end.as_json)
 
 
 def status(
@@ -143,17 +171,16 @@ def cancel(job_id: JobId, *, tenant: Tenant = "default", as_json: JsonFlag = Fal
         print_job(client.cancel(job_id, tenant=tenant), as_json=as_json)
 
 
-def _request(given: dict[str, Any], fields: dict[str, str]) -> SwapRequest:
-    for name in fields.keys() & SwapRequest.model_fields:
-        raise InvalidRequest(f"--field {name}: is no field of a tool; see swapjobs submit --help for its own option")
-    return SwapRequest.parse({name: value for name, value in given.items() if value is not None} | fields)
+def named(pairs: list[str] | None, option: str) -> dict[str, str]:
+    """Return what NAME=VALUE pairs say.
 
-
-def _named(pairs: list[str] | None, option: str) -> dict[str, str]:
-    named = {}
+    Raises:
+        InvalidRequest: one is written otherwise.
+    """
+    result = {}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise InvalidRequest(f"{option} {pair!r}: write it as NAME=VALUE")
-        named[name] = value
-    return named
+        result[name] = value
+    return result

@@ -14,7 +14,7 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.filters import MAX_PAGE
 from swapjobs.contract.lifecycle import JobState
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools.table import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Generator

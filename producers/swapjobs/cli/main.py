@@ -24,8 +24,10 @@ from swapjobs.cli import (
     listing,
     operation,
     retry,
+    run_tool,
     services,
     tenants,
+    tools,
     webhooks,
 )
 from swapjobs.cli.output import out, print_error
@@ -36,6 +38,7 @@ from swapjobs.contract.errors import (
     QueueFull,
     QueueUnavailable,
     SwapjobsError,
+    VendorUnavailable,
     WaitTimeout,
 )
 from swapjobs.store.redis_advice import advice
@@ -57,6 +60,8 @@ app = typer.Typer(
 )
 for module in (
     jobs,
+    run_tool,
+    tools,
     listing,
     command,
     batch,
@@ -95,7 +100,7 @@ def exit_status(error: SwapjobsError) -> int:
     match error:
         case JobNotFound():
             return NOT_FOUND
-        case QueueUnavailable() | QueueFull():
+        case QueueUnavailable() | QueueFull() | VendorUnavailable():
             return UNAVAILABLE
         case WaitTimeout():
             return TIMED_OUT

@@ -14,7 +14,7 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import ErrorCode  # noqa: TC001 - as below
 from swapjobs.contract.lifecycle import JobState  # noqa: TC001 - as below
 from swapjobs.contract.operation import Kind  # noqa: TC001 - typer reads it
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools.table import TOOLS
 
 if TYPE_CHECKING:
     from swapjobs.contract.operation import Operation

@@ -10,12 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from swapjobs.contract.lifecycle import JobState
+from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.job import Job
+    from swapjobs.contract.output import Output
 
 YEAR_S: Final = 366 * 86_400  # the longest time that an option takes
 
@@ -58,14 +60,28 @@ def print_job(job: Job, *, as_json: bool, history: Sequence[Attempt] | None = No
         attempts = {} if history is None else {"history": [item.model_dump(mode="json") for item in history]}
         print_json(job.model_dump(mode="json") | attempts)
         return
-    shown = {name: value for name, value in job.model_dump(mode="json").items() if value not in (None, {}, [])}
+    said_elsewhere = {"outputs", *(["input"] if job.source_url else [])}
+    fields = job.model_dump(mode="json", exclude=said_elsewhere)
+    shown = {name: value for name, value in fields.items() if value not in (None, {}, [])}
     for name, value in shown.items():
         text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
         style = state_style(job.state) if name == "state" else ""
         print_fields(out, (name, len("business_task_id"), "dim"), (text, 0, style))
-
+    for output in job.outputs:
+        if not (isinstance(output, ImageOutput) and output.url == job.output_url):
+            print_fields(out, ("output", len("business_task_id"), "dim"), (_output_text(output), 0, ""))
     for attempt in history or ():
         print_fields(out, ("attempt", len("business_task_id"), "dim"), (_attempt_text(attempt), 0, ""))
+
+
+def _output_text(output: Output) -> str:
+    match output:
+        case ImageOutput(url=url):
+            return url
+        case TextOutput(text=text):
+            return text
+        case JsonOutput(value=value):
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _attempt_text(attempt: Attempt) -> str:

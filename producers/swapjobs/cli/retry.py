@@ -18,8 +18,8 @@ from swapjobs.contract.errors import (
     NotRetryable,
     SwapjobsError,
 )
-from swapjobs.contract.job import SwapRequest, job_id
-from swapjobs.contract.signed_urls import PICTURES
+from swapjobs.contract.job import job_id
+from swapjobs.contract.request import parse_request
 from swapjobs.ingest.row_reader import read_rows
 
 if TYPE_CHECKING:
@@ -100,13 +100,12 @@ def _from_file(name: str, tenant: str, reading: Reading) -> dict[str, dict[str, 
             if isinstance(row.content, str):
                 raise InvalidRequest(f"{name}, line {row.line}: {row.content}")
             try:
-                request = SwapRequest.parse({"tenant": tenant, **row.content})
+                request = parse_request({"tenant": tenant, **row.content})
             except InvalidRequest as error:
                 raise InvalidRequest(f"{name}, line {row.line}: {error}") from None
             if request.business_task_id is None:
                 raise InvalidRequest(f"{name}, line {row.line}: has no business_task_id, by which its job is found")
-            urls = {key: str(value) for key, value in row.content.items() if key in PICTURES and value}
-            result[job_id(request.tenant, request.business_task_id)] = urls
+            result[job_id(request.tenant, request.business_task_id)] = request.tool_input.urls_by_name()
     return result
 
 

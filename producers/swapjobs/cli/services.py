@@ -14,7 +14,7 @@ import typer
 
 from swapjobs.cli.together import run_together
 from swapjobs.contract.errors import QueueUnavailable, SettingsError
-from swapjobs.settings import WorkerSettings, load_settings
+from swapjobs.settings import CoreSettings, WorkerSettings, load_settings
 from swapjobs.store import keys, redis_health
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import connect
@@ -87,6 +87,7 @@ def flower(
 
 def sandbox(context: typer.Context) -> None:
     """Run a local vendor that really swaps faces, for rehearsals; see `swapjobs sandbox --help`."""
+    load_settings(CoreSettings)  # which may declare tools
     _run_module("swapsandbox.server", "swapjobs sandbox", context.args)
 
 

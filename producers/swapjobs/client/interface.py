@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.batch import Batch
     from swapjobs.contract.filters import JobFilters
-    from swapjobs.contract.job import Job, Submission, SwapRequest
+    from swapjobs.contract.job import Job, Submission
     from swapjobs.contract.lifecycle import JobState
+    from swapjobs.contract.model_page import ModelPage
     from swapjobs.contract.operation import Operation
     from swapjobs.contract.page import DeliveryPage, JobPage
+    from swapjobs.contract.request import Request
     from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret
 
 
@@ -34,7 +36,7 @@ class JobClient(ABC):
     webhooks: WebhookVerbs
     operations: OperationVerbs
 
-    def submit(self, request: SwapRequest) -> Job:
+    def submit(self, request: Request) -> Job:
         """Accept one job; once this returns, the job reaches a final state.
 
         Submitting the same `business_task_id` with the same request again returns the same job.
@@ -47,11 +49,11 @@ class JobClient(ABC):
         return self.accept(request)[0]
 
     @abstractmethod
-    def accept(self, request: SwapRequest) -> tuple[Job, bool]:
+    def accept(self, request: Request) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
 
     @abstractmethod
-    def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
+    def submit_many(self, requests: Iterable[Request | Mapping[str, Any]]) -> Iterator[Submission]:
         """Accept many jobs, lazily and in order: one `Submission` for each request."""
 
     @abstractmethod
@@ -92,6 +94,17 @@ class JobClient(ABC):
         states: Collection[JobState] | None = None,
     ) -> Iterator[str]:
         """Retry the finished jobs for which everything given holds, lazily; yield the id of each."""
+
+    @abstractmethod
+    def models(
+        self,
+        *,
+        page_size: int = 10,
+        page_num: int = 1,
+        sd_model_checkpoint: str | None = None,
+        sd_model_name: str | None = None,
+    ) -> ModelPage:
+        """Return a page of the models that the sd tools can draw with."""
 
     @abstractmethod
     def close(self) -> None:

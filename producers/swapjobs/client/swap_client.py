@@ -10,12 +10,14 @@ from swapjobs import tracing
 from swapjobs.client.batches import Batches
 from swapjobs.client.bulk import BLOCK, as_bulk
 from swapjobs.client.interface import JobClient
+from swapjobs.client.models import ask_for_models
 from swapjobs.client.operations import Operations
 from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
 from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotFinished, NotRetryable
 from swapjobs.contract.filters import JobQuery, RetryFilter
-from swapjobs.contract.job import Job, Submission, SwapRequest
+from swapjobs.contract.job import Job, Submission
+from swapjobs.contract.request import Request
 from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.attempt_log import attempts_of
 from swapjobs.store.redis_client import queue_errors
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.filters import JobFilters
     from swapjobs.contract.lifecycle import JobState
+    from swapjobs.contract.model_page import ModelPage
     from swapjobs.contract.page import JobPage
 
 
@@ -67,7 +70,7 @@ class SwapClient(JobClient):
 
         return GatewayClient(url, key, patience_s=patience_s, allow_http=allow_http, trust_env=trust_env)
 
-    def accept(self, request: SwapRequest) -> tuple[Job, bool]:
+    def accept(self, request: Request) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
         with queue_errors(), tracing.span("submit", "producer", tenant=request.tenant, tool=request.tool) as span:
             outcome, job = self._store.jobs.submit_one(request, origin=tracing.current(), durably=self._durably)
@@ -82,10 +85,10 @@ class SwapClient(JobClient):
             )
         return job.to_job(), outcome == "created"
 
-    def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
+    def submit_many(self, requests: Iterable[Request | Mapping[str, Any]]) -> Iterator[Submission]:
         """Accept many jobs, lazily and in order: one `Submission` for each request.
 
-        Mappings are validated here and default to priority `bulk`; an invalid one costs only itself. A `SwapRequest`
+        Mappings are validated here and default to priority `bulk`; an invalid one costs only itself. A request
         keeps the priority it was given, or gets `bulk` where none was. Jobs go to Redis in blocks of 100.
 
         Raises:
@@ -94,7 +97,7 @@ class SwapClient(JobClient):
         source = iter(requests)
         while block := list(islice(source, BLOCK)):
             parsed = [as_bulk(item) for item in block]
-            valid = [item for item in parsed if isinstance(item, SwapRequest)]
+            valid = [item for item in parsed if isinstance(item, Request)]
             with queue_errors(), tracing.span("submit", "producer", jobs=len(valid)):
                 origin = replace(tracing.current(), is_linked=True)
                 accepted = iter(self._store.jobs.submit(valid, origin=origin, durably=self._durably))
@@ -188,7 +191,8 @@ class SwapClient(JobClient):
         """Queue a failed, cancelled or expired job again and return it: new attempts, the old ones as history.
 
         A call whose outcome was not seen is looked up first; else the vendor gets a new id. A passed deadline and an
-        undelivered webhook of the old end are dropped. `source_url`, `target_url`: the same pictures, signed anew.
+        undelivered webhook of the old end are dropped. `urls`: the same pictures signed anew, by their names in the
+        tool's input.
 
         Raises:
             NotRetryable: the job is not final, or it succeeded.
@@ -232,6 +236,10 @@ class SwapClient(JobClient):
             if block is None:
                 return
             yield from block
+
+    def models(self, **query: Any) -> ModelPage:
+        """Return a page of the models that the sd tools can draw with; see `ask_for_models`."""
+        return ask_for_models(self._store, query)
 
     def close(self) -> None:
         """Close the connections to Redis."""

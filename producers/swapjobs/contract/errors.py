@@ -135,6 +135,12 @@ class QueueFull(SwapjobsError):
     code = "queue_full"
 
 
+class VendorUnavailable(SwapjobsError):
+    """The vendor could not be asked, or did not answer as it should; it may be asked again."""
+
+    code = "vendor_unavailable"
+
+
 class AccessDenied(SwapjobsError):
     """The gateway does not know this key."""
 

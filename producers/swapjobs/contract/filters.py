@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.job import Name
 from swapjobs.contract.lifecycle import MOVES, Event, JobState
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Collection

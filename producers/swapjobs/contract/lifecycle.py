@@ -19,7 +19,7 @@ class JobState(StrEnum):
     QUEUED = "queued"  # accepted, in its queue or in the ready queue; a worker's claim moves it on
     RUNNING = "running"  # an attempt holds the lease; its worker moves it on, or the dispatcher when the lease ends
     WAITING = "waiting"  # looked at again at next_attempt_at, for a Reason; the dispatcher queues it again
-    SUCCEEDED = "succeeded"  # final: output_url is known
+    SUCCEEDED = "succeeded"  # final: what it gave is known
     FAILED = "failed"  # final: error says why; only the user's retry queues it again
     CANCELLED = "cancelled"  # final: by the user, also while running; retry as above
     EXPIRED = "expired"  # final: expires_at passed before success; retry as above

@@ -12,7 +12,7 @@ from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.job import Name, explain
 from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event, JobState
 from swapjobs.contract.timestamps import Time
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools.table import TOOLS
 
 Kind = Literal["retry", "cancel", "forget"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -14,9 +14,8 @@ from urllib.parse import parse_qsl, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from swapjobs.contract.job import SwapRequest
+    from swapjobs.contract.request import Request
 
-PICTURES: Final = ("source_url", "target_url", "second_source_url")
 _EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 # Parameters that go with a time in seconds since 1970: without one of them it may mean anything.
 _WITH_EPOCH: Final = {
@@ -61,8 +60,7 @@ def _by_time(query: Mapping[str, str]) -> Iterable[datetime]:
         yield until if until.tzinfo else until.replace(tzinfo=UTC)
 
 
-def until_of(request: SwapRequest) -> str:
+def until_of(request: Request) -> str:
     """Return when the first of the pictures' URLs stops working, as `ms/ISO time`, or "-" where that can't be read."""
-    given = request.model_dump(include=set(PICTURES), mode="json") | (request.model_extra or {})
-    ends = [end for name in PICTURES if (url := given.get(name)) and (end := signed_until(str(url)))]
+    ends = [end for url in request.urls() if (end := signed_until(url))]
     return f"{int(min(ends).timestamp() * 1000)}/{min(ends):%Y-%m-%dT%H:%M:%SZ}" if ends else "-"

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator
 
-from swapjobs.contract.vendor_tools import Url
+from swapjobs.contract.fetched_urls import Url
 
 MAX_HOST_LENGTH: Final = 253  # DNS
 _PORTS: Final = {"http": 80, "https": 443}

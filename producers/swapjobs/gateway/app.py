@@ -19,7 +19,18 @@ from swapjobs.gateway.dependencies import Parts
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.gateway.middleware import Edge
 from swapjobs.gateway.openapi import document
-from swapjobs.gateway.routes import batches, docs, health, jobs, operate, operations, vendor_compat, webhooks
+from swapjobs.gateway.routes import (
+    batches,
+    docs,
+    health,
+    jobs,
+    models,
+    operate,
+    operations,
+    vendor_callbacks,
+    vendor_compat,
+    webhooks,
+)
 from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
@@ -69,7 +80,8 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
-    for routes in (jobs, batches, webhooks, operations, operate, vendor_compat, health, docs):
+    api = (jobs, batches, webhooks, operations, operate, models)
+    for routes in (*api, vendor_callbacks, vendor_compat, health, docs):
         app.include_router(routes.router)
     if settings.console:
         app.include_router(console.router)

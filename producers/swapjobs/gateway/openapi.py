@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.openapi.utils import get_openapi
 
 from swapjobs.contract.errors import ErrorCode
-from swapjobs.contract.job import SwapRequest
 from swapjobs.contract.lifecycle import JobState
 from swapjobs.contract.operation import POSSIBLE, OperationRequest
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.request import SwapRequest
+from swapjobs.contract.vendor_tools.examples import example_input
+from swapjobs.contract.vendor_tools.image_tools import ImageDescription
+from swapjobs.contract.vendor_tools.swaps import FaceFusion, RoopV2
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, name_of
 from swapjobs.gateway.parameters import PLAIN_TIME, PLAIN_URL
 from swapjobs.gateway.problems import STATUSES, Problem
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+
+    from swapjobs.contract.vendor_tools.tool import Tool
 
 _REF: Final = "#/components/schemas/"
 _DESCRIPTION: Final = """\
@@ -27,6 +33,7 @@ _PICTURES: Final = {
     "source_url": "https://pictures.example/anna.jpg",
     "target_url": "https://pictures.example/party.jpg",
 }
+_DESCRIBING: Final = name_of(ImageDescription)
 SWAP_EXAMPLES: Final[dict[str, Any]] = {
     "smallest": {"summary": "Two pictures, no more", "value": _PICTURES},
     "own id": {
@@ -40,22 +47,28 @@ SWAP_EXAMPLES: Final[dict[str, Any]] = {
     },
     "restored": {
         "summary": "Single Face Swap V2.0, with restoration",
-        "value": {**_PICTURES, "tool": "v2/roop", "fidelity_weight": 0.5},
+        "value": {**_PICTURES, "tool": name_of(RoopV2), "fidelity_weight": 0.5},
+    },
+    "another tool": {
+        "summary": "A job of any tool: what it takes stands in `input`",
+        "value": {"tool": _DESCRIBING, "input": example_input(TOOLS[_DESCRIBING])},
     },
     "second face": {
         "summary": "Multiple Face Swap: the second face from the left",
-        "value": {**_PICTURES, "tool": "face/fusion", "face_idx": 2, "priority": "bulk"},
+        "value": {**_PICTURES, "tool": name_of(FaceFusion), "face_idx": 2, "priority": "bulk"},
     },
 }
 JOB_EXAMPLE: Final[dict[str, Any]] = {
     "id": "xvylxczeuccyfneeuyx6k7pr",
     "state": "queued",
-    "tool": "roop",
+    "tool": DEFAULT_TOOL,
     "tenant": "default",
     "priority": "interactive",
     "business_task_id": "order-4711",
     **_PICTURES,
+    "input": _PICTURES,
     "output_url": None,
+    "outputs": [],
     "error": None,
     "attempts": 0,
     "failed_attempts": 0,
@@ -73,6 +86,7 @@ DONE_EXAMPLE: Final = {
     **JOB_EXAMPLE,
     "state": "succeeded",
     "output_url": "https://vendor.example/results/1f0c.jpg",
+    "outputs": [{"kind": "image", "url": "https://vendor.example/results/1f0c.jpg"}],
     "attempts": 1,
     "started_at": "2026-11-23T09:30:00.140000Z",
     "finished_at": "2026-11-23T09:30:02.310000Z",
@@ -103,6 +117,7 @@ _PROBLEMS: Final[dict[str, tuple[str, str | None]]] = {
     "too_many_requests": ("this key makes too many requests", None),
     "queue_full": ("Redis is at its memory limit: no new job can be accepted now; try again later", None),
     "queue_unavailable": ("Redis cannot be reached", None),
+    "vendor_unavailable": ("the vendor can't be asked now: dispatch is paused", None),
 }
 ALL_STATUSES: Final = {
     **STATUSES,
@@ -162,7 +177,7 @@ def document(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     schemas["Problem"] = Problem.model_json_schema(ref_template=_REF + "{model}")
-    schemas |= _swap_requests()
+    schemas |= _job_requests()
     schemas["OperationRequest"] = _operation_request()
     for path in made["paths"].values():
         for operation in path.values():
@@ -184,32 +199,61 @@ def _add_problems(operation: dict[str, Any]) -> None:
                 named["content"][kind]["examples"] = content["examples"] | examples
 
 
-def _swap_requests() -> dict[str, Any]:
-    """Return the schemas of a request: one for each tool, with its own fields, and their union."""
-    base = SwapRequest.model_json_schema(ref_template=_REF + "{model}")
-    base.pop("$defs", None)
-    del base["properties"]["tenant"]
-    base["properties"]["metadata"]["additionalProperties"] = True
-    base["properties"]["expires_at"] |= {"anyOf": [PLAIN_TIME, {"type": "null"}]}
+def _job_requests() -> dict[str, Any]:
+    """Return the schemas of a request: one for each tool with what it takes, and their union."""
+    whole = SwapRequest.model_json_schema(ref_template=_REF + "{model}")["properties"]
+    pictures = {"source_url", "target_url"}
+    common = {name: schema for name, schema in whole.items() if name not in {*pictures, "tenant"}}
+    common["callback_url"] = _plain(common["callback_url"])
+    common["metadata"]["additionalProperties"] = True
+    common["expires_at"] |= {"anyOf": [PLAIN_TIME, {"type": "null"}]}
     result: dict[str, Any] = {}
-    for tool, fields in TOOLS.items():
-        own = fields.model_json_schema(by_alias=False)["properties"] if fields.model_fields else {}
-        properties = {**base["properties"], "tool": {"const": tool}, **own}
-        for name, schema in properties.items():
-            if name.endswith("_url"):
-                properties[name] = _url(schema)
-        required = base["required"] if tool == "roop" else [*base["required"], "tool"]
-        title = "SwapRequest" + "".join(part.capitalize() for part in tool.replace("/", " ").split())
-        result[title] = {
-            "type": "object",
-            "title": title,
-            "description": (fields.__doc__ or "").strip(),
-            "properties": properties,
-            "required": required,
-            "additionalProperties": False,
-        }
-    union = {"anyOf": [{"$ref": f"{_REF}{title}"} for title in result], "title": "SwapRequest"}
-    return {**result, "SwapRequest": union}
+    for tool in TOOLS.values():
+        if not tool.is_task:
+            continue
+        own, named = _input_schema(tool), {"tool": {"const": tool.name}}
+        if tool.is_swap:
+            required = own["required"] if tool.name == DEFAULT_TOOL else [*own["required"], "tool"]
+            result[_title("SwapRequest", tool)] = _object(tool, {**common, **named, **own["properties"]}, required)
+        result[_title("JobRequest", tool)] = _object(tool, {**common, **named, "input": own}, ["tool", "input"])
+    for title, schema in result.items():
+        schema["title"] = title
+    return {**result, "JobRequest": {"anyOf": [{"$ref": f"{_REF}{title}"} for title in result], "title": "JobRequest"}}
+
+
+def _title(kind: str, tool: Tool) -> str:
+    return kind + "".join(part[:1].upper() + part[1:] for part in re.split("[^A-Za-z0-9]+", tool.name))
+
+
+def _object(tool: Tool, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": f"{tool.title}. {tool.description}",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _input_schema(tool: Tool) -> dict[str, Any]:
+    """Return the schema of what a tool takes."""
+    schema = tool.input.model_json_schema(by_alias=False)
+    schema["properties"] = {name: _plain(value) for name, value in schema["properties"].items()}
+    schema.pop("$defs", None)
+    return {**schema, "additionalProperties": tool.input.passes_unknown}
+
+
+def _plain(schema: Any) -> Any:
+    """Return a schema that says of URLs, and of JSON, what a reader without our models can go by."""
+    if isinstance(schema, list):
+        return [_plain(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if schema.get("format") == "uri":
+        return {**{name: schema[name] for name in ("title", "description") if name in schema}, **PLAIN_URL}
+    if "$ref" in schema:
+        return {}
+    return {name: _plain(value) for name, value in schema.items()}
 
 
 def _operation_request() -> dict[str, Any]:
@@ -230,8 +274,3 @@ def _operation_request() -> dict[str, Any]:
         {"type": "object", "properties": own, "required": ["kind"], "additionalProperties": False} for own in variants
     ]
     return {"title": "OperationRequest", "anyOf": kinds, "description": (OperationRequest.__doc__ or "").strip()}
-
-
-def _url(schema: dict[str, Any]) -> dict[str, Any]:
-    text: dict[str, Any] = {name: schema[name] for name in ("title", "description") if name in schema}
-    return {**text, "anyOf": [PLAIN_URL, {"type": "null"}]} if "anyOf" in schema else {**text, **PLAIN_URL}

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import WithJsonSchema
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import MAX_BUSINESS_ID, SwapRequest, is_business_id
+from swapjobs.contract.fetched_urls import MAX_URL_LENGTH
+from swapjobs.contract.job import MAX_BUSINESS_ID, is_business_id
+from swapjobs.contract.request import Request, parse_request
 from swapjobs.contract.urls import CallbackUrl
-from swapjobs.contract.vendor_tools import MAX_URL_LENGTH
 from swapjobs.gateway.problems import HttpProblem
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ PLAIN_KEY: Final = {"maxLength": MAX_BUSINESS_ID, "pattern": "^[!#-~]([ -~]*[!-~
 PlainUrl = Annotated[CallbackUrl, WithJsonSchema(PLAIN_URL)]
 
 
-def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> SwapRequest:
+def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | None = None) -> Request:
     """Return the request in a body; its tenant is the key's.
 
     Raises:
@@ -54,7 +55,7 @@ def request_of(wanted: Mapping[str, Any], tenant: str, idempotency_key: str | No
             text = f"Idempotency-Key: must be 1 to {MAX_BUSINESS_ID} printable ASCII characters"
             raise InvalidRequest(text, field="Idempotency-Key")
         fields["business_task_id"] = key
-    return SwapRequest.parse(fields)
+    return parse_request(fields)
 
 
 def wait_of(prefer: str | None) -> int | None:

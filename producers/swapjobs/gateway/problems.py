@@ -37,6 +37,7 @@ STATUSES: Final = {
     "too_many_requests": 429,
     "queue_full": 429,
     "queue_unavailable": 503,
+    "vendor_unavailable": 502,
     "invalid_settings": 501,  # what the operator has not set up
 }
 # What HTTP itself refuses, before any code of ours is asked.

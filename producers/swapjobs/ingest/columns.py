@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import SwapRequest
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.request import SwapRequest
+from swapjobs.contract.vendor_tools.table import swap_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FIELDS: Final = frozenset(SwapRequest.model_fields).union(*(tool.model_fields for tool in TOOLS.values()))
+FIELDS: Final = frozenset({*SwapRequest.model_fields, "input"}).union(
+    *(tool.input.model_fields for tool in swap_tools())
+)
 SEPARATORS: Final = (",", ";", "\t", "|")  # of which spreadsheets write the first three, and databases the last
-_METADATA: Final = "metadata."
+_INSIDE: Final = ("metadata", "input")  # whose parts have columns of their own: metadata.sku, input.image
 _REQUIRED: Final = ("source_url", "target_url")
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # with which Excel says it
 
@@ -40,7 +42,7 @@ class Columns:
             own, equals, name = (part.strip() for part in pair.rpartition("="))
             if not (own and equals and name):
                 raise InvalidRequest(f"map {pair!a}: write it as OWN=FIELD, like url=source_url", field="map")
-            if name not in FIELDS and not (name.startswith(_METADATA) and name != _METADATA):
+            if name not in FIELDS and not is_inside(name):
                 raise InvalidRequest(f"map {pair!a}: {name} is no field; {_known()}", field="map")
             if fields.setdefault(own, name) != name:
                 raise InvalidRequest(f"map: {own} is given twice", field="map")
@@ -56,7 +58,7 @@ class Columns:
 
     def is_known(self, name: str) -> bool:
         """Whether `name_of` gave a field."""
-        return not name or name in FIELDS or name.startswith(_METADATA)
+        return not name or name in FIELDS or is_inside(name)
 
     def of_object(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return a JSON object under our names; what is unknown stays, to be refused, unless it is to be ignored."""
@@ -67,18 +69,25 @@ class Columns:
 
 
 def gathered(cells: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Return cells by name, those of `metadata.NAME` together."""
+    """Return cells by name, those of `metadata.NAME` and those of `input.NAME` together."""
     row: dict[str, Any] = {}
-    own: dict[str, Any] = {}
+    inside: dict[str, dict[str, Any]] = {}
     for name, value in cells:
-        if name.startswith(_METADATA):
-            own[name.removeprefix(_METADATA)] = value
+        if is_inside(name):
+            whole, _, part = name.partition(".")
+            inside.setdefault(whole, {})[part] = value
         else:
             row[name] = value
-    if own:
-        given = row.get("metadata", {})
-        row["metadata"] = {**given, **own} if isinstance(given, dict) else given
+    for whole, parts in inside.items():
+        given = row.get(whole, {})
+        row[whole] = {**given, **parts} if isinstance(given, dict) else given
     return row
+
+
+def is_inside(name: str) -> bool:
+    """Whether this names a part of `metadata` or `input`."""
+    whole, dot, part = name.partition(".")
+    return whole in _INSIDE and bool(dot and part)
 
 
 def separator_of(text: str) -> str | None:
@@ -102,14 +111,16 @@ def read_header(text: str, separator: str | None, columns: Columns, name: str) -
     headers = {sign: [columns.name_of(own) for own in cells] for sign, cells in read.items()}
     best = max(headers, key=lambda sign: (len(set(_REQUIRED) & set(headers[sign])), len(headers[sign])))
     own, header = read[best], headers[best]
-    missing = [required for required in _REQUIRED if required not in header]
+    has_input = any(field == "input" or field.startswith("input.") for field in header)
+    missing = [] if has_input else [required for required in _REQUIRED if required not in header]
     if missing and any(cell.count('"') % 2 for cell in own):
         raise InvalidRequest(f"{name}: the first line is not CSV: a quote is left open")
     if missing:
         there = ", ".join(cell.strip() for cell in own if cell.strip())[:200]
         raise InvalidRequest(
-            f"{name}: the CSV header lacks {', '.join(missing)}; it has {there!a}. A column of your own is named by"
-            f" --map OWN={missing[0]}, over HTTP map=OWN={missing[0]}; between columns stands one of , ; tab |"
+            f"{name}: the CSV header lacks {', '.join(missing)} (or tool and input.FIELD); it has {there!a}. A column"
+            f" of your own is named by --map OWN={missing[0]}, over HTTP map=OWN={missing[0]}; between columns stands"
+            " one of , ; tab |"
         )
     unknown = sorted({given.strip() for given, field in zip(own, header, strict=True) if not columns.is_known(field)})
     if unknown and not columns.ignore_unknown:
@@ -121,8 +132,9 @@ def read_header(text: str, separator: str | None, columns: Columns, name: str) -
     twice = sorted({field for field in header if field and columns.is_known(field) and header.count(field) > 1})
     if twice:
         raise InvalidRequest(f"{name}: the CSV header names {', '.join(twice)} more than once")
-    if "metadata" in header and any(field.startswith(_METADATA) for field in header):
-        raise InvalidRequest(f"{name}: give metadata as one column or by --map OWN=metadata.OWN, not both")
+    for whole in _INSIDE:
+        if whole in header and any(field.startswith(f"{whole}.") for field in header):
+            raise InvalidRequest(f"{name}: give {whole} as one column or by --map OWN={whole}.OWN, not both")
     ignored = {"", *unknown} if columns.ignore_unknown else set()
     return best, [None if field in ignored else field for field in header]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_LINE_BYTES: Final = 65_536  # far more than the longest valid request
 _OPEN_QUOTE: Final = "is not CSV: a quote is left open"
 _DECIMAL_COMMA: Final = re.compile(r"(\d+),(\d+)")
+_JSON_CELLS: Final = ("metadata", "input")
 _ROUNDED: Final = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
 
 
@@ -44,13 +45,14 @@ def read_rows(stream: Readable, name: str, start: Position = START, reading: Rea
     """Return the rows of a CSV or JSON lines stream; a line that cannot be read is its error text.
 
     JSON lines when the first character is `{`, else CSV with a header, its cells between commas, semicolons, tabs or
-    bars. Blank rows are passed over. A CSV record may have line breaks in the quoted cell `metadata` and nowhere else,
-    so that a quote left open costs its own line and not the rest of the file.
+    bars. Blank rows are passed over. A CSV record may have line breaks in the quoted cells `metadata` and
+    `input` and nowhere else, so that a quote left open costs its own line and not the rest of the file.
     With `start`, the `after` of a row, the rows behind that one; then the stream must be a file that can be sought.
     A line longer than `max_line_bytes` costs itself only.
 
     Raises:
-        InvalidRequest: the first line is neither a CSV header with `source_url` and `target_url` nor a JSON object.
+        InvalidRequest: the first line is neither a CSV header with `source_url` and `target_url`, or with `input`,
+            nor a JSON object.
     """
     reading = reading or Reading()
     head = stream.readline(reading.max_line_bytes + 1)
@@ -160,12 +162,21 @@ def _csv_row(header: list[str | None], separator: str, cells: list[str]) -> dict
         return f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold {named}"
     named_cells = zip(header, cells, strict=False)
     row = gathered((name, cell) for name, cell in named_cells if name is not None and cell.strip())
-    for name, cell in row.items():
-        if name != "metadata" and isinstance(cell, str) and ("\n" in cell.strip() or "\r" in cell.strip()):
+    for name, cell in _single_cells(row):
+        if "\n" in cell.strip() or "\r" in cell.strip():
             return f"{name}: holds a line break; is a quote left open?"
     if "" in row:
         return "has a cell under an empty column name"
     return _meant(row, separator)
+
+
+def _single_cells(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the cells that have no line breaks; a text of many lines is given as JSON, in the whole cell."""
+    for name, cell in row.items():
+        if name not in _JSON_CELLS:
+            yield name, cell
+        elif name == "input" and isinstance(cell, dict):
+            yield from ((f"{name}.{part}", value) for part, value in cell.items())
 
 
 def _meant(row: dict[str, Any], separator: str) -> dict[str, Any] | str:
@@ -175,14 +186,23 @@ def _meant(row: dict[str, Any], separator: str) -> dict[str, Any] | str:
             f"business_task_id: {row['business_task_id']} is what a spreadsheet makes of a long number; format the"
             " column as text and enter it again"
         )
-    if separator != "," and "fidelity_weight" in row:  # where cells end with a semicolon, numbers have a comma
-        row["fidelity_weight"] = _DECIMAL_COMMA.sub(r"\1.\2", row["fidelity_weight"])
-    if isinstance(row.get("metadata"), str):
-        read = _json_row(row["metadata"])
-        if isinstance(read, str):
-            return f"metadata: {read}"
-        row["metadata"] = read
+    if separator != ",":  # where cells end with a semicolon, numbers have a comma
+        if "fidelity_weight" in row:
+            row["fidelity_weight"] = _with_point(row["fidelity_weight"])
+        if isinstance(row.get("input"), dict):
+            row["input"] = {name: _with_point(cell) for name, cell in row["input"].items()}
+    for name in _JSON_CELLS:
+        if isinstance(row.get(name), str):
+            read = _json_row(row[name])
+            if isinstance(read, str):
+                return f"{name}: {read}"
+            row[name] = read
     return row
+
+
+def _with_point(cell: str) -> str:
+    number = _DECIMAL_COMMA.fullmatch(cell.strip())
+    return f"{number[1]}.{number[2]}" if number else cell
 
 
 def _csv_problem(error: csv.Error) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 
 from swapjobs.contract.metrics import BUCKETS_MS
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools.table import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,12 +43,15 @@ _HISTOGRAMS: Final[Mapping[str, tuple[str, str, str]]] = {
 }
 
 
-# What is there from the beginning: the first jobs would else come into being as a number that never rose.
-_ZEROS: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = {
-    "submitted": tuple((tool,) for tool in TOOLS),
-    "billed": tuple((tool,) for tool in TOOLS),
-    "webhook_tries": (("delivered",), ("failed",), ("undelivered",)),
-}
+_OF_TOOLS: Final = frozenset({"submitted", "billed"})
+_TRIES: Final = (("delivered",), ("failed",), ("undelivered",))
+
+
+def _zeros(name: str) -> dict[tuple[str, ...], int]:
+    """Return what is there from the beginning: the first jobs would else come to be as a number that never rose."""
+    if name in _OF_TOOLS:
+        return {(tool.name,): 0 for tool in TOOLS.values() if tool.is_task}
+    return dict.fromkeys(_TRIES, 0) if name == "webhook_tries" else {}
 
 
 def counter(metric: str, counted: Metrics) -> Metric:
@@ -65,7 +68,7 @@ def families(counted: Metrics, prices: Mapping[str, float]) -> Iterator[Metric]:
     for metric in _COUNTERS:
         yield counter(metric, counted)
     if prices:
-        help_text = "What those swaps cost, by SWAPJOBS_PRICE_..."
+        help_text = "What those swaps cost, by the setting of prices"
         cost = CounterMetricFamily(_PREFIX + "vendor_cost", help_text, labels=["tool"])
         for (tool,), number in sorted(_numbers("billed", counted).items()):
             if tool in prices:
@@ -79,7 +82,7 @@ def families(counted: Metrics, prices: Mapping[str, float]) -> Iterator[Metric]:
 
 
 def _numbers(name: str, counted: Metrics) -> dict[tuple[str, ...], int]:
-    return dict.fromkeys(_ZEROS.get(name, ()), 0) | dict(counted.counts.get(name, {}))
+    return _zeros(name) | dict(counted.counts.get(name, {}))
 
 
 def _cumulative(name: str, histogram: Histogram) -> list[tuple[str, float]]:

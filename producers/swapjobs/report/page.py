@@ -18,10 +18,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.lifecycle import FINAL
-from swapjobs.contract.vendor_tools import check_url
 from swapjobs.report import charts
 from swapjobs.report.charts import duration
 from swapjobs.report.figures import STATES, Figures
+from swapjobs.report.rows import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _BLOCK: Final = 500  # jobs in one JSON text, so that memory stays constant here and no text is huge in the browser
 _PAGE: Final = 200
-_NOT_WEB: Final = "!"
 
 
 def report(
@@ -54,7 +53,7 @@ def report(
         rows = []
         for job in block:
             counted.add(job)
-            rows.append(_row(job, pictures=pictures))
+            rows.append(row_of(job, pictures=pictures))
         yield f'<script type="application/json" class="data">{_json(rows)}</script>\n'
     yield from (_tiles(batch, counted), _failures(batch), _times(counted), _list(batch, counted, pictures=pictures))
     yield f"</main><script>{_asset('js')}</script></body></html>\n"
@@ -198,35 +197,6 @@ def _list(batch: Batch, counted: Figures, *, pictures: bool) -> str:
 """
 
 
-def _row(job: Job, *, pictures: bool) -> list[Any]:
-    """Return what the page's script reads; `report.js` names the places."""
-    urls = [_web(url, pictures=pictures) for url in (job.source_url, job.target_url, job.output_url)]
-    times = [_ms(at) for at in (job.created_at, job.started_at, job.finished_at, job.next_attempt_at)]
-    error = (job.error.code.value, job.error.message) if job.error else ("", "")
-    metadata = json.dumps(job.metadata, ensure_ascii=False) if job.metadata else ""
-    facts = (job.id, job.business_task_id, job.state.value, *error, job.reason.value if job.reason else "")
-    return [*facts, job.failed_attempts, *times, *urls, job.tool, metadata, job.attempts, _webhook(job)]
-
-
-def _webhook(job: Job) -> str:
-    """Return how the job's webhook stands, with the receiver's last answer where it did not take it."""
-    if job.webhook is None or job.webhook.state == "none":
-        return ""
-    status = job.webhook.last_status
-    return job.webhook.state + (f", HTTP {status}" if status and job.webhook.state != "delivered" else "")
-
-
-def _web(url: str | None, *, pictures: bool) -> str:
-    """Return a URL that may be loaded and linked to, or a mark where it is of another kind."""
-    if not url:
-        return ""
-    try:
-        check_url(url)
-    except ValueError:
-        return _NOT_WEB
-    return url if pictures else url.partition("#")[0].partition("?")[0]
-
-
 def _json(value: Any) -> str:
     """Return JSON that ends no element and begins no comment, whatever is in it."""
     text = json.dumps(value, separators=(",", ":"))
@@ -235,10 +205,6 @@ def _json(value: Any) -> str:
 
 def _time(at: datetime) -> str:
     return f'<time datetime="{at.astimezone(UTC).isoformat()}">{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC</time>'
-
-
-def _ms(at: datetime | None) -> int | None:
-    return round(at.timestamp() * 1000) if at else None
 
 
 def _percent(part: int, whole: int) -> str:

@@ -1,7 +1,7 @@
 "use strict";
 // Everything from a job is shown by textContent or as the src and href of a URL that is known to be http(s): nothing of it is read as HTML.
 {
-const [ID, BUSINESS, STATE, CODE, MESSAGE, REASON, ATTEMPTS, CREATED, STARTED, FINISHED, NEXT, SOURCE, TARGET, OUTPUT, TOOL, METADATA, CALLS, WEBHOOK] = Array(18).keys();
+const [ID, BUSINESS, STATE, CODE, MESSAGE, REASON, ATTEMPTS, CREATED, STARTED, FINISHED, NEXT, SOURCE, TARGET, OUTPUT, TOOL, METADATA, CALLS, WEBHOOK, NAMES, MORE] = Array(20).keys();
 const PAGE = 50;
 const at = (id) => document.getElementById(id);
 const jobs = [];
@@ -50,10 +50,18 @@ const picture = (url, name) => {
   return link;
 };
 const pictures = (job) => {
-  const urls = [[SOURCE, "source"], [TARGET, "target"], [OUTPUT, "result"]];
+  const [one, two] = job[NAMES] ?? ["source", "target"];
+  const hasText = job[MORE]?.some(([kind]) => kind !== "image");
+  const urls = [[SOURCE, one], [TARGET, two], [OUTPUT, "result"]].filter(([n, name]) => name && (n !== OUTPUT || job[n] || !hasText));
   const listed = make("ul", "urls", ...urls.filter(([n]) => job[n]).map(([n, name]) => make("li", "", `${name} ${job[n] === "!" ? "(not a web address)" : bare(job[n])}`)));
-  if (!withPictures || !at("pictures").checked) return [listed];
-  return [make("div", "trio", ...urls.map(([n, name]) => picture(job[n], name))), make("details", "", make("summary", "", "addresses"), listed)];
+  for (const [kind, value] of job[MORE] ?? []) {
+    if (kind === "image") listed.append(make("li", "", `result ${value === "!" ? "(not a web address)" : bare(value)}`));
+  }
+  const words = (job[MORE] ?? []).filter(([kind]) => kind !== "image").map(([kind, value]) => make("p", kind === "text" ? "said" : "said mono", value));
+  if (!withPictures || !at("pictures").checked) return [listed, ...words];
+  const shown = urls.map(([n, name]) => picture(job[n], name));
+  for (const [kind, value] of (job[MORE] ?? []).slice(0, 8)) if (kind === "image") shown.push(picture(value, "result"));
+  return [make("div", "trio", ...shown), ...words, make("details", "", make("summary", "", "addresses"), listed)];
 };
 const times = (job) => {
   const list = make("dl", "times");
@@ -102,7 +110,7 @@ const show = () => {
 const text = (number) => {
   if (texts[number] === undefined) {
     const job = jobs[number];
-    texts[number] = [ID, BUSINESS, STATE, CODE, MESSAGE, REASON, TOOL, METADATA].map((n) => job[n]).concat([SOURCE, TARGET, OUTPUT].map((n) => bare(job[n]))).join("\n").toLowerCase();
+    texts[number] = [ID, BUSINESS, STATE, CODE, MESSAGE, REASON, TOOL, METADATA].map((n) => job[n]).concat([SOURCE, TARGET, OUTPUT].map((n) => bare(job[n])), (job[MORE] ?? []).map(([, value]) => value)).join("\n").toLowerCase();
   }
   return texts[number];
 };

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 import redis
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_ids import DEFAULT_SUFFIX
+from swapjobs.contract.vendor_tools.table import TOOLS, declare
 from swapjobs.logs import LogFormat
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
 LINK: Final = r"^(https?://[^\s{}\"'<>]+)?$"
+_SUFFIX: Final = re.compile(r"[A-Za-z0-9._~:-]{0,8}\{n\}[A-Za-z0-9._~:-]{0,8}")
 _SECRET: Final = re.compile(
     r"whsec_(?:[A-Za-z0-9+/]{4}){6,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
 )
@@ -45,10 +48,18 @@ class CoreSettings(BaseSettings):
         description="when a submit counts as accepted: `memory`, Redis has it; `fsync`, it is on Redis' disk too",
     )
 
+    tools_file: Path | None = Field(
+        None, description="tools of the vendor's that are declared there, TOML or YAML: see ops/tools.example.toml"
+    )
     vendor_id_prefix: str = Field(
         "",
         pattern=r"^[A-Za-z0-9._-]{0,16}$",
         description="separates environments that share a vendor account",
+    )
+    vendor_id_suffix: str = Field(
+        DEFAULT_SUFFIX,
+        description="what the vendor's id of a new try after a seen failure ends in, `{n}` for its number; with `~{n}`"
+        " ids are `[tenant~]id[~n]`, for a vendor that takes `~`; `none`: the same id again",
     )
     webhook_master_secret: SecretStr | None = Field(
         None,
@@ -59,17 +70,49 @@ class CoreSettings(BaseSettings):
         "text", description="how workers and gateway log: `json`, one object a line; `text`, for people"
     )
 
-    price_roop: float | None = Field(
-        None, ge=0, description="what the vendor charges for a swap by roop; the metrics tell the cost"
+    prices: Annotated[dict[str, Annotated[float, Field(ge=0)]], NoDecode] = Field(
+        {}, description="what the vendor charges for a call, TOOL=PRICE, comma separated; the metrics tell the cost"
     )
-    price_v2_roop: float | None = Field(None, ge=0, description="the same of v2/roop")
-    price_face_fusion: float | None = Field(None, ge=0, description="the same of face/fusion")
 
-    @property
-    def prices(self) -> dict[str, float]:
-        """What the vendor charges for a swap: by tool, of those whose price is set."""
-        prices = {tool: getattr(self, "price_" + tool.replace("/", "_")) for tool in TOOLS}
-        return {tool: price for tool, price in prices.items() if price is not None}
+    @field_validator("tools_file")
+    @classmethod
+    def _declare_tools(cls, value: Path | None) -> Path | None:
+        """Make the tools known to this process: requests are checked against them."""
+        if value is None:
+            return value
+        from swapjobs.contract.vendor_tools.tools_file import read_tools  # noqa: PLC0415 - few have one
+
+        try:
+            text = value.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = "is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+            raise ValueError(f"{value}: {what}") from None
+        declare(read_tools(text, str(value)))
+        return value
+
+    @field_validator("prices", mode="before")
+    @classmethod
+    def _read_prices(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        return {name.strip(): price.strip() for name, _, price in pairs}
+
+    @field_validator("prices")
+    @classmethod
+    def _check_prices(cls, value: dict[str, float]) -> dict[str, float]:
+        for tool in value.keys() - TOOLS.keys():
+            raise ValueError(f"{tool!a} is no tool; write TOOL=PRICE, with one of {', '.join(TOOLS)}")
+        return value
+
+    @field_validator("vendor_id_suffix")
+    @classmethod
+    def _check_suffix(cls, value: str) -> str:
+        if value == "none":
+            return ""
+        if value and not _SUFFIX.fullmatch(value):
+            raise ValueError("must be letters, digits, . _ ~ : - around one {n}, like -{n}, or none")
+        return value
 
     @field_validator("webhook_master_secret")
     @classmethod

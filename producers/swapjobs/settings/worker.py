@@ -27,12 +27,17 @@ class WorkerSettings(CoreSettings):
     max_in_flight: int = Field(0, ge=0, description="vendor calls in flight for the whole fleet; 0: no limit")
     bulk_share: float = Field(1, gt=0, le=1, description="bulk jobs are held to this share of the rate, and in flight")
     rate_floor: float = Field(0.05, gt=0, le=1, description="refusals (429) lower the rate down to this share of it")
-    vendor_id_suffix: bool = Field(
-        True,
-        description="a new try after a seen failure gets the vendor id with ~2, ~3, ...; false: the same id",
-    )
     vendor_unknown_codes: Annotated[tuple[str, ...], NoDecode] = Field(
         ("404",), description="codes by which queryTask says that it does not know a task, comma separated"
+    )
+    vendor_callback_url: str = Field(
+        "",
+        pattern=LINK,
+        description="where the vendor reaches the gateway: it is asked to call back when a task is done (tools that"
+        " document it), and is asked for such tasks seldom; empty: it is asked again and again",
+    )
+    vendor_callback_poll_s: float = Field(
+        120, gt=0, description="first pause before asking for a task of which the vendor will call back"
     )
     vendor_traceparent: bool = Field(
         False, description="send the trace context of a job (`traceparent`) to the vendor too"

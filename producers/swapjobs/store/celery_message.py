@@ -15,13 +15,15 @@ from swapjobs.store import keys
 
 SWAP_TASK: Final = "swapjobs.swap"
 DELIVER_TASK: Final = "swapjobs.deliver"
+READ_TASK: Final = "swapjobs.read"
 ID: Final = "%id%"
 WEBHOOK_SUFFIX: Final = ".webhook"  # else Flower would show a job and its webhook as one task
 
 
-def template(lane: str) -> str:
-    """Return the message for `lane` with `ID` where the job's id goes."""
-    queue, task = (keys.WEBHOOKS_QUEUE, DELIVER_TASK) if lane == keys.WEBHOOKS else (keys.SWAPS_QUEUE, SWAP_TASK)
+def template(lane: str, task: str | None = None) -> str:
+    """Return the message for `lane` with `ID` where the job's id goes; without a `task`, of what the lane is for."""
+    queue, usual = (keys.WEBHOOKS_QUEUE, DELIVER_TASK) if lane == keys.WEBHOOKS else (keys.SWAPS_QUEUE, SWAP_TASK)
+    task = task or usual
     task_id = f"{ID}{WEBHOOK_SUFFIX}" if lane == keys.WEBHOOKS else ID
     message = {
         "body": "[[],{},{}]",

@@ -24,6 +24,7 @@ COUNTS: Final = {
     "rescued": "jobs rescued from dead workers",
     "maybe_paid_twice": "calls that may have been paid twice",
     "late_success": "pictures that came after the job had ended",
+    "vendor_callbacks": "callbacks of the vendor that told of an unfinished task",
     "unusable_pictures": "swaps done, and paid for, whose picture URL can't be used",
     "fenced": "results refused: another worker had the job",
     "outages": "times dispatch was paused by failing calls",

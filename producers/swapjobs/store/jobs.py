@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from swapjobs.contract.filters import JobQuery
-    from swapjobs.contract.job import Job, SwapRequest
+    from swapjobs.contract.job import Job
     from swapjobs.contract.page import JobPage
+    from swapjobs.contract.request import Request
     from swapjobs.store.functions import Functions
     from swapjobs.store.record import Record
 
@@ -33,7 +34,7 @@ class JobStore:
         self._functions = functions
 
     def submit(
-        self, requests: Iterable[SwapRequest], *, origin: JobOrigin = NOWHERE, durably: bool = False
+        self, requests: Iterable[Request], *, origin: JobOrigin = NOWHERE, durably: bool = False
     ) -> list[Submission]:
         """Accept jobs in one step; each gets its own outcome.
 
@@ -62,7 +63,7 @@ class JobStore:
         return [_submission(id_, outcome) for id_, outcome in zip(ids, outcomes, strict=True)]
 
     def submit_one(
-        self, request: SwapRequest, *, origin: JobOrigin = NOWHERE, durably: bool = False
+        self, request: Request, *, origin: JobOrigin = NOWHERE, durably: bool = False
     ) -> tuple[str, Record | None]:
         """Accept one job; return the outcome and the job that now has its id, in one round trip unless `durably`.
 
@@ -166,7 +167,7 @@ class JobStore:
         return answers
 
     def with_urls(self, job: Record, urls: Mapping[str, str]) -> str:
-        """Give a job fresh `source_url` or `target_url`, and return its id; without any it stays as it is.
+        """Give a job fresh URLs of its pictures, and return its id; without any it stays as it is.
 
         Raises:
             InvalidRequest: a URL is none.
@@ -180,7 +181,7 @@ class JobStore:
         """Return the id of the job that a Celery task id stands for: its own, unless it is a product's."""
         return str(self._redis.get(keys.alias(task_id)) or task_id)
 
-    def _renew_all_urls(self, known: Sequence[tuple[str, SwapRequest]]) -> None:
+    def _renew_all_urls(self, known: Sequence[tuple[str, Request]]) -> None:
         """Let jobs that were submitted again have the URLs they came with now, unless they succeeded."""
         if not known:
             return
@@ -192,7 +193,7 @@ class JobStore:
             if history:
                 self._renew_urls(id_, history, request)
 
-    def _renew_urls(self, id_: str, history: str, request: SwapRequest) -> bool:
+    def _renew_urls(self, id_: str, history: str, request: Request) -> bool:
         """Let one job, whose history was read, have the URLs of `request`; return whether they are others."""
         before, after = fresh_urls.packed_with(history, request)
         if after is not None:

@@ -303,6 +303,21 @@ def workers() -> str:
     return f"{PREFIX}workers"
 
 
+def read(id_: str) -> str:
+    """String of JSON: a question to the vendor that is no job (vendor/reads.py). TTL: as long as somebody waits."""
+    return f"{PREFIX}read:{id_}"
+
+
+def read_answer(id_: str) -> str:
+    """List with the one answer to it. TTL: 1 min."""
+    return f"{PREFIX}read-answer:{id_}"
+
+
+def callback_key() -> str:
+    """String: the key of the codes in the vendor's callback URLs (vendor/callbacks.py). No TTL."""
+    return f"{PREFIX}callback-key"
+
+
 def disk() -> str:
     """String: written before a wait for the disk, which waits only for its own connection's writes. TTL: 1 min."""
     return f"{PREFIX}disk"
@@ -325,6 +340,7 @@ PREFIXES: Final = {
         for function in (
             *(job, history, tombstone, delivery, deliveries, job_deliveries, endpoint, endpoints, undelivered),
             *(host, fair, blocked, published, tenant, changed, index, batches, alias, continuations, operation),
+            *(read, read_answer),
         )
     },
     **{

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Final
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import MOVES, UNFINISHED, JobState
 from swapjobs.contract.metrics import BUCKETS_MS
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL
 from swapjobs.store import celery_message, keys
 from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES, PHASES, RATE_REASONS
 from swapjobs.store.record import RETRY_ENTRY, URL_EXPIRED_ENTRY
@@ -110,6 +110,7 @@ def contract() -> str:
             f"contract.READY = {_table(keys.READY)}",
             f"contract.TASK_QUEUES = {_list(keys.TASK_QUEUES)}",
             f"contract.MESSAGE = {_table({lane: celery_message.template(lane) for lane in keys.LANES})}",
+            f"contract.READ_MESSAGE = {_quote(celery_message.template(keys.INTERACTIVE, celery_message.READ_TASK))}",
             f"contract.SWAP_LANES = {_list([keys.INTERACTIVE, keys.BULK])}",
             f"contract.OUTAGES = {_list(OUTAGES[1:])}",
             f"contract.OUTAGE = {_places(OUTAGES)}",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from swapjobs.contract.job import SwapRequest
+    from swapjobs.contract.request import Request
     from swapjobs.store.functions import Functions
 
 _REVOKED_TTL_S: Final = 86_400
@@ -39,7 +39,7 @@ class ProductTask:
     """
 
     id: str
-    request: SwapRequest
+    request: Request
     continuation: str
     message: str
     origin: JobOrigin = NOWHERE

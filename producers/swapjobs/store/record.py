@@ -14,10 +14,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from swapjobs.contract.errors import ErrorCode
-from swapjobs.contract.job import Job, JobError, SwapRequest, WebhookStatus, job_id
+from swapjobs.contract.job import Job, JobError, WebhookStatus, job_id
 from swapjobs.contract.lifecycle import JobState, Reason
+from swapjobs.contract.output import first_picture, outputs_of
+from swapjobs.contract.request import Request, as_stored
 from swapjobs.contract.urls import target_of
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL
 from swapjobs.store.attempt_log import calls_of, number_of
 from swapjobs.tracing import NOWHERE, JobOrigin
 
@@ -38,6 +40,7 @@ URL_EXPIRED_ENTRY: Final = json.dumps(
 _ERROR: Final = frozenset(JobError.model_fields)
 _LONGEST_FIELD: Final = 64  # a hash with a longer one takes Redis three times the room
 ORIGIN_FIELDS: Final = frozenset({"traceparent", "trace_link", "request_id"})  # of the first line, beside the request
+_NO_INPUT: Final = ORIGIN_FIELDS | Request.model_fields.keys()
 _KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
 
 
@@ -53,6 +56,18 @@ class Record:
     def request(self) -> Mapping[str, Any]:
         """The request as submitted, without what stands in the hash and without defaults."""
         return self.history[0]
+
+    @property
+    def tool(self) -> str:
+        """The tool's name."""
+        return str(self.request.get("tool", DEFAULT_TOOL))
+
+    @property
+    def input(self) -> dict[str, Any]:
+        """What the tool is given; of a swap it stands beside the rest of the request."""
+        if "input" in self.request:
+            return dict(self.request["input"])
+        return {name: self.request[name] for name in input_fields(self.request)}
 
     def number(self, name: str, default: int = 0) -> int:
         """Return a counter or a time in ms."""
@@ -104,19 +119,21 @@ class Record:
 
     def to_job(self) -> Job:
         """Return the job as producers see it."""
-        result = self.last("result")
+        outputs, given = outputs_of(self.last("result")), self.input
         # Sent, and its outcome is not known yet. Before the first look-up there may be no word of it in the history.
         sent_at = self.number("sent_at") if self.fields.get("next_call") == "query" else 0
         return Job(
             id=self.id,
             state=JobState(self.fields["state"]),
-            tool=self.request.get("tool", DEFAULT_TOOL),
+            tool=self.tool,
             tenant=self.fields["tenant"],
             priority=cast("Any", self.fields["priority"]),
             business_task_id=self.business_id,
-            source_url=self.request["source_url"],
-            target_url=self.request["target_url"],
-            output_url=result["output_url"] if result else None,
+            source_url=self.request.get("source_url"),
+            target_url=self.request.get("target_url"),
+            input=given,
+            output_url=first_picture(outputs),
+            outputs=outputs,
             error=self.error,
             attempts=number_of(self.history, sent_at) if sent_at else len(calls_of(self.history)[-1]),
             failed_attempts=self.failed_attempts,
@@ -143,13 +160,18 @@ class Record:
         )
 
 
+def input_fields(request: Mapping[str, Any]) -> list[str]:
+    """Return which fields of a request, as it lies in Redis, are what the tool is given."""
+    return [name for name in request if name not in _NO_INPUT]
+
+
 def entry(kind: Kind, **values: Any) -> str:
     """Return one line of history."""
     named = {name: value for name, value in values.items() if value is not None}
     return json.dumps({"kind": kind, **named}, separators=(",", ":"))
 
 
-def pack(request: SwapRequest, origin: JobOrigin = NOWHERE) -> str:
+def pack(request: Request, origin: JobOrigin = NOWHERE) -> str:
     """Return the first line of history: the request, and where it comes from."""
     is_long = len(request.business_task_id or "") > _LONGEST_FIELD
     exclude = set(_KEPT_IN_HASH - {"business_task_id"} if is_long else _KEPT_IN_HASH)
@@ -160,12 +182,12 @@ def pack(request: SwapRequest, origin: JobOrigin = NOWHERE) -> str:
 
 
 def packed(
-    requests: Sequence[SwapRequest], until_when: Callable[[SwapRequest], str], origins: Iterable[JobOrigin]
+    requests: Sequence[Request], until_when: Callable[[Request], str], origins: Iterable[JobOrigin]
 ) -> tuple[list[str], list[str]]:
     """Return the ids, and the arguments of submit.lua: eight for each job."""
     args: list[str] = []
     ids: list[str] = []
-    for request, origin in zip(requests, origins, strict=False):
+    for request, origin in zip(map(as_stored, requests), origins, strict=False):
         business_id = request.business_task_id or secrets.token_hex(12)
         ids.append(job_id(request.tenant, business_id))
         args += [
@@ -181,7 +203,7 @@ def packed(
     return ids, args
 
 
-def in_brief(request: SwapRequest) -> str:
+def in_brief(request: Request) -> str:
     """Return `expires_at webhook_host batch tool` as submit.lua takes them."""
     expires = str(int(request.expires_at.timestamp() * 1000)) if request.expires_at else "-"
     host = target_of(request.callback_url).site if request.callback_url else "-"

@@ -23,6 +23,8 @@ from swapjobs.store.product_tasks import ProductTaskStore
 from swapjobs.store.redis_client import redis_client, time_ms
 from swapjobs.store.tenants import TenantStore
 from swapjobs.store.trends import TrendStore
+from swapjobs.store.vendor.callbacks import CallbackStore
+from swapjobs.store.vendor.reads import ReadStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,6 +72,8 @@ class Store:
         console_sessions: Who is signed in to the console.
         operations: What is done to all jobs that fit a filter.
         audit: What was changed by hand, and by whom.
+        reads: Questions to the vendor that are no jobs.
+        callbacks: The vendor's word that a task is done.
         functions: The Lua functions behind all these.
         redis: The client itself, for tests and for whoever closes it.
     """
@@ -92,6 +96,8 @@ class Store:
         self.console_sessions = ConsoleSessions(client)
         self.operations = OperationStore(client, functions)
         self.audit = AuditLog(client, functions)
+        self.reads = ReadStore(client, functions)
+        self.callbacks = CallbackStore(client, functions)
 
     def wait(self, job_id: str, timeout_s: float, tenant: str = "default") -> Job:
         """Return the job once it is final; told by Redis, without polling. It is found as `JobStore.find` does.

@@ -163,7 +163,7 @@ def test_a_failed_batch_runs_again_and_every_end_has_its_webhook(
     assert (books["calls"], books["billed"], books["duplicates"]) == (8, 5, 0)
     tasks = vendor.get("tasks")
     assert {name: tasks[name]["billed"] for name in names} == dict(zip(names, (0, 0, 0, 1, 1), strict=True))
-    assert all(tasks[f"default~{name}~2"]["billed"] == 1 for name in names[:3])
+    assert all(tasks[f"{ids[name]}-2"]["billed"] == 1 for name in names[:3])
 
     def events() -> list[tuple[str, str]]:
         seen = hooks.get("/_receiver/events").json()

@@ -102,7 +102,7 @@ def console(
     gateway = common_gateways(
         SWAPJOBS_GATEWAY_KEYS=keys_in_settings,
         SWAPJOBS_CONSOLE_PICTURES="true",
-        SWAPJOBS_PRICE_ROOP="0.04",
+        SWAPJOBS_PRICES="roop=0.04",
         SWAPJOBS_VENDOR_ID_PREFIX="test.",
     )
     with Console.open(browser, gateway.url) as opened:

@@ -223,7 +223,7 @@ def test_pictures_are_loaded_by_the_viewers_browser_only_where_they_may_be(
 ) -> None:
     settings = {
         "SWAPJOBS_CONSOLE_PICTURES": "true",
-        "SWAPJOBS_PRICE_ROOP": "0.04",
+        "SWAPJOBS_PRICES": "roop=0.04",
         "SWAPJOBS_VENDOR_ID_PREFIX": "test.",
     }
     keys_in_settings = f"acme:{ACME_KEY},zeta:{ZETA_KEY}"

@@ -48,7 +48,7 @@ QUICK: Final = {
     "SWAPJOBS_POLL_BASE_S": "0.1",
     "SWAPJOBS_RETRY_BASE_S": "0.1",
     "SWAPJOBS_CALL_TIMEOUT_S": "2",
-    "SWAPJOBS_PRICE_ROOP": "0.05",
+    "SWAPJOBS_PRICES": "roop=0.05",
 }
 
 

@@ -13,6 +13,7 @@ from support.fleet import WORKER, all_succeeded
 from swapjobs import JobState, SwapClient
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import job_id
+from swapjobs.contract.vendor_ids import vendor_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,8 +54,7 @@ def paid_once_each(inner: Door, count: int) -> None:
 
 def inner_id(outer_id: str) -> str:
     """Return what the vendor gets for an id that the outer swapjobs sends to the inner one."""
-    own = outer_id if "~" not in outer_id and len(outer_id) <= 64 else f"~{job_id(KEY_ID, outer_id)}"
-    return f"{KEY_ID}~{own}"
+    return job_id(KEY_ID, outer_id)
 
 
 def test_bad_days_on_both_sides_leave_every_job_done_and_paid_once(
@@ -76,16 +76,18 @@ def test_bad_days_on_both_sides_leave_every_job_done_and_paid_once(
     start_outer("two")
     all_succeeded(client, ids, deadline_s=60)
     paid_once_each(inner, len(ids))
-    tenants = {"default": "front.", "a-tenant": "front.a-tenant~"}
-    sent = [f"{tenants[request.tenant]}{request.business_task_id}" for request in requests]
+    sent = [
+        "front." + vendor_id(id_, request.tenant, str(request.business_task_id))
+        for id_, request in zip(ids, requests, strict=True)
+    ]
     assert set(inner.vendor.get("tasks")) == {inner_id(item) for item in sent}
 
 
 def test_a_retry_after_a_failure_is_a_new_job_inside_and_is_found_by_its_own_id(
     inner: Door, start_outer: Callable[..., Program], client: SwapClient
 ) -> None:
-    """The failure told why; the retry's reply is lost on the way, so it is looked up as `tenant~id~2`."""
-    failed_id, again_id = f"{KEY_ID}~front.order", inner_id("front.default~order~2")
+    """The failure told why; the retry's reply is lost on the way, so it is looked up by its second id."""
+    failed_id, again_id = inner_id("front.order"), inner_id(f"front.{job_id('default', 'order')}-2")
     inner.vendor.faults(f"status_2:id={failed_id},msg=no face found", f"latency:ms=1500,id={again_id}")
     start_outer("one", SWAPJOBS_CALL_TIMEOUT_S="1")
     job = client.submit(make_request(business_task_id="order"))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from support.builders import wait_until
 from support.door import KEY_SECRET, Door, Side, door_side
 from support.processes import Program
+from support.vendor_calls import vendor_query, vendor_swap
 from support.web_server import answer as reply
 from support.web_server import once, serving
 from swapjobs import Job, JobState
@@ -106,7 +107,7 @@ def test_the_same_id_and_body_is_the_same_job_and_paid_once(door: Door, http: ht
         first, *others = threads.map(lambda _: swap(http, id_), range(8))
     assert first["data"]["status"] == 1
     assert [swap(http, id_), *others] == [first] * 8
-    assert door.vendor.get("tasks")[f"shop~{id_}"]["billed"] == 1
+    assert door.vendor.get("tasks")[job_id("shop", id_)]["billed"] == 1
     other = swap(http, id_, targetUrl="http://127.0.0.1/c.png")
     assert (other["code"], other["data"]) == ("422", None)
     assert other["msg"] == "businessTaskId: was already used for a different request"
@@ -118,7 +119,7 @@ def test_a_failed_job_is_not_begun_again_by_its_own_id(door: Door, http: httpx.C
     assert (first["code"], first["msg"], first["data"]["status"]) == ("200", "no face found", 2)
     door.vendor.faults()
     assert swap(http, id_) == first
-    assert door.vendor.get("tasks")[f"shop~{id_}"]["calls"] == 1
+    assert door.vendor.get("tasks")[job_id("shop", id_)]["calls"] == 1
 
 
 @pytest.mark.usefixtures("held_line")
@@ -137,8 +138,8 @@ def test_what_is_not_done_in_time_is_pending_and_found_by_a_query(door: Door, id
         data = {"taskId": job_id("shop", id_), "toolTask": "roop", "status": 0}
         assert direct == {"code": "200", "msg": "processing", "data": data}
         client = side.client()
-        assert isinstance(client.query("roop", id_), Pending)
-        wait_until(lambda: isinstance(client.query("roop", id_), Succeeded), what="the end")
+        assert isinstance(vendor_query(client, "roop", id_), Pending)
+        wait_until(lambda: isinstance(vendor_query(client, "roop", id_), Succeeded), what="the end")
         client.close()
 
 
@@ -199,10 +200,10 @@ def test_a_task_whose_record_has_expired_is_neither_unknown_nor_begun_again(
         assert (answer["code"], answer["data"]) == ("410", None)
         assert "has expired" in answer["msg"]
     client = door.client()
-    assert isinstance(client.query("roop", id_), OutcomeUnknown)
-    assert isinstance(client.swap("roop", {**BODY, "businessTaskId": id_}), Failed)
+    assert isinstance(vendor_query(client, "roop", id_), OutcomeUnknown)
+    assert isinstance(vendor_swap(client, "roop", {**BODY, "businessTaskId": id_}), Failed)
     client.close()
-    assert door.vendor.get("tasks")[f"shop~{id_}"]["calls"] == 1
+    assert door.vendor.get("tasks")[job_id("shop", id_)]["calls"] == 1
 
 
 @pytest.mark.usefixtures("held_line")
@@ -284,7 +285,7 @@ def test_too_many_calls_of_one_key_are_told_when_to_come_again(door: Door, id_: 
         query(http, id_)
         answer = http.post(f"{TOOL}/roop/queryTask", json={"businessTaskId": id_})
         client = side.client()
-        throttled = client.query("roop", id_)
+        throttled = vendor_query(client, "roop", id_)
         client.close()
     assert (answer.status_code, envelope_of(answer)["code"]) == (429, "429")
     assert int(answer.headers["Retry-After"]) > 0
@@ -304,7 +305,7 @@ def test_a_long_line_takes_no_new_jobs_but_tells_of_its_own(door: Door, http: ht
         assert int(new.headers["Retry-After"]) > 0
         assert swap(narrow, ids[0], "face/fusion")["code"] == "200"
         client = side.client()
-        assert isinstance(client.swap("roop", {**BODY, "businessTaskId": "new"}), Throttled)
+        assert isinstance(vendor_swap(client, "roop", {**BODY, "businessTaskId": "new"}), Throttled)
         client.close()
     assert query(http, "new")["data"] is None
 
@@ -323,7 +324,10 @@ def test_while_redis_is_away_callers_are_told_to_come_again(tmp_path: Path, door
                 server.process.wait()
                 answers = [http.post(path, json={**BODY, "businessTaskId": "job"}) for path in PATHS[:2]]
             client = side.client()
-            outcomes = [client.swap("roop", {**BODY, "businessTaskId": "job"}), client.query("roop", "job")]
+            outcomes = [
+                vendor_swap(client, "roop", {**BODY, "businessTaskId": "job"}),
+                vendor_query(client, "roop", "job"),
+            ]
             client.close()
     for answer in answers:
         assert (answer.status_code, envelope_of(answer)["code"]) == (503, "503")
@@ -396,7 +400,7 @@ def test_wrong_urls_are_named_as_the_vendor_names_them(http: httpx.Client, id_: 
     assert query(http, id_)["data"] is None
 
 
-@pytest.mark.parametrize("path", ["", "/", "/roop/", "/instantID", "/roop/queryTask/x", "/../tool/%00", "/v1/roop"])
+@pytest.mark.parametrize("path", ["", "/", "/roop/", "/hair/change", "/roop/queryTask/x", "/../tool/%00", "/v1/roop"])
 def test_other_paths_below_the_vendors_say_what_there_is(http: httpx.Client, path: str) -> None:
     """Never with code 404, which a client may read as "task not known"."""
     for method in ("POST", "GET"):

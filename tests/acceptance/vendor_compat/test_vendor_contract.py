@@ -17,7 +17,10 @@ import pytest
 
 from support.builders import wait_until
 from support.door import door_side, vendor_side
+from support.vendor_calls import vendor_query, vendor_swap
 from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import job_id
+from swapjobs.contract.output import first_picture
 from swapworker.vendor_client.outcome import AccountRefused, Failed, Outcome, Pending, Succeeded, TaskUnknown
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ def in_the_end(client: VendorClient, tool: str, vendor_id: str) -> Outcome:
     """Return the outcome once the vendor has one."""
 
     def final() -> Outcome | None:
-        outcome = client.query(tool, vendor_id)
+        outcome = vendor_query(client, tool, vendor_id)
         return None if isinstance(outcome, Pending) else outcome
 
     outcome = wait_until(final, what="the end of the task")
@@ -78,10 +81,10 @@ def in_the_end(client: VendorClient, tool: str, vendor_id: str) -> Outcome:
 def test_a_swap_is_done_and_found_again(
     client: VendorClient, side: Side, id_: str, tool: str, more: dict[str, Any]
 ) -> None:
-    done = client.swap(tool, {**PICTURES, **more, "businessTaskId": id_})
+    done = vendor_swap(client, tool, {**PICTURES, **more, "businessTaskId": id_})
     assert isinstance(done, Succeeded)
-    assert (done.output_url, bool(done.task_id)) == (f"{side.vendor.url}/outputs/no-swap.png", True)
-    assert client.query(tool, id_) == done
+    assert (first_picture(done.outputs), bool(done.task_id)) == (f"{side.vendor.url}/outputs/no-swap.png", True)
+    assert vendor_query(client, tool, id_) == done
 
 
 def test_the_envelope_is_the_vendors_to_the_letter(side: Side, id_: str) -> None:
@@ -103,25 +106,25 @@ def test_the_envelope_is_the_vendors_to_the_letter(side: Side, id_: str) -> None
 
 
 def test_a_task_is_known_to_its_own_tool_only(client: VendorClient, id_: str) -> None:
-    assert client.query("roop", id_) == TaskUnknown()
-    client.swap("roop", {**PICTURES, "businessTaskId": id_})
-    assert client.query("v2/roop", id_) == TaskUnknown()
-    assert isinstance(client.query("roop", id_), Succeeded)
+    assert vendor_query(client, "roop", id_) == TaskUnknown()
+    vendor_swap(client, "roop", {**PICTURES, "businessTaskId": id_})
+    assert vendor_query(client, "v2/roop", id_) == TaskUnknown()
+    assert isinstance(vendor_query(client, "roop", id_), Succeeded)
 
 
 def test_ids_of_any_kind_lead_each_to_its_own_task(client: VendorClient, id_: str) -> None:
     """Another swapjobs sends prefix, tenant and generation with its ids."""
     ids = [id_ + more for more in ("", "~2", "~3", "~x" * 100, "~x" * 100 + "~2", " ", "/ü", "人脸")]
-    tasks = [client.swap("roop", {**PICTURES, "businessTaskId": item}) for item in ids]
-    assert [client.query("roop", item) for item in ids] == tasks
+    tasks = [vendor_swap(client, "roop", {**PICTURES, "businessTaskId": item}) for item in ids]
+    assert [vendor_query(client, "roop", item) for item in ids] == tasks
     assert len({task.task_id for task in tasks if isinstance(task, Succeeded)}) == len(ids)
 
 
 def test_calls_from_many_threads_keep_their_replies_apart(client: VendorClient, id_: str) -> None:
     ids = [f"{id_}-{number}" for number in range(100)]
     with ThreadPoolExecutor(16) as threads:
-        done = list(threads.map(lambda item: client.swap("roop", {**PICTURES, "businessTaskId": item}), ids))
-        result = list(threads.map(lambda item: client.query("roop", item), ids))
+        done = list(threads.map(lambda item: vendor_swap(client, "roop", {**PICTURES, "businessTaskId": item}), ids))
+        result = list(threads.map(lambda item: vendor_query(client, "roop", item), ids))
     assert done == result
     assert len({task.task_id for task in done if isinstance(task, Succeeded)}) == len(ids)
 
@@ -137,14 +140,14 @@ def test_calls_from_many_threads_keep_their_replies_apart(client: VendorClient, 
 def test_a_failed_swap_fails_for_the_reason_that_the_vendor_gave(
     client: VendorClient, side: Side, id_: str, text: str, outcome: Outcome
 ) -> None:
-    side.vendor.faults(f"status_2:id={id_}|shop~{id_},msg={text}")
-    assert client.swap("roop", {**PICTURES, "businessTaskId": id_}) == outcome
-    assert client.query("roop", id_) == outcome
+    side.vendor.faults(f"status_2:id={id_}|{job_id('shop', id_)},msg={text}")
+    assert vendor_swap(client, "roop", {**PICTURES, "businessTaskId": id_}) == outcome
+    assert vendor_query(client, "roop", id_) == outcome
 
 
 def test_what_is_not_finished_is_pending_until_it_is(client: VendorClient, side: Side, id_: str) -> None:
-    side.vendor.faults(f"pending:s=1.5,id={id_}|shop~{id_}")
-    client.swap("roop", {**PICTURES, "businessTaskId": id_})
+    side.vendor.faults(f"pending:s=1.5,id={id_}|{job_id('shop', id_)}")
+    vendor_swap(client, "roop", {**PICTURES, "businessTaskId": id_})
     assert isinstance(in_the_end(client, "roop", id_), Succeeded)
 
 
@@ -153,16 +156,18 @@ def test_what_is_not_finished_is_pending_until_it_is(client: VendorClient, side:
     [
         ("roop", {"businessTaskId": None}, "businessTaskId: Input should be a valid string"),
         ("roop", {"sourceUrl": SOURCES}, "sourceUrl: Input should be a valid string"),
-        ("v2/roop", {"fidelityWeight": 0.5}, "fidelityWeight: Input should be a valid string"),
-        ("face/fusion", {}, "sourceUrl: Input should be a valid array"),
-        ("face/fusion", {"sourceUrl": SOURCES, "faceIdx": "1"}, "faceIdx: Input should be a valid integer"),
+        ("v2/roop", {"fidelityWeight": "2"}, "fidelityWeight: Input should be less than or equal to 1"),
+        ("face/fusion", {}, "sourceUrl: must be an array of one or two URLs"),
+        ("face/fusion", {"sourceUrl": SOURCES, "faceIdx": 0}, "faceIdx: Input should be greater than or equal to 1"),
+        ("interrogate", {}, "image: Field required"),
+        ("sd/v2/text2image", {"prompt": "x"}, "alwayson_scripts.id_task: Input should be a valid string"),
     ],
 )
 def test_a_wrong_body_is_the_callers_fault(
     client: VendorClient, id_: str, tool: str, body: dict[str, Any], complaint: str
 ) -> None:
     refused = Failed(ErrorCode.REJECTED_BY_VENDOR, f"the vendor answered 400: {complaint}")
-    assert client.swap(tool, {**PICTURES, "businessTaskId": id_, **body}) == refused
+    assert vendor_swap(client, tool, {**PICTURES, "businessTaskId": id_, **body}) == refused
 
 
 def test_wrong_credentials_are_refused_and_told_to_nobody(
@@ -172,9 +177,9 @@ def test_wrong_credentials_are_refused_and_told_to_nobody(
     refused = AccountRefused(ErrorCode.CREDENTIALS_REJECTED, "the vendor answered 401: access key refused")
     for wrong in ({"api_key_secret": "wrong-secret-of-no-key"}, {"api_key_id": "wrong-id-of-no-key"}):
         stranger = side.client(**wrong)
-        assert stranger.swap("roop", {**PICTURES, "businessTaskId": id_}) == refused
-        assert stranger.query("roop", id_) == refused
+        assert vendor_swap(stranger, "roop", {**PICTURES, "businessTaskId": id_}) == refused
+        assert vendor_query(stranger, "roop", id_) == refused
         stranger.close()
     assert side.key_secret not in caplog.text
     assert "wrong-secret" not in caplog.text
-    assert client.query("roop", id_) == TaskUnknown()
+    assert vendor_query(client, "roop", id_) == TaskUnknown()

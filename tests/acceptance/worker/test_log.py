@@ -75,7 +75,7 @@ def test_lines_of_the_gateway_and_the_worker_can_be_joined(
     assert (failed["outcome"], failed["code"], "attempt" in failed) == ("retry", "vendor_error", False)
     assert failed["again_ms"] >= 0
     assert (done["outcome"], done["attempt"]) == ("succeeded", 2)
-    assert done["vendor_id"] == "acme~order-1"
+    assert done["vendor_id"] == job["id"], "another tenant's ids are no others' at the vendor"
 
 
 def test_probes_are_told_of_at_debug_only(start_gateway: Callable[..., GatewayProcess]) -> None:

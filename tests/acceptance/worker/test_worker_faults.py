@@ -122,16 +122,16 @@ from pathlib import Path
 from swapworker.attempt import lease_keeper as leases
 from swapworker.vendor_client.client import VendorClient
 
-def swap(self, tool, body, swap=VendorClient.swap):
+def make(self, call, make=VendorClient.make):
     for number in range(int(os.environ["HANGING_CALLS"])):
         try:
             Path(f"hung-{number}").touch(exist_ok=False)
         except FileExistsError:
             continue
         threading.Event().wait()
-    return swap(self, tool, body)
+    return make(self, call)
 
-VendorClient.swap = swap
+VendorClient.make = make
 leases._MARGIN_S = 2.0  # 10 s are for slow machines, not for tests
 """
 

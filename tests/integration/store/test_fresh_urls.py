@@ -16,7 +16,7 @@ from swapjobs.store.claims import NotClaimed
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from swapjobs.contract.job import SwapRequest
+    from swapjobs.contract.request import SwapRequest
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.store import Store
 

@@ -11,6 +11,7 @@ import pytest
 from support.builders import claim, make_request, submit, wait_until
 from support.traffic_state import poke
 from swapjobs import ErrorCode, InvalidRequest, JobError, JobGone, JobNotFound, JobState, NotRetryable, QueueFull
+from swapjobs.contract.job import job_id
 from swapjobs.contract.lifecycle import Event
 from swapjobs.store import keys, record
 from swapjobs.store.claims import NotClaimed
@@ -140,7 +141,7 @@ def test_the_vendor_gets_a_new_id_where_the_outcome_is_known(
     """Else it could take the new call for the old one."""
     id_ = submit(store, business_task_id="order-1")
     assert vendor_id_of(fail(store, id_), settings) == "order-1"
-    for expected in ("default~order-1~2", "default~order-1~3"):
+    for expected in (f"{job_id('default', 'order-1')}-2", f"{job_id('default', 'order-1')}-3"):
         client.retry(id_)
         again = claim(store, id_)
         assert (again.call, vendor_id_of(again, settings)) == ("swap", expected)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.vendor_calls import picture, vendor_query, vendor_swap
 from support.web_server import Peer, Script, always, answer, once, serving
 from swapjobs.contract.errors import ErrorCode, SettingsError
 from swapjobs.settings import WorkerSettings
@@ -26,7 +27,6 @@ from swapworker.vendor_client.outcome import (
     Outcome,
     OutcomeUnknown,
     Pending,
-    Succeeded,
     TaskUnknown,
 )
 
@@ -44,7 +44,7 @@ DONE = json.dumps(
         "data": {"taskId": "1116", "toolTask": "roop", "status": 1, "outputImageUrl": "https://a.example/o.png"},
     }
 )
-SUCCEEDED = Succeeded("https://a.example/o.png", "1116")
+SUCCEEDED = picture("https://a.example/o.png", "1116")
 
 
 def settings(url: str, **more: Any) -> WorkerSettings:
@@ -66,7 +66,7 @@ def client_of() -> Iterator[Callable[..., VendorClient]]:
 
 def test_a_swap_sends_the_body_and_the_two_headers(client_of: Callable[..., VendorClient]) -> None:
     with serving(always(answer(DONE))) as server:
-        assert client_of(server).swap("v2/roop", BODY) == SUCCEEDED
+        assert vendor_swap(client_of(server), "v2/roop", BODY) == SUCCEEDED
     seen = server.requests[0]
     assert seen.line == "POST /AIGCImgOpenServ/saas/tool/v2/roop HTTP/1.1"
     assert json.loads(seen.body) == BODY
@@ -78,7 +78,7 @@ def test_a_swap_sends_the_body_and_the_two_headers(client_of: Callable[..., Vend
 
 def test_a_query_asks_for_the_business_id(client_of: Callable[..., VendorClient]) -> None:
     with serving(always(answer('{"code": "200", "msg": "success", "data": null}'))) as server:
-        assert client_of(server, "/base").query("roop", "job-1~2") == TaskUnknown()
+        assert vendor_query(client_of(server, "/base"), "roop", "job-1~2") == TaskUnknown()
     seen = server.requests[0]
     assert seen.line == "POST /base/AIGCImgOpenServ/saas/tool/roop/queryTask HTTP/1.1"
     assert json.loads(seen.body) == {"businessTaskId": "job-1~2"}
@@ -87,7 +87,7 @@ def test_a_query_asks_for_the_business_id(client_of: Callable[..., VendorClient]
 def test_without_credentials_the_headers_are_left_out() -> None:
     with serving(always(answer(DONE))) as server:
         client = VendorClient(WorkerSettings(api_url=server.url))
-        assert client.swap("roop", BODY) == SUCCEEDED
+        assert vendor_swap(client, "roop", BODY) == SUCCEEDED
         client.close()
     assert not [name for name in server.requests[0].headers if name.startswith("x-")]
 
@@ -100,7 +100,7 @@ def test_calls_from_many_threads_keep_their_replies_apart(client_of: Callable[..
 
     with serving(script) as server, ThreadPoolExecutor(16) as threads:
         client = client_of(server)
-        outcomes = threads.map(lambda number: client.swap("roop", {"businessTaskId": str(number)}), range(400))
+        outcomes = threads.map(lambda number: vendor_swap(client, "roop", {"businessTaskId": str(number)}), range(400))
         assert list(outcomes) == [Pending(str(number)) for number in range(400)]
         assert server.connections <= 16
 
@@ -132,24 +132,24 @@ def test_what_may_have_been_carried_out_was_not_seen(
 ) -> None:
     with serving(script) as server:
         client = client_of(server, call_timeout_s=0.3, max_response_bytes=1024)
-        for outcome, code in ((client.swap("roop", BODY), swap), (client.query("roop", "1"), query)):
+        for outcome, code in ((vendor_swap(client, "roop", BODY), swap), (vendor_query(client, "roop", "1"), query)):
             assert isinstance(outcome, OutcomeUnknown)
             assert outcome.code is code
 
 
 def test_an_unreachable_vendor_was_not_asked() -> None:
     client = VendorClient(settings("http://127.0.0.1:1"))
-    outcome = client.swap("roop", BODY)
+    outcome = vendor_swap(client, "roop", BODY)
     assert isinstance(outcome, NotStarted)
     assert outcome.code is ErrorCode.VENDOR_UNREACHABLE
-    assert isinstance(client.query("roop", "1"), OutcomeUnknown)
+    assert isinstance(vendor_query(client, "roop", "1"), OutcomeUnknown)
 
 
 def test_a_redirect_is_not_followed(client_of: Callable[..., VendorClient]) -> None:
     with serving(always(answer(DONE))) as other:
         redirect = always(answer("", "307 Temporary Redirect", f"Location: {other.url}/?token=t0p"))
         with serving(redirect) as server:
-            outcome = client_of(server).swap("roop", BODY)
+            outcome = vendor_swap(client_of(server), "roop", BODY)
     message = "the vendor answered 307: a redirect; is SWAPJOBS_API_URL right?"
     assert outcome == NotStarted(ErrorCode.BAD_RESPONSE, message, vendor_wide=True)
     assert other.requests == []
@@ -157,7 +157,7 @@ def test_a_redirect_is_not_followed(client_of: Callable[..., VendorClient]) -> N
 
 def test_a_compressed_reply_is_read_though_nobody_asked_for_it(client_of: Callable[..., VendorClient]) -> None:
     with serving(always(gzipped(DONE.encode()))) as server:
-        assert client_of(server).swap("roop", BODY) == SUCCEEDED
+        assert vendor_swap(client_of(server), "roop", BODY) == SUCCEEDED
     assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
@@ -167,7 +167,7 @@ def test_no_proxy_of_the_environment_sees_the_secrets(
     for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     with serving(always(answer(DONE))) as server:
-        assert client_of(server).swap("roop", BODY) == SUCCEEDED
+        assert vendor_swap(client_of(server), "roop", BODY) == SUCCEEDED
 
 
 SCRIPTS = [
@@ -188,7 +188,7 @@ def test_the_credentials_are_told_to_nobody_but_the_vendor(
     caplog.set_level(logging.DEBUG)
     with serving(script) as server:
         client = client_of(server, call_timeout_s=0.3)
-        outcomes: list[Outcome] = [client.swap("roop", BODY), client.query("roop", "1")]
+        outcomes: list[Outcome] = [vendor_swap(client, "roop", BODY), vendor_query(client, "roop", "1")]
     assert any(KEY_SECRET in str(seen.headers) for seen in server.requests)
     for text in (repr(client), str(vars(client)["_connections"]), str(outcomes), caplog.text):
         assert KEY_ID not in text
@@ -201,7 +201,7 @@ def test_no_traceback_tells_the_credentials(client_of: Callable[..., VendorClien
     with serving(always(answer(DONE))) as server:
         client = client_of(server)
         with pytest.raises(TypeError) as caught:
-            client.swap("roop", {"businessTaskId": object()})
+            vendor_swap(client, "roop", {"businessTaskId": object()})
     text = io.StringIO()
     traceback.print_exception(caught.value, file=text)
     assert KEY_SECRET not in text.getvalue()
@@ -217,6 +217,6 @@ def test_a_credential_that_is_no_header_is_refused_without_being_quoted(secret: 
 
 def test_the_vendors_quotation_of_a_credential_is_masked(client_of: Callable[..., VendorClient]) -> None:
     with serving(always(answer(json.dumps({"code": "401", "msg": f"unknown {KEY_ID}"})))) as server:
-        assert client_of(server).swap("roop", BODY) == AccountRefused(
+        assert vendor_swap(client_of(server), "roop", BODY) == AccountRefused(
             ErrorCode.CREDENTIALS_REJECTED, "the vendor answered 401: unknown ***"
         )

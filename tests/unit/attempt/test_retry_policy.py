@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from support.vendor_calls import picture
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import job_id
 from swapjobs.contract.lifecycle import Event
@@ -23,7 +24,6 @@ from swapworker.vendor_client.outcome import (
     Outcome,
     OutcomeUnknown,
     Pending,
-    Succeeded,
     TaskUnknown,
     Throttled,
 )
@@ -48,7 +48,7 @@ def decided(outcome: Outcome, claim: Claim | None = None) -> Decision:
 
 outcomes = st.sampled_from(
     [
-        Succeeded("https://o.example/1.png"),
+        picture("https://o.example/1.png"),
         Failed(ErrorCode.NO_FACE, "none"),
         Pending("t1"),
         NotStarted(ErrorCode.VENDOR_ERROR, "503"),
@@ -253,7 +253,7 @@ def test_refused_credentials_are_charged_to_the_job_and_told_to_the_breaker() ->
 @pytest.mark.parametrize(
     ("outcome", "says"),
     [
-        (Succeeded("https://o.example/1.png"), "answer"),
+        (picture("https://o.example/1.png"), "answer"),
         (Failed(ErrorCode.NO_FACE, "none"), "answer"),
         (Pending(), "answer"),
         (TaskUnknown(), ""),
@@ -323,4 +323,7 @@ def test_what_the_vendor_gets_is_different_for_different_jobs(
 def test_the_vendor_gets_the_callers_own_id_at_its_first_use() -> None:
     assert vendor_id_of(claimed(business_id="order-1"), SETTINGS) == "order-1"
     prefixed = SETTINGS.model_copy(update={"vendor_id_prefix": "stage."})
-    assert vendor_id_of(claimed(business_id="order-1", generation=2), prefixed) == "stage.default~order-1~2"
+    assert (
+        vendor_id_of(claimed(business_id="order-1", generation=2), prefixed)
+        == f"stage.{job_id('default', 'order-1')}-2"
+    )

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from support.builders import make_request
 from swapjobs import InvalidRequest, SwapRequest
+from swapjobs.contract.fetched_urls import check_url
 from swapjobs.contract.job import job_id
-from swapjobs.contract.vendor_tools import TOOLS, check_url
 
 GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg"}
 
@@ -86,7 +86,7 @@ def test_requests_are_frozen() -> None:
 def test_each_tool_makes_the_vendors_body(tool: str, fields: dict[str, Any], body: dict[str, Any]) -> None:
     request = SwapRequest.parse({**GOOD, "tool": tool, **fields})
     expected = {"sourceUrl": GOOD["source_url"], "targetUrl": GOOD["target_url"], **body}
-    assert request.tool_fields.body(request.source_url, request.target_url) == expected
+    assert request.tool_input.body() == expected
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,6 @@ def test_each_tool_makes_the_vendors_body(tool: str, fields: dict[str, Any], bod
 def test_a_tools_own_fields_are_checked_too(tool: str, fields: dict[str, Any]) -> None:
     with pytest.raises(InvalidRequest, match=next(iter(fields))):
         SwapRequest.parse({**GOOD, "tool": tool, **fields})
-
-
-def test_the_tools_are_the_three_of_the_contract() -> None:
-    assert set(TOOLS) == {"roop", "v2/roop", "face/fusion"}
 
 
 def test_a_new_signature_of_the_same_picture_is_the_same_request() -> None:

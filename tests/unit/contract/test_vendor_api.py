@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,24 +15,31 @@ from swapjobs import Job, JobState, SwapRequest
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import JobError
 from swapjobs.contract.lifecycle import FINAL
+from swapjobs.contract.output import ImageOutput
 from swapjobs.contract.vendor_api import (
-    BODIES,
     ORIGINAL_ID,
     BadBody,
-    QueryBody,
     business_id_of,
     caller_id_of,
-    read_body,
+    read_call,
+    read_query,
     request_of,
     vendor_envelope,
 )
+from swapjobs.contract.vendor_tools.table import TOOLS, swap_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from swapjobs.contract.request import Request
 
 A, B, C, HOOK = (f"https://pictures.example/{name}.jpg" for name in ("a", "b", "c", "hook"))
 BODY = {"sourceUrl": A, "targetUrl": B, "businessTaskId": "order-1"}
 
 
-def asked(tool: str, body: dict[str, Any]) -> SwapRequest:
-    return request_of(tool, read_body(BODIES[tool], json.dumps(body).encode()), "shop")
+def asked(tool: str, body: dict[str, Any]) -> Request:
+    row = TOOLS[tool]
+    return request_of(row, read_call(row, json.dumps(body).encode()), "shop")
 
 
 def job(state: JobState = JobState.QUEUED, **fields: Any) -> Job:
@@ -70,7 +78,7 @@ def test_a_body_asks_for_what_our_own_request_would(tool: str, body: dict[str, A
     assert asked(tool, {**BODY, **body}) == SwapRequest.parse({**expected, **fields})
 
 
-@pytest.mark.parametrize("tool", BODIES)
+@pytest.mark.parametrize("tool", [tool.name for tool in swap_tools()])
 def test_what_the_worker_sends_asks_for_the_same_again(tool: str) -> None:
     """Else two swapjobs could not be stacked."""
     fields: dict[str, dict[str, Any]] = {
@@ -79,8 +87,8 @@ def test_what_the_worker_sends_asks_for_the_same_again(tool: str) -> None:
         "face/fusion": {"second_source_url": C, "face_idx": 3},
     }
     outer = SwapRequest.parse({"tool": tool, "source_url": A, "target_url": B, **fields[tool]})
-    inner = asked(tool, {**outer.tool_fields.body(A, B), "businessTaskId": "x"})
-    assert inner.tool_fields.body(A, B) == outer.tool_fields.body(A, B)
+    inner = asked(tool, {**outer.tool_input.body(), "businessTaskId": "x"})
+    assert inner.tool_input.body() == outer.tool_input.body()
 
 
 @pytest.mark.parametrize(
@@ -89,10 +97,10 @@ def test_what_the_worker_sends_asks_for_the_same_again(tool: str) -> None:
         ("roop", {"sourceUrl": "ftp://pictures.example/a"}, "sourceUrl: must begin with http:// or https://"),
         ("roop", {"targetUrl": "https://me:pw@pictures.example/b"}, "targetUrl: must not carry credentials"),
         ("roop", {"callbackUrl": "nowhere"}, "callbackUrl: must begin with http"),
-        ("face/fusion", {"sourceUrl": [A, "https:///"]}, "sourceUrl.1: has no host name (tool face/fusion)"),
+        ("face/fusion", {"sourceUrl": [A, "https:///"]}, "sourceUrl.1: has no host name"),
         ("face/fusion", {"sourceUrl": [A, 5]}, "sourceUrl.1: Input should be a valid string"),
         ("face/fusion", {"sourceUrl": [A], "faceIdx": 2**31}, "faceIdx: Input should be less than"),
-        ("v2/roop", {"fidelityWeight": "much"}, "must be a string with a number from 0 to 1"),
+        ("v2/roop", {"fidelityWeight": "much"}, "fidelityWeight: Input should be a valid number"),
         ("roop", {"businessTaskId": ""}, "businessTaskId: String should have at least 1 character"),
         ("roop", {"businessTaskId": "x" * 257}, "businessTaskId: String should have at most 256 characters"),
     ],
@@ -120,10 +128,11 @@ def test_a_wrong_body_is_refused_by_the_vendors_names(tool: str, body: dict[str,
     ],
 )
 def test_hostile_bytes_are_refused_in_one_short_line(raw: bytes) -> None:
-    body_types: list[type[QueryBody]] = [QueryBody, *BODIES.values()]
-    for body_type in body_types:
+    reads: list[Callable[[bytes], object]] = [read_query]
+    reads += [partial(read_call, tool) for tool in TOOLS.values() if tool.is_task]
+    for read in reads:
         with pytest.raises(BadBody) as refused:
-            read_body(body_type, raw)
+            read(raw)
         assert "\n" not in str(refused.value)
         assert len(str(refused.value)) < 300
 
@@ -159,9 +168,9 @@ def test_metadata_of_another_meaning_are_no_business_id() -> None:
 
 
 def test_a_success_is_the_documented_reply_to_the_letter() -> None:
-    done = job(JobState.SUCCEEDED, output_url=C)
+    done = job(JobState.SUCCEEDED, outputs=(ImageOutput(url=C),))
     data = {"taskId": "the-job", "toolTask": "roop", "status": 1, "outputImageUrl": C}
-    assert vendor_envelope(done, with_business_id=False) == {"code": "200", "msg": "success", "data": data}
+    assert vendor_envelope(done, is_query=False) == {"code": "200", "msg": "success", "data": data}
     assert vendor_envelope(done)["data"] == {**data, "businessTaskId": "order-1"}
 
 
@@ -170,7 +179,7 @@ def test_every_state_is_finished_or_not_and_only_a_success_has_a_picture(state: 
     """A picture that arrived after the cancellation is not handed out as a success."""
     failed = JobError(code=ErrorCode.NO_FACE, message="no face in the source picture")
     error = failed if state in {JobState.FAILED, JobState.EXPIRED} else None
-    output = vendor_envelope(job(state, output_url=C, error=error))
+    output = vendor_envelope(job(state, outputs=(ImageOutput(url=C),), error=error))
     status = {JobState.SUCCEEDED: 1}.get(state, 2 if state in FINAL else 0)
     assert (output["code"], output["data"]["status"]) == ("200", status)
     assert ("outputImageUrl" in output["data"]) == (status == 1)

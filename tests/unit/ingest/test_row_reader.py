@@ -125,7 +125,10 @@ def test_a_bad_json_line_is_told_with_its_number(line: bytes, problem: str) -> N
         (b"", "is empty"),
         (b"\n ; ;\n,,\n\n", "has only blank lines"),
         (b"source_url\n", "the CSV header lacks target_url"),
-        (b"url;picture\n", "the CSV header lacks source_url, target_url; it has 'url, picture'. A column of your own"),
+        (
+            b"url;picture\n",
+            "the CSV header lacks source_url, target_url (or tool and input.FIELD); it has 'url, picture'. A column",
+        ),
         (b"source_url,target_url,sku\n", "the CSV header names sku, which is unknown: leave such columns out by --ign"),
         (b"source_url,target_url,tool,tool\n", "the CSV header names tool more than once"),
         (b'"source_url,target_url\n', "the first line is not CSV: a quote is left open"),

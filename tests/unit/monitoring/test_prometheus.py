@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 import swapjobs
+from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.monitoring.prometheus import FleetCollector, exposition
 from swapjobs.monitoring.readings import Readings
 from swapjobs.store.dispatch import COUNTS, TrafficSnapshot
@@ -74,12 +75,13 @@ def samples(look: Readings) -> dict[str, float]:
     return {":".join([sample.name, *sample.labels.values()]): sample.value for sample in result}
 
 
+TASKS = [tool.name for tool in TOOLS.values() if tool.is_task]
 # What is told from the beginning, so that it rises with the first job.
 ZEROS = {
     f"swapjobs_{name}_total:{label}": 0
     for name, labels in (
-        ("submitted", ("roop", "v2/roop", "face/fusion")),
-        ("vendor_billed", ("roop", "v2/roop", "face/fusion")),
+        ("submitted", tuple(TASKS)),
+        ("vendor_billed", tuple(TASKS)),
         ("vendor_cost", ("roop",)),
         ("webhook_tries", ("delivered", "failed", "undelivered")),
     )
@@ -108,6 +110,7 @@ def test_the_metrics_while_dispatch_is_paused() -> None:
         "swapjobs_rescued_total": 0,
         "swapjobs_maybe_paid_twice_total": 0,
         "swapjobs_late_success_total": 0,
+        "swapjobs_vendor_callbacks_total": 0,
         "swapjobs_unusable_pictures_total": 0,
         "swapjobs_fenced_total": 1,
         "swapjobs_outages_total": 2,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from swapjobs.contract.output import ImageOutput
 from swapjobs.contract.vendor_api import Status
 from swapsandbox.vendor.ledger import OVER_LIMIT, Ledger
 from swapsandbox.vendor.records import Kind, Outcome
@@ -14,8 +15,8 @@ from swapsandbox.vendor.records import Kind, Outcome
 if TYPE_CHECKING:
     from swapsandbox.vendor.records import Task
 
-SUCCESS = Outcome("http://pictures/out.png")
-FAILURE = Outcome(None, "TARGET_NO_FACE: no face found")
+SUCCESS = Outcome((ImageOutput(url="http://pictures/out.png"),))
+FAILURE = Outcome((), "TARGET_NO_FACE: no face found")
 
 
 class Clock:
@@ -72,26 +73,26 @@ def test_a_retry_after_a_failure_is_no_duplicate(ledger: Ledger) -> None:
 def test_a_call_that_was_never_accepted_leaves_no_task(ledger: Ledger) -> None:
     call = ledger.arrive(Kind.SWAP, "refused", ledger.now())
     ledger.answer(call, 503)
-    assert ledger.find("roop", "refused") is None
+    assert ledger.find(["roop"], "refused") is None
     assert ledger.accounts("refused")["refused"]["calls"] == 1
 
 
 def test_a_task_is_found_by_its_own_tool_only(ledger: Ledger) -> None:
     swap(ledger, "job")
-    assert ledger.find("roop", "job") is not None
-    assert ledger.find("v2/roop", "job") is None
+    assert ledger.find(["roop"], "job") is not None
+    assert ledger.find(["v2/roop"], "job") is None
 
 
 def test_a_task_is_pending_while_it_runs(ledger: Ledger) -> None:
     ledger.start("roop", "job")
-    result = ledger.find("roop", "job")
+    result = ledger.find(["roop"], "job")
     assert result is not None
     assert result.seen_at(ledger.now()) is None
 
 
 def test_an_outcome_may_be_hidden_for_some_seconds(ledger: Ledger, clock: Clock) -> None:
     ledger.finish(ledger.start("roop", "job"), SUCCESS, visible_after_s=5)
-    result = ledger.find("roop", "job")
+    result = ledger.find(["roop"], "job")
     assert result is not None
     assert result.seen_at(clock.time + 4.9) is None
     assert result.seen_at(clock.time + 5) == SUCCESS
@@ -159,7 +160,8 @@ def test_an_account_shows_the_newest_task(ledger: Ledger, clock: Clock) -> None:
             "tool": "roop",
             "vendor_id": task.vendor_id,
             "status": Status.SUCCESS,
-            "output_url": SUCCESS.output_url,
+            "output_url": "http://pictures/out.png",
+            "outputs": [{"kind": "image", "url": "http://pictures/out.png"}],
             "message": "success",
             "done_at": 1007.0,
         }

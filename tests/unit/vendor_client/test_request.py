@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from swapjobs import SwapRequest
+from swapjobs.settings import WorkerSettings
 from swapjobs.store import record
-from swapworker.vendor_client.request import body_of
+from swapjobs.store.claims import Claim
+from swapworker.vendor_client.request import VendorCall, call_of
 
 A, B, C = (f"https://pictures.example/{name}.jpg" for name in "abc")
 
@@ -33,5 +34,10 @@ A, B, C = (f"https://pictures.example/{name}.jpg" for name in "abc")
 )
 def test_the_recorded_request_becomes_the_vendors_body(fields: dict[str, Any], body: dict[str, Any]) -> None:
     request = SwapRequest.parse({"source_url": A, "target_url": B, **fields})
-    recorded = json.loads(record.pack(request))
-    assert body_of(recorded) == body == request.tool_fields.body(A, B)
+    job = record.unpack("x", {"business_id": "order-1", "tenant": "default"}, record.pack(request))
+    claim = Claim(job=job, fence=1, call="swap", wait_s=0, now_ms=0)
+    call = call_of(claim, WorkerSettings(), lambda _: "")
+    assert isinstance(call, VendorCall)
+    assert (
+        call.body == {**body, "businessTaskId": "order-1"} == {**request.tool_input.body(), "businessTaskId": "order-1"}
+    )

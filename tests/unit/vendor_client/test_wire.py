@@ -8,33 +8,39 @@ import zlib
 
 import pytest
 
-from swapworker.vendor_client.wire import parse_envelope, unpacked
+from swapjobs.contract.vendor_tools.reply import PICTURE
+from swapworker.vendor_client.wire import Envelope, TaskData, parse_envelope, unpacked
+
+
+def task_in(envelope: Envelope) -> TaskData:
+    task = envelope.task(PICTURE)
+    assert task is not None
+    return task
 
 
 def test_the_documented_reply_is_read() -> None:
     data = {"taskId": "1116", "toolTask": "roop", "status": 1, "outputImageUrl": "https://a.example/x.png"}
     envelope = parse_envelope(json.dumps({"code": "200", "msg": "success", "data": data}).encode())
     assert envelope is not None
-    assert envelope.task is not None
     assert (envelope.code, envelope.msg) == ("200", "success")
-    assert (envelope.task.task_id, envelope.task.status) == ("1116", 1)
-    assert envelope.task.picture == "https://a.example/x.png"
+    task = task_in(envelope)
+    assert (task.task_id, task.status) == ("1116", 1)
+    assert task.result(PICTURE) == "https://a.example/x.png"
 
 
 def test_numbers_and_strings_may_change_places_and_fields_may_be_new_or_missing() -> None:
     envelope = parse_envelope(b'{"code": 200, "new": 1, "data": {"taskId": 1116, "status": "2", "why": "dark"}}')
     assert envelope is not None
-    assert envelope.task is not None
     assert (envelope.code, envelope.msg) == ("200", None)
-    assert (envelope.task.task_id, envelope.task.status, envelope.task.texts) == ("1116", 2, ["dark"])
+    task = task_in(envelope)
+    assert (task.task_id, task.status, task.texts) == ("1116", 2, ["dark"])
 
 
 @pytest.mark.parametrize("value", ['"soon"', "null", "true", "[]", "1.5", '"1e3"', "-1", "99999999999999999999"])
 def test_a_status_that_is_no_number_is_no_status(value: str) -> None:
     envelope = parse_envelope(f'{{"code": "200", "data": {{"taskId": "1", "status": {value}}}}}'.encode())
     assert envelope is not None
-    assert envelope.task is not None
-    assert envelope.task.status is None
+    assert task_in(envelope).status is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +54,7 @@ def test_what_is_no_object_is_no_envelope(body: bytes) -> None:
 def test_data_that_tells_of_no_task_is_no_task(data: str) -> None:
     envelope = parse_envelope(f'{{"code": "200", "data": {data}}}'.encode())
     assert envelope is not None
-    assert envelope.task is None
+    assert envelope.task(PICTURE) is None
 
 
 def test_secrets_are_taken_out_of_the_texts() -> None:

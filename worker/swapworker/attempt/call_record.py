@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs import logs, tracing
 from swapjobs.contract.lifecycle import Event
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL
 from swapjobs.store import record
 from swapjobs.store.attempt_log import number_of
 from swapworker.vendor_client.outcome import result_of
@@ -44,7 +43,7 @@ def history_entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: in
 def metrics_facts(claim: Claim, outcome: Outcome, seconds: float) -> str:
     """Return what the metrics count of a call: `tool created_at started_at billed call result ms`, "-" for none."""
     fields = claim.job.fields
-    job = (claim.job.request.get("tool", DEFAULT_TOOL), *(fields.get(name, "-") for name in _OF_THE_JOB))
+    job = (claim.job.tool, *(fields.get(name, "-") for name in _OF_THE_JOB))
     return " ".join([*job, claim.call, result_of(outcome), str(int(seconds * 1000))])
 
 

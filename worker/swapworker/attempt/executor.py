@@ -16,15 +16,14 @@ from typing import TYPE_CHECKING, Final
 from swapjobs import tracing
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL
 from swapjobs.store.claims import NotClaimed
 from swapjobs.store.redis_client import REDIS_AWAY
 from swapworker.attempt import call_record
 from swapworker.attempt.decision import Decision
 from swapworker.attempt.retry_policy import decide
 from swapworker.process.redis_retry import until_stored
-from swapworker.vendor_client.outcome import Outcome, OutcomeUnknown
-from swapworker.vendor_client.request import body_of, vendor_id_of
+from swapworker.vendor_client.outcome import NotStarted, Outcome, OutcomeUnknown
+from swapworker.vendor_client.request import VendorCall, call_of, vendor_id_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +64,7 @@ class Attempts:
         *,
         slot_usage: SlotUsage,
         random: Callable[[], float],
+        callback_url: Callable[[str], str] = lambda _: "",
     ) -> None:
         self._store = store
         self._vendor = vendor
@@ -72,6 +72,7 @@ class Attempts:
         self._settings = settings
         self._slot_usage = slot_usage
         self._random = random
+        self._callback_url = callback_url
         self._stopping = threading.Event()
         self._leaving = False
 
@@ -151,22 +152,22 @@ class Attempts:
         return "the slot was missed" if time.monotonic() - due > MAX_LATENESS_S else ""
 
     def _ask_vendor(self, claim: Claim) -> Outcome:
-        tool = claim.job.request.get("tool", DEFAULT_TOOL)
         try:
-            with self._slot_usage.call(), tracing.span("vendor call", "client", tool=tool, call=claim.call) as span:
-                outcome = self._request(claim, tool)
+            call = call_of(claim, self._settings, self._callback_url)
+        except Exception as error:  # noqa: BLE001 - a fault of ours; nothing was sent
+            return NotStarted(ErrorCode.INTERNAL, f"{type(error).__name__} in {_where(error)}")
+        if not isinstance(call, VendorCall):
+            return call
+        try:
+            name = claim.job.tool
+            with self._slot_usage.call(), tracing.span("vendor call", "client", tool=name, call=claim.call) as span:
+                outcome = self._vendor.make(call)
                 call_record.note(span, outcome)
                 return outcome
         except Exception as error:  # noqa: BLE001 - a fault of ours must not leave a job that may be paid for unlooked at
             what = f"{type(error).__name__} in {_where(error)}"
             logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
             return OutcomeUnknown(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
-
-    def _request(self, claim: Claim, tool: str) -> Outcome:
-        vendor_id = vendor_id_of(claim, self._settings)
-        if claim.call == "query":
-            return self._vendor.query(tool, vendor_id)
-        return self._vendor.swap(tool, {**body_of(claim.job.request), "businessTaskId": vendor_id})
 
     def _write(self, claim: Claim, decision: Decision, entry: str = "", facts: str = "") -> Report:
         """Write the decision, it may be paid for; while Redis is away it is kept in hand.

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Final
 
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
+from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.vendor_tools.tool import Patience
 from swapworker.attempt.decision import ANSWERED, Decision, backoff, exhausted, fail
 from swapworker.vendor_client.outcome import OutcomeUnknown
+from swapworker.vendor_client.request import vendor_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from swapjobs.contract.vendor_tools.tool import Tool
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.claims import Claim
     from swapworker.vendor_client.outcome import AccountRefused, NotStarted
@@ -23,25 +28,42 @@ _FAILED_LOOKUPS_BEFORE_GIVING_UP: Final = 5
 _VENDOR_ZONE: Final = timezone(timedelta(hours=8))
 
 
-def poll_again(claim: Claim, settings: WorkerSettings, random: Callable[[], float]) -> Decision:
-    """Decide after the vendor said that it works on it: ask again after a while, and not for ever."""
-    polls = claim.job.number("polls")
+def poll_again(
+    claim: Claim, settings: WorkerSettings, random: Callable[[], float], task_id: str | None = None
+) -> Decision:
+    """Decide after the vendor said that it works on it: ask again after a while, and not for ever.
+
+    `task_id` is the vendor's own; it is kept where the vendor may have to be asked by it.
+    """
+    tool, polls = TOOLS.get(claim.job.tool), claim.job.number("polls")
+    patience = _patience(tool, settings)
     # Both by the clock and by the pauses that were made, within their jitter: the clock may have jumped.
-    pauses_s = sum(_poll_pause_s(number, settings) for number in range(polls))
-    if min(_age_s(claim), pauses_s * 1.25) >= settings.poll_give_up_s:
+    pauses_s = sum(_poll_pause_s(number, patience) for number in range(polls))
+    if min(_age_s(claim), pauses_s * 1.25) >= patience.give_up_s:
         message = f"the vendor has worked on it for {_age_s(claim):.0f} s without an end"
         return fail(ErrorCode.VENDOR_TIMEOUT, message, retryable=True, next_call="query")
-    pause_s = _poll_pause_s(polls, settings)
+    pause_s = _poll_pause_s(polls, patience)
+    known = {"vendor_task": vendor_task(claim, task_id)} if task_id and tool and tool.asks_by_own_id else {}
     return Decision(
         Event.WAIT,
-        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "next_call": "query", **ANSWERED},
+        patch={"polls": polls + 1, "reason": Reason.VENDOR_PROCESSING, "next_call": "query", **ANSWERED, **known},
         schedule="poll",
         delay_s=pause_s * (0.75 + random() / 2),
     )
 
 
-def _poll_pause_s(polls: int, settings: WorkerSettings) -> float:
-    pause_s: float = min(settings.poll_base_s * 1.5 ** min(polls, 64), settings.poll_cap_s)
+def _patience(tool: Tool | None, settings: WorkerSettings) -> Patience:
+    """Return how a tool's tasks are asked for: seldom where they take hours, or where the vendor calls back."""
+    if tool is not None and tool.patience is not None:
+        return tool.patience
+    base_s, cap_s = settings.poll_base_s, settings.poll_cap_s
+    if tool is not None and tool.takes_callback and settings.vendor_callback_url:
+        base_s, cap_s = max(base_s, settings.vendor_callback_poll_s), max(cap_s, settings.vendor_callback_poll_s)
+    return Patience(base_s, cap_s, settings.poll_give_up_s)
+
+
+def _poll_pause_s(polls: int, patience: Patience) -> float:
+    pause_s: float = min(patience.base_s * 1.5 ** min(polls, 64), patience.cap_s)
     return pause_s
 
 
@@ -83,16 +105,22 @@ def ask_later(
     )
 
 
-def send_again_or_ask_twice(claim: Claim, settings: WorkerSettings) -> Decision:
+def send_again_or_ask_twice(claim: Claim, settings: WorkerSettings, random: Callable[[], float]) -> Decision:
     """Decide after the vendor said that it does not know the task.
 
     That counts only when asked at least one call timeout after the send, and twice: a request still under way may
-    not be known yet. It counts little where the vendor has known the task before, or where the month has changed,
-    since it tells of the current month's tasks only.
+    not be known yet; more often where there are more ways to ask. It counts little where the vendor has known the task
+    before, or where the month has changed, since it tells of the current month's tasks only. It counts nothing where
+    the vendor has acknowledged the task, and a result of such a task has never been seen: then it is asked on.
     """
+    tool = TOOLS.get(claim.job.tool)
     too_early_s = settings.call_timeout_s - _age_s(claim)
     unknown_answers = claim.job.number("unknown_answers") + (1 if too_early_s <= 0 else 0)
-    if unknown_answers < _ANSWERS_BEFORE_UNKNOWN:
+    if tool is not None and not tool.answers_at_once and claim.job.number("polls") > 0:
+        decision = poll_again(claim, settings, random)
+        return replace(decision, patch={**decision.patch, "unknown_answers": unknown_answers})
+    ways = len(tool.query.ways) if tool is not None and tool.query else 1
+    if unknown_answers < max(_ANSWERS_BEFORE_UNKNOWN, ways):
         return Decision(
             Event.WAIT,
             patch={

@@ -13,6 +13,7 @@ What the record keeps for it, besides `attempts`:
 | `failed_lookups_since` | when the first of them was asked                     |                             |
 | `answered`             | when an answer came that could not be read: from     | when the vendor says that   |
 |                        | then on it is not sent again                         | it does not know the task   |
+| `vendor_task`          | the vendor's own id, of tools asked for by it        | never                       |
 | `maybe_paid_twice`     | + 1 when it is sent again without an answer          | never                       |
 | `unusable`             | when it is done, but without a usable picture URL    | by a retry                  |
 """
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import Event, Reason
+from swapjobs.contract.output import stored
 from swapworker.attempt.decision import ANSWERED, Decision, backoff, exhausted, fail
 from swapworker.attempt.lookup_policy import ask_later, poll_again, send_again_or_ask_twice
 from swapworker.vendor_client.outcome import (
@@ -63,15 +65,15 @@ def _choose(  # noqa: PLR0911 - one case for each outcome, that is the point
     outcome: Outcome, claim: Claim, settings: WorkerSettings, random: Callable[[], float]
 ) -> Decision:
     match outcome:
-        case Succeeded(output_url, task_id):
-            entry = {"kind": "result", "output_url": output_url, "vendor_task_id": task_id}
+        case Succeeded(outputs, task_id):
+            entry = {"kind": "result", **stored(outputs), "vendor_task_id": task_id}
             return Decision(Event.SUCCEED, entry=entry)
         case Failed(code, message, retryable, raw):
             return fail(code, message, retryable=retryable, raw=raw)
-        case Pending():
-            return poll_again(claim, settings, random)
+        case Pending(task_id):
+            return poll_again(claim, settings, random, task_id)
         case TaskUnknown():
-            return send_again_or_ask_twice(claim, settings)
+            return send_again_or_ask_twice(claim, settings, random)
         case NotStarted() | OutcomeUnknown() | AccountRefused() if claim.call == "query":
             return ask_later(outcome, claim, settings, random)
         case NotStarted(code, message):

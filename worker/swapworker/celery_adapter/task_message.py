@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from kombu.utils import json as kombu_json
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.contract.job import SwapRequest, is_business_id
+from swapjobs.contract.job import is_business_id
+from swapjobs.contract.request import parse_request
 from swapjobs.store.celery_message import SWAP_TASK
 from swapjobs.store.keys import SWAPS_QUEUE
 from swapjobs.store.product_tasks import ProductTask
@@ -88,9 +89,9 @@ class TaskMessage:
         own = self.id if is_business_id(f"celery-{self.id}") else self.id.encode().hex()
         fields.setdefault("business_task_id", f"celery-{own}")
         if self.expires:
-            given = SwapRequest.parse(fields).expires_at
+            given = parse_request(fields).expires_at
             fields["expires_at"] = min(given, self.expires) if given else self.expires
-        return ProductTask(self.id, SwapRequest.parse(fields), continuation, self.raw, JobOrigin(self.traceparent))
+        return ProductTask(self.id, parse_request(fields), continuation, self.raw, JobOrigin(self.traceparent))
 
 
 def read_or_log(raw: str) -> TaskMessage | None:

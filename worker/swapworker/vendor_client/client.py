@@ -1,4 +1,4 @@
-"""Calls to the vendor: swap and query. Never raises for what the vendor or the network does: that is an outcome."""
+"""Calls to the vendor. Never raises for what the vendor or the network does: that is an outcome."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs import tracing
 from swapjobs.contract.errors import SettingsError
+from swapjobs.contract.vendor_tools.tool import PREFIX
 from swapworker.outbound_http import ConnectionPool, NetError, Reply, split_url
 from swapworker.vendor_client import read_reply, wire
+from swapworker.vendor_client.outcome import ListReply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic import SecretStr
 
+    from swapjobs.contract.vendor_tools.tool import Tool
     from swapjobs.settings import WorkerSettings
     from swapworker.vendor_client.outcome import Outcome
+    from swapworker.vendor_client.request import VendorCall
 
-_TOOLS_PATH: Final = b"/AIGCImgOpenServ/saas/tool/"
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
 
 
 class VendorClient:
-    """The vendor's API as two calls. Thread-safe; one for each worker process.
+    """The vendor's API. Thread-safe; one for each worker process.
 
     Raises:
         SettingsError: the URL or a credential can't be used.
@@ -38,7 +41,7 @@ class VendorClient:
         except ValueError as error:
             raise SettingsError(f"SWAPJOBS_API_URL: {error}") from None
         self._connections = ConnectionPool(origin)
-        self._base = base.rstrip(b"/") + _TOOLS_PATH
+        self._base = base.rstrip(b"/") + f"{PREFIX}/".encode("ascii")
         self._site = "/".join(settings.api_url.split("/")[:3])
         self._settings = settings
         self._now = now
@@ -55,32 +58,44 @@ class VendorClient:
             *((name.encode("ascii"), value.encode("ascii")) for name, value in credentials.items() if value),
         ]
 
-    def swap(self, tool: str, body: dict[str, Any]) -> Outcome:
-        """Ask for a swap; `body` is the tool's, with `businessTaskId`. This may cost money."""
+    def make(self, call: VendorCall) -> Outcome:
+        """Make a call of a tool, which may cost money, or ask what became of one."""
+        query = call.tool.query if call.way else None
         try:
-            reply = self._post(tool, body)
+            reply = self.post(call.path, call.body)
         except NetError as error:
-            return read_reply.read_swap_error(error)
-        outcome = read_reply.read_swap(reply, self._reading())
-        return dataclasses.replace(outcome, http_status=reply.status)
-
-    def query(self, tool: str, vendor_id: str) -> Outcome:
-        """Ask what became of the swap that was sent with this `businessTaskId`."""
-        try:
-            reply = self._post(f"{tool}/queryTask", {"businessTaskId": vendor_id})
-        except NetError as error:
-            return read_reply.read_query_error(error)
-        outcome = read_reply.read_query(reply, self._reading(), self._settings.vendor_unknown_codes)
+            return read_reply.read_query_error(error) if query else read_reply.read_swap_error(error)
+        reading = read_reply.Reading(
+            self._now(),
+            query.reply if query else call.tool.reply,
+            self._secrets,
+            self._site,
+            ends_when_accepted=call.tool.query is None,
+        )
+        if query:
+            outcome = read_reply.read_query(reply, reading, self._settings.vendor_unknown_codes)
+        else:
+            outcome = read_reply.read_swap(reply, reading)
         return dataclasses.replace(outcome, http_status=reply.status)
 
     def close(self) -> None:
         """Close the connections; a call under way still ends."""
         self._connections.close()
 
-    def _reading(self) -> read_reply.Reading:
-        return read_reply.Reading(self._now(), self._secrets, self._site)
+    def read(self, tool: Tool, body: dict[str, Any]) -> ListReply:
+        """Ask for what is answered at once."""
+        try:
+            reply = self.post(tool.path, body)
+        except NetError as error:
+            return ListReply(problem=str(error), result="outcome_unknown")
+        return read_reply.read_list(reply, read_reply.Reading(self._now(), tool.reply, self._secrets, self._site))
 
-    def _post(self, path: str, body: dict[str, Any]) -> Reply:
+    def post(self, path: str, body: dict[str, Any]) -> Reply:
+        """Post to a path below the vendor's prefix.
+
+        Raises:
+            NetError: there is no reply.
+        """
         limit = self._settings.max_response_bytes
         headers = self._headers
         if self._settings.vendor_traceparent and (traceparent := tracing.current().traceparent):

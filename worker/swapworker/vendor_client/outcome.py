@@ -6,12 +6,14 @@ A reply becomes an outcome at one boundary (`read_reply.py`); `retry_policy.deci
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from swapjobs.contract.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from swapjobs.contract.output import Output
 
 VendorSignal = Literal["answer", "too_fast", "failure", "outage", "credentials_rejected", "quota_exhausted", ""]
 
@@ -25,9 +27,9 @@ class _Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Succeeded(_Outcome):
-    """The picture is there."""
+    """The result is there."""
 
-    output_url: str
+    outputs: tuple[Output, ...]
     task_id: str | None = None
 
 
@@ -98,6 +100,16 @@ class AccountRefused(_Outcome):
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ListReply:
+    """What came of asking for a list: `data` as it came, or what is the matter; `result` is for the metrics."""
+
+    data: Any = None
+    problem: str = ""
+    pause_s: float = 0.0
+    result: str = "succeeded"
+
+
 _RESULTS: Final[Mapping[type[_Outcome], str]] = {
     Succeeded: "succeeded",
     Failed: "failed",
@@ -124,7 +136,7 @@ def signal_of(outcome: Outcome) -> VendorSignal:  # noqa: PLR0911 - one case for
             return "quota_exhausted"
         case AccountRefused():
             return "credentials_rejected"
-        case OutcomeUnknown(code=ErrorCode.INTERNAL):
+        case NotStarted(code=ErrorCode.INTERNAL) | OutcomeUnknown(code=ErrorCode.INTERNAL):
             return ""  # our own fault
         case NotStarted() | OutcomeUnknown():
             return "outage" if outcome.vendor_wide else "failure"

@@ -7,7 +7,7 @@ import re
 from typing import Any, Final
 from urllib.parse import quote
 
-from swapjobs.contract.vendor_tools import UNPRINTABLE, check_url
+from swapjobs.contract.fetched_urls import UNPRINTABLE, check_url
 
 MAX_LENGTH: Final = 8192  # of a URL, and of what is kept of one that can't be used
 _DROPPED: Final = re.compile("[\t\r\n]")  # as browsers do (WHATWG URL, "basic URL parser")

@@ -14,12 +14,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from swapjobs.contract.vendor_tools.tool_input import is_url
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from swapjobs.contract.vendor_tools.reply import Reply
+
 OK: Final = "200"
-DONE: Final = 1
-FAILED: Final = 2
+_PICTURE: Final = "outputImageUrl"
+_IDS: Final = ("taskId", "task_id", "id_task")
+# What stands beside a result in any family, and is none.
+_BESIDE: Final = frozenset(
+    {
+        *("toolTask", "businessTaskId", "desc", "msg", "message", "errorMessage"),
+        *("progress", "percentage", "temporaryImageDto"),
+    }
+)
 
 _RAW_DEFLATE: Final = -15
 _WINDOW_BITS: Final = {"gzip": (31,), "x-gzip": (31,), "deflate": (15, _RAW_DEFLATE)}
@@ -51,24 +62,44 @@ class TaskData(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    task_id: Text = Field(None, validation_alias=AliasChoices("taskId", "task_id", "id_task"))
+    task_id: Text = Field(None, validation_alias=AliasChoices(*_IDS))
     status: WholeNumber = None
-    picture: Any = Field(None, validation_alias="outputImageUrl", description="as it came, of whatever type")
+
+    @property
+    def rest(self) -> dict[str, Any]:
+        """All other fields, as they came."""
+        return self.model_extra or {}
 
     @property
     def texts(self) -> list[str]:
-        """The strings among the fields that the vendor's page does not name: an error text may be one of them."""
-        return [value for value in (self.model_extra or {}).values() if isinstance(value, str)]
+        """The strings among them that are no URLs: an error text may be one of them."""
+        return [value for value in self.rest.values() if isinstance(value, str) and not is_url(value)]
 
     @property
-    def is_done(self) -> bool:
-        """Say whether the vendor says that it is done, and says something of the picture."""
-        return self.status == DONE and bool(self.picture)
+    def error_message(self) -> str:
+        """What a sister product of the vendor's says of a failure, with `code` and `msg` as if nothing had happened."""
+        text = self.rest.get("errorMessage")
+        return text if isinstance(text, str) else ""
 
-    @property
-    def is_a_task(self) -> bool:
+    def result(self, reply: Reply) -> Any:
+        """Return what is there of the result; of a reply that names no field of it, all that is no word about it."""
+        if reply.result:
+            return self.rest.get(reply.result) or None
+        return {name: value for name, value in self.rest.items() if name not in _BESIDE and value is not None} or None
+
+    def is_done(self, reply: Reply) -> bool:
+        """Say whether the vendor says that it is done, and says something of the result.
+
+        A result of no known shape counts without a number too, where nothing speaks of a task that would go on.
+        """
+        if reply.says_finished(self.status):
+            return bool(self.result(reply))
+        is_bare = self.status is None and self.task_id is None
+        return is_bare and not reply.result and bool(reply.finished) and bool(self.result(reply))
+
+    def is_a_task(self, reply: Reply) -> bool:
         """Say whether there is anything of a task in it."""
-        return self.task_id is not None or self.status is not None or bool(self.picture)
+        return self.task_id is not None or self.status is not None or bool(self.result(reply))
 
 
 class Envelope(BaseModel):
@@ -80,20 +111,28 @@ class Envelope(BaseModel):
     msg: Text = None
     data: Any = None
 
-    @property
-    def task(self) -> TaskData | None:
-        """What `data` tells of a task, or what stands in its place where there is no `data`."""
+    def task(self, reply: Reply) -> TaskData | None:
+        """Return what `data` tells of a task, or what stands in its place where there is no `data`."""
         data = self.data
         if isinstance(data, str):
             data = _object_in(data)
-        if isinstance(data, list) and len(data) == 1:
+        if isinstance(data, list) and len(data) == 1 and (reply.result or _speaks_of_a_task(data[0])):
             data = data[0]
+        if isinstance(data, list) and data and not reply.result:
+            data = {"data": data}
         if isinstance(data, dict):
             task = TaskData.model_validate(data)
-            return task if task.is_a_task else None
-        # `status` alone is the HTTP status in the error objects of some frameworks.
+            return task if task.is_a_task(reply) else None
+        # `status` alone is the HTTP status in the error objects of some frameworks; so may be anything else.
         beside = TaskData.model_validate(self.model_extra or {}) if self.data is None else None
-        return beside if beside is not None and (beside.picture or beside.task_id is not None) else None
+        is_task = beside is not None and ((reply.result and beside.result(reply)) or beside.task_id is not None)
+        return beside if is_task else None
+
+    @property
+    def words(self) -> str:
+        """What it says to people: `msg`, or where a sister product of the vendor's puts it."""
+        inner = self.data.get("errorMessage") if isinstance(self.data, dict) else None
+        return self.msg or (inner if isinstance(inner, str) else "")
 
     @property
     def is_vendors(self) -> bool:
@@ -103,12 +142,17 @@ class Envelope(BaseModel):
     @property
     def says_no_data(self) -> bool:
         """Say whether the call succeeded with `data` sent as null."""
-        return self.code == OK and self.data is None and "data" in self.model_fields_set and self.task is None
+        is_null = self.code == OK and self.data is None and "data" in self.model_fields_set
+        return is_null and not any(name in (self.model_extra or {}) for name in (*_IDS, _PICTURE))
 
     @property
     def is_empty(self) -> bool:
         """Say whether it holds nothing but `code` and `msg`: then it can't say anything of a task."""
         return not self.data and not self.model_extra
+
+
+def _speaks_of_a_task(value: Any) -> bool:
+    return isinstance(value, dict) and any(name in value for name in (*_IDS, "status"))
 
 
 def parse_envelope(body: bytes, hide: Collection[str] = ()) -> Envelope | None:

@@ -13,7 +13,7 @@ from swapjobs.cli.submit_batch.progress_file import SUFFIX, ProgressFile
 from swapjobs.cli.submit_batch.run import Patience, Run
 from swapjobs.cli.submit_batch.source import Source, opened, progress_of
 from swapjobs.client.swap_client import SwapClient
-from swapjobs.contract.job import SwapRequest
+from swapjobs.contract.request import SwapRequest
 from swapjobs.ingest.columns import Columns
 from swapjobs.ingest.line_reader import check_encoding
 from swapjobs.ingest.row_reader import Reading

@@ -28,9 +28,11 @@ from swapjobs.contract.errors import (
     WaitTimeout,
 )
 from swapjobs.contract.filters import JobQuery, RetryFilter
-from swapjobs.contract.job import Job, Submission, SwapRequest
+from swapjobs.contract.job import Job, Submission
 from swapjobs.contract.lifecycle import FINAL
+from swapjobs.contract.model_page import ModelPage
 from swapjobs.contract.page import JobPage
+from swapjobs.contract.request import Request
 
 if TYPE_CHECKING:
     import builtins
@@ -73,12 +75,12 @@ class GatewayClient(JobClient):
     def __repr__(self) -> str:
         return f"GatewayClient({self._http.url!r})"
 
-    def accept(self, request: SwapRequest) -> tuple[Job, bool]:
+    def accept(self, request: Request) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
         answer = self._http.send("POST", JOBS, body=body_of(request))
         return read(answer, Job), answer.headers.get("Idempotent-Replayed") != "true"
 
-    def submit_many(self, requests: Iterable[SwapRequest | Mapping[str, Any]]) -> Iterator[Submission]:
+    def submit_many(self, requests: Iterable[Request | Mapping[str, Any]]) -> Iterator[Submission]:
         """Accept many jobs, lazily and in order, as `SwapClient.submit_many`; eight requests at a time.
 
         A gateway that takes no more for now is waited for, up to `patience_s` seconds for each job.
@@ -89,7 +91,7 @@ class GatewayClient(JobClient):
                 under_way: dict[str, Future[Submission]] = {}
                 outcomes: list[Future[Submission]] = []
                 for item in map(as_bulk, block):
-                    id_ = (isinstance(item, SwapRequest) and item.business_task_id) or ""
+                    id_ = (isinstance(item, Request) and item.business_task_id) or ""
                     outcomes.append(pool.submit(copy_context().run, self._outcome, item, under_way.get(id_)))
                     if id_:
                         under_way[id_] = outcomes[-1]
@@ -100,7 +102,7 @@ class GatewayClient(JobClient):
                     for outcome in outcomes:
                         outcome.cancel()
 
-    def _outcome(self, item: SwapRequest | Submission, first: Future[Submission] | None) -> Submission:
+    def _outcome(self, item: Request | Submission, first: Future[Submission] | None) -> Submission:
         """Submit one; after `first`, which has the same id."""
         if isinstance(item, Submission):
             return item
@@ -223,12 +225,16 @@ class GatewayClient(JobClient):
                 if cursor is None:
                     break
 
+    def models(self, **query: Any) -> ModelPage:
+        """Return a page of the models that the sd tools can draw with, as `SwapClient.models`."""
+        return self._http.get("/v1/models", ModelPage, **query)
+
     def close(self) -> None:
         """Close the connections to the gateway."""
         self._http.close()
 
 
-def body_of(request: SwapRequest) -> dict[str, Any]:
+def body_of(request: Request) -> dict[str, Any]:
     """Return a request as JSON, with an id, so that it can be made twice and is one job."""
     body = request.model_dump(mode="json", exclude_defaults=True)
     return {"business_task_id": secrets.token_hex(12), **body}

@@ -18,8 +18,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from swapjobs.contract.fetched_urls import check_url
 from swapjobs.contract.lifecycle import FINAL
-from swapjobs.contract.vendor_tools import check_url
 from swapjobs.gateway.console import charts
 from swapjobs.gateway.console.session import language_of
 from swapjobs.gateway.console.texts import LANGUAGES, texts
@@ -27,6 +27,8 @@ from swapjobs.report.charts import duration
 from swapjobs.report.figures import STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
     from starlette.responses import Response
 
@@ -141,12 +143,26 @@ def _environment() -> Environment:
         "as_json": lambda value: json.dumps(value, ensure_ascii=False, indent=2, default=str),
     }
     environment.globals |= {
+        "label_of": _label_of,
         "bars": charts.bars,
         "divided": charts.divided,
         "meter": charts.meter,
         "all_states": tuple(state.value for state in STATES),
     }
     return environment
+
+
+def _label_of(field: str, t: Callable[..., str]) -> str:
+    """Return what a field with a picture is called: those of a swap in the viewer's language, others by their name."""
+    return t(_LABELS[field]) if field in _LABELS else field
+
+
+_LABELS: Final = {
+    "source_url": "picture.source",
+    "second_source_url": "picture.second",
+    "target_url": "picture.target",
+    "output_url": "picture.result",
+}
 
 
 def _when(at: datetime | None) -> Markup:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.timestamps import from_ms
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL
 from swapjobs.store.attempt_log import calls_of
 
 if TYPE_CHECKING:
@@ -50,12 +49,12 @@ class Step:
 
 def steps_of(job: Record, prices: Mapping[str, float]) -> list[Step]:
     """Return all steps, oldest first."""
-    return list(_steps(job, prices.get(job.request.get("tool", DEFAULT_TOOL))))
+    return list(_steps(job, prices.get(job.tool)))
 
 
 def cost_of(job: Record, prices: Mapping[str, float]) -> float | None:
     """Return what is known to have been charged for the job; None where no price is known."""
-    price = prices.get(job.request.get("tool", DEFAULT_TOOL))
+    price = prices.get(job.tool)
     if price is None:
         return None
     pictures = sum(line["kind"] == "result" for calls in calls_of(job.history) for line in calls)

@@ -6,17 +6,18 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, WithJsonSchema
+from pydantic import WithJsonSchema
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.contract.attempt import AttemptList
 from swapjobs.contract.errors import ErrorCode, JobGone, JobNotFound
+from swapjobs.contract.fetched_urls import Url
 from swapjobs.contract.job import BusinessId, Job, Name
 from swapjobs.contract.job import job_id as id_of
 from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
-from swapjobs.contract.vendor_tools import TOOLS, Url
+from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import Actor, Gateway, Parts, Reader, Submitter
 from swapjobs.gateway.event_stream import WatchedStream, changes, version_of
@@ -40,15 +41,6 @@ if TYPE_CHECKING:
 _FreshUrl = Annotated[Url, WithJsonSchema(PLAIN_URL)]
 
 
-class FreshUrls(BaseModel):
-    """The URLs of the same pictures, signed anew."""
-
-    model_config = ConfigDict(extra="forbid")
-    source_url: _FreshUrl | None = None
-    target_url: _FreshUrl | None = None
-    second_source_url: _FreshUrl | None = None
-
-
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 _SOON_S: Final = 2  # after which it makes sense to ask again how an unfinished job stands
@@ -61,7 +53,7 @@ Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job
 @router.post(
     "",
     status_code=202,
-    openapi_extra=body("SwapRequest", SWAP_EXAMPLES),
+    openapi_extra=body("JobRequest", SWAP_EXAMPLES),
     responses={
         200: job_answer("It is final", DONE_EXAMPLE),
         202: job_answer("It is accepted, and not final yet", JOB_EXAMPLE),
@@ -179,13 +171,13 @@ def forget(job_id: JobId, caller: Actor, gateway: Gateway) -> None:
         **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
-def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
+def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: dict[str, _FreshUrl] | None = None) -> Job:
     """Queue a failed, cancelled or expired job again; 409 for others.
 
-    With a body it gets those URLs: the same pictures under a new signature; 422 for other pictures.
+    With a body it gets those URLs, by their names in the tool's input: the same pictures under a new signature; 422 for
+    other pictures.
     """
-    fresh = urls.model_dump(exclude_none=True) if urls else {}
-    return gateway.client.retry(own_job(gateway, caller, job_id).id, **fresh)
+    return gateway.client.retry(own_job(gateway, caller, job_id).id, **(urls or {}))
 
 
 @router.get(

@@ -4,10 +4,11 @@ Paths, headers, bodies and envelopes are the vendor's (`swapjobs.contract.vendor
 stands in `code` within HTTP 200; only 429 and 503 are the HTTP status too, with Retry-After: proxies and clients go by
 it.
 
-- A call waits for the end of its job and is answered like the vendor's direct reply. Not final after
-  `SWAPJOBS_GATEWAY_VENDOR_WAIT_S`: `status` 0, and the product asks `queryTask`, as the vendor's pages tell it to.
-- `callbackUrl` is taken by every tool. With Multiple Face Swap, which documents it, the product counts on the callback
-  and is answered at once; the other tools wait for the end all the same, since a product can't know of it.
+- A call of a tool whose page shows a result waits for the end of its job and is answered like the vendor's direct
+  reply. Not final after `SWAPJOBS_GATEWAY_VENDOR_WAIT_S`: `status` 0, and the product asks `queryTask`, as the vendor's
+  pages tell it to. A tool whose page shows an acknowledgement acknowledges at once.
+- `callbackUrl` is taken by every tool. With those that document it the product counts on the callback and is answered
+  at once; the others wait for the end all the same, since a product can't know of it.
 - The same `businessTaskId` and the same body again is the same job, also after it failed: nothing is paid twice. The
   same id with another body is code "422".
 - A task that ended and whose record has expired is code "410", never "not known": who takes it for not known sends it
@@ -20,7 +21,7 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -30,18 +31,18 @@ from swapjobs.contract.errors import AccessDenied, JobGone, JobNotFound, Swapjob
 from swapjobs.contract.job import job_id
 from swapjobs.contract.lifecycle import FINAL
 from swapjobs.contract.vendor_api import (
-    BODIES,
     KEY_ID_HEADER,
     KEY_SECRET_HEADER,
-    PREFIX,
     BadBody,
-    QueryBody,
     business_id_of,
     envelope,
-    read_body,
+    read_call,
+    read_query,
     request_of,
     vendor_envelope,
 )
+from swapjobs.contract.vendor_tools.table import LIST_OF_MODELS, TOOLS
+from swapjobs.contract.vendor_tools.tool import PREFIX
 from swapjobs.gateway import problems
 from swapjobs.gateway.dependencies import actor_of, parts_of
 from swapjobs.gateway.problems import HttpProblem
@@ -49,22 +50,18 @@ from swapjobs.store.access.api_keys import id_of
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from fastapi import Response
-
-    from swapjobs.contract.job import Job, SwapRequest
+    from swapjobs.contract.job import Job
+    from swapjobs.contract.request import Request as JobRequest
+    from swapjobs.contract.vendor_tools.tool import Tool
     from swapjobs.gateway.auth import Caller
     from swapjobs.gateway.dependencies import Parts
 
-    Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
     Answer = Callable[[Parts, Caller, bytes, Request], Awaitable[dict[str, Any]]]
 
 # The limit of a body is ours to tell in the vendor's words; FastAPI's own answer would take the place of it.
 _NO_LIMIT: Final = 2**62
-# The seed documents its reply without a businessTaskId.
-_WITHOUT_BUSINESS_ID: Final = "roop"
-_WITH_CALLBACK: Final = "face/fusion"
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 # Where our own text speaks of things that the caller does not know.
@@ -78,34 +75,46 @@ _IN_THEIR_WORDS: Final = {
 router = APIRouter(prefix=PREFIX, include_in_schema=False, max_body_size=_NO_LIMIT)
 
 
-async def swap(tool: str, gateway: Parts, caller: Caller, raw: bytes, request: Request) -> dict[str, Any]:
-    """Answer `POST .../tool/{toolCode}`."""
-    body = read_body(BODIES[tool], raw)
+async def _call(tool: Tool, gateway: Parts, caller: Caller, raw: bytes, request: Request) -> dict[str, Any]:
+    """Answer a call of a tool."""
+    body = read_call(tool, raw)
     caller.require("submit")
     wanted = request_of(tool, body, caller.tenant)
     job = await run_in_threadpool(_accept, gateway, wanted)
     request.state.job_id = job.id
-    if not (wanted.callback_url and tool == _WITH_CALLBACK):
+    if tool.answers_at_once and not (wanted.callback_url and tool.takes_callback):
         wait_s = gateway.settings.gateway_vendor_wait_s
         job = await gateway.job_watch.until_final(job, wait_s, partial(gateway.client.get, job.id), request)
-    return vendor_envelope(job, with_business_id=tool != _WITHOUT_BUSINESS_ID)
+    return vendor_envelope(job, is_query=False)
 
 
-async def query(tool: str, gateway: Parts, caller: Caller, raw: bytes, _: Request) -> dict[str, Any]:
-    """Answer `POST .../tool/{toolCode}/queryTask`. A task is known to its own tool only; "not known" is null data."""
+async def _models(gateway: Parts, caller: Caller, raw: bytes, _: Request) -> dict[str, Any]:
+    """Answer a call for the list of models; a worker asks the vendor."""
     caller.require("read")
-    body = read_body(QueryBody, raw)
+    asked = read_call(LIST_OF_MODELS, raw).input.stored()
+    page = await run_in_threadpool(partial(gateway.client.models, **asked))
+    paging = {"total": page.total, "pageSize": page.page_size, "pageNum": page.page_num}
+    return envelope("200", "success", {"rows": list(page.rows), **paging})
+
+
+async def _query(
+    tools: Sequence[Tool], path: str, gateway: Parts, caller: Caller, raw: bytes, _: Request
+) -> dict[str, Any]:
+    """Answer a query. A task is known to its own tools only; "not known" is null data."""
+    caller.require("read")
+    own_id = read_query(raw)
     try:
-        id_ = job_id(caller.tenant, business_id_of(body.business_task_id))
+        id_ = job_id(caller.tenant, business_id_of(own_id))
         job = await run_in_threadpool(gateway.client.get, id_)
     except JobGone:
         raise
     except JobNotFound:
         return envelope("200", "success")
-    return vendor_envelope(job) if job.tool == tool else envelope("200", "success")
+    is_own = job.tool in {tool.name for tool in tools}
+    return vendor_envelope(job, path=path) if is_own else envelope("200", "success")
 
 
-def _accept(gateway: Parts, request: SwapRequest) -> Job:
+def _accept(gateway: Parts, request: JobRequest) -> Job:
     """Accept the job, or return the one that has its id.
 
     Raises:
@@ -164,27 +173,47 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(chunks)
 
 
-def _endpoint(answer: Answer) -> Endpoint:
-    """Return the endpoint that gives the answer, or says in the vendor's words why there is none."""
+@router.post("/{path:path}")
+async def answer(path: str, request: Request) -> Response:
+    """Answer a call below the vendor's prefix, or say in the vendor's words why there is no answer."""
+    gateway = parts_of(request)
+    try:
+        respond = _answer_of(path)
+        caller = await _caller_of(gateway, request)
+        raw = await _body(request, gateway.settings.gateway_max_body_bytes)
+        return JSONResponse(await respond(gateway, caller, raw, request))
+    except BadBody as error:
+        return _refusal(400, str(error))
+    except HttpProblem as error:
+        return _refusal(error.status, error.detail)
+    except ClientDisconnect:
+        return _refusal(400, "the client went away")
+    except SwapjobsError as error:
+        result = problems.of_error(error)  # there is one table of statuses
+        msg = _IN_THEIR_WORDS.get(error.code, problems.public(error))
+        return _refusal(result.status_code, msg, {"Retry-After": result.headers.get("Retry-After", "")})
 
-    async def endpoint(request: Request) -> Response:
-        gateway = parts_of(request)
-        try:
-            caller = await _caller_of(gateway, request)
-            raw = await _body(request, gateway.settings.gateway_max_body_bytes)
-            return JSONResponse(await answer(gateway, caller, raw, request))
-        except BadBody as error:
-            return _refusal(400, str(error))
-        except HttpProblem as error:
-            return _refusal(error.status, error.detail)
-        except ClientDisconnect:
-            return _refusal(400, "the client went away")
-        except SwapjobsError as error:
-            result = problems.of_error(error)  # there is one table of statuses
-            msg = _IN_THEIR_WORDS.get(error.code, problems.public(error))
-            return _refusal(result.status_code, msg, {"Retry-After": result.headers.get("Retry-After", "")})
 
-    return endpoint
+def _answer_of(path: str) -> Answer:
+    """Return what answers at this path.
+
+    Raises:
+        BadBody: nothing does. Not "404": that could be read as "task not known".
+    """
+    for tool in TOOLS.values():
+        if tool.is_task and tool.path == path:
+            return partial(_call, tool)
+    if path == LIST_OF_MODELS.path:
+        return _models
+    asked = [tool for tool in TOOLS.values() if tool.query and path in {way.path for way in tool.query.ways}]
+    if asked:
+        return partial(_query, asked, path)
+    raise BadBody(_there_is())
+
+
+def _there_is() -> str:
+    paths = ", ".join(tool.path for tool in TOOLS.values())
+    return f"there is only POST {PREFIX}/PATH, PATH one of {paths}, and the queries of their tasks"
 
 
 def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) -> Response:
@@ -193,12 +222,7 @@ def _refusal(status: int, msg: str, headers: Mapping[str, str] | None = None) ->
     return JSONResponse(envelope(str(status), msg), seen, present)
 
 
-async def nothing(_: Request) -> Response:
-    """Answer for every other call below the vendor's path. Not "404": that could be read as "task not known"."""
-    return _refusal(400, f"there is only POST {PREFIX}/{{toolCode}}[/queryTask], for {', '.join(BODIES)}")
-
-
-for _tool in BODIES:
-    router.add_api_route(f"/{_tool}", _endpoint(partial(swap, _tool)), methods=["POST"])
-    router.add_api_route(f"/{_tool}/queryTask", _endpoint(partial(query, _tool)), methods=["POST"])
-router.add_api_route("/{rest:path}", nothing, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+@router.api_route("/{path:path}", methods=["GET", "PUT", "PATCH", "DELETE"])
+async def nothing() -> Response:
+    """Answer for every other method."""
+    return _refusal(400, _there_is())

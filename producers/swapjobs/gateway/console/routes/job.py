@@ -16,8 +16,8 @@ from swapjobs.contract.dispatch_status import DispatchStatus
 from swapjobs.contract.errors import JobGone, JobNotFound, QueueUnavailable
 from swapjobs.contract.job import Job
 from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event, JobState
+from swapjobs.contract.output import ImageOutput
 from swapjobs.contract.tenant import TenantStatus
-from swapjobs.contract.vendor_tools import DEFAULT_TOOL, TOOLS
 from swapjobs.contract.webhook import Delivery
 from swapjobs.gateway.console.pages import page, render, see
 from swapjobs.gateway.console.routing import ConsoleRoute
@@ -131,7 +131,11 @@ def _seen(gateway: Parts, viewer: Viewer, job_id: str) -> dict[str, Any]:
     result = record.last("result")
     return {
         "job": job,
-        "extra": {name: value for name, value in _own_fields(record).items() if value},
+        "given": job.input_urls,
+        "made": [output for output in job.outputs if isinstance(output, ImageOutput)],
+        "words": [output for output in job.outputs if not isinstance(output, ImageOutput)],
+        "results": [("output_url", output.url) for output in job.outputs if isinstance(output, ImageOutput)],
+        "extra": _plain_fields(job),
         "steps": steps_of(record, prices),
         "cost": cost_of(record, prices),
         "deliveries": _deliveries(gateway, job.tenant, record),
@@ -157,10 +161,10 @@ def _around(gateway: Parts, job: Job) -> tuple[DispatchStatus, TenantStatus, Bat
     return status, tenant, gateway.client.batches.get(job.batch_id, tenant=job.tenant) if job.batch_id else None
 
 
-def _own_fields(record: Record) -> dict[str, Any]:
-    """Return the tool's own fields of the request."""
-    tool = TOOLS[record.request.get("tool", DEFAULT_TOOL)]
-    return {name: record.request.get(name) for name in tool.model_fields}
+def _plain_fields(job: Job) -> dict[str, Any]:
+    """Return what the tool was given that is no URL."""
+    urls = {name for name, _ in job.input_urls}
+    return {name: value for name, value in job.input.items() if name not in urls and value is not None}
 
 
 def _deliveries(gateway: Parts, tenant: str, record: Record) -> list[Delivery]:

@@ -14,7 +14,7 @@ from swapjobs.contract.lifecycle import JobState
 from swapjobs.contract.operation import KINDS
 from swapjobs.contract.page import JobPage
 from swapjobs.contract.vendor_ids import job_of
-from swapjobs.contract.vendor_tools import TOOLS
+from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.gateway.console.filters import SINCE, Filters
 from swapjobs.gateway.console.pages import page, see
 from swapjobs.gateway.console.routing import ConsoleRoute
@@ -116,7 +116,7 @@ def _find(gateway: Parts, criteria: dict[str, Any], cursor: str | None) -> JobPa
 
 def _candidates(gateway: Parts, viewer: Viewer, text: str) -> list[str]:
     """Return the ids of the jobs that may be meant: each is a function of the text, so that none is looked for."""
-    by_vendor = job_of(text, prefix=gateway.settings.vendor_id_prefix)
+    by_vendor = job_of(text, prefix=gateway.settings.vendor_id_prefix, suffix=gateway.settings.vendor_id_suffix)
     tenants = _tenants(gateway) if viewer.sees_all else [viewer.caller.tenant]
     by_product = [job_id(tenant, text) for tenant in tenants]
     return list(dict.fromkeys([text, *([by_vendor] if by_vendor else []), *by_product]))

@@ -85,6 +85,11 @@ local function call(args)
     history.append(id, entry)
     jobs.detach(id, job)
     local delay = wake == 'final_failure' and math.max(args[6], failure_window.window_ms()) or args[6]
+    if wake == 'poll' and job.called_back then
+      -- the vendor has said so before its reply, or this answer, was here
+      delay = 0
+      redis.call('HDEL', keys.job .. id, 'called_back')
+    end
     local at = math.floor(clock.now + delay)
     jobs.set_state(id, job, state, 'next_attempt_at', at)
     if wake == '' then

@@ -8,7 +8,7 @@ local tenant_limits = require('queue.tenant_limits')
 local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
 
 local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'next_call',
-                      'delivery_host', 'batch', 'continued'}
+                      'delivery_host', 'batch', 'continued', 'called_back'}
 local function read(id)
   local values, job = redis.call('HMGET', keys.job .. id, unpack(PLACE_FIELDS)), {}
   if not values[1] then return nil end

@@ -1,0 +1,1 @@
+"""What the sandbox does for its tools, on the CPU."""

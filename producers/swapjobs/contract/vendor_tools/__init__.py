@@ -1,0 +1,1 @@
+"""The vendor's tools: one table, one row for each."""
