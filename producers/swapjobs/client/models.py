@@ -39,7 +39,7 @@ def ask_for_models(store: Store, query: Mapping[str, Any]) -> ModelPage:
     except ValidationError as error:
         raise InvalidRequest(explain(error), field=str(error.errors()[0]["loc"][0])) from None
     with queue_errors():
-        if keys.SWAPS_QUEUE in store.dispatch.status().unattended:
+        if not store.dispatch.has_worker(keys.SWAPS_QUEUE):
             raise VendorUnavailable(f"no worker has been seen for 20 s, and only workers ask the vendor; {_START}")
         data = store.reads.ask(tool.name, given.stored(), _PATIENCE_S)
     page = {"page_size": given.body()["pageSize"], "page_num": given.body()["pageNum"]}

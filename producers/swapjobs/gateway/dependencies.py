@@ -98,7 +98,7 @@ Operator = Annotated[Caller, Security(authenticate, scopes=["operate"])]
 
 
 def _check_query(request: Request, caller: Caller) -> None:
-    """Refuse a parameter that the route does not know: a filter with a typing error would let everything through."""
+    """Refuse a parameter that the route does not know, or that is there twice: a filter would not be what was meant."""
     if request.query_params.get("tenant", caller.tenant) != caller.tenant:
         raise InvalidRequest("tenant: the key belongs to another tenant; leave it out", field="tenant")
     route: Any = request.scope["route"]
@@ -107,3 +107,7 @@ def _check_query(request: Request, caller: Caller) -> None:
     if strange is not None:
         own = ", ".join(sorted(known - {"tenant"})) or "none"
         raise InvalidRequest(f"{strange}: is no query parameter here; known are {own}", field=strange[:64])
+    single = known - {item.alias for item in route.dependant.query_params if "list" in str(item.field_info.annotation)}
+    twice = next((name for name in single if len(request.query_params.getlist(name)) > 1), None)
+    if twice is not None:
+        raise InvalidRequest(f"{twice}: is there more than once", field=twice)

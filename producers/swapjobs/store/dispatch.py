@@ -160,6 +160,10 @@ class DispatchStore:
         """Return how many messages wait in the ready queues for a worker to take them."""
         return sum(int(self._redis.llen(queue)) for queue in keys.READY.values())
 
+    def has_worker(self, queue: str) -> bool:
+        """Tell whether a worker of this queue has been seen in the last 20 s."""
+        return bool(worker_usage.workers(self._redis).get(queue))
+
     def unattended(self) -> list[str]:
         """Return the queues in which something waits and nobody works; cheap while all have workers."""
         return [] if all(worker_usage.workers(self._redis).values()) else self.status().unattended

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
@@ -38,7 +40,12 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 # Made here, and not asked of the gateway, so that each operation is a test of its own; a test below compares the two.
 document = make_app(GatewaySettings()).openapi()
-schema = schemathesis.openapi.from_dict(document)
+# Of the kinds of requests those that differ in kind: all 18 together would take a minute to generate. That every tool's
+# input is taken is tested in acceptance/tools.
+FEW: Final = ("SwapRequestRoop", "SwapRequestFaceFusion", "JobRequestPromptsExpand")
+asked_of = copy.deepcopy(document)
+asked_of["components"]["schemas"]["JobRequest"]["anyOf"] = [{"$ref": f"#/components/schemas/{name}"} for name in FEW]
+schema = schemathesis.openapi.from_dict(asked_of)
 schema.config.generation.allow_extra_parameters = False  # unknown parameters of a query are not looked at
 
 
@@ -61,6 +68,8 @@ def test_every_operation_answers_as_it_says(method: str, path: str, gateway: Tar
         not_meant: list[Any] = []
         if (method, path) == ("post", "/v1/batches"):
             not_meant += [negative_data_rejection, positive_data_acceptance]  # rows are no matter of the document
+        if (method, path) == ("get", "/v1/models"):
+            not_meant += [not_a_server_error, positive_data_acceptance]  # nobody is here to ask the vendor: 502
         if any(reason in answer.text for reason in BESIDES):
             not_meant.append(positive_data_acceptance)
         case.validate_response(answer, excluded_checks=not_meant)

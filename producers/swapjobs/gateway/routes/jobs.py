@@ -38,7 +38,11 @@ from swapjobs.gateway.problems import HttpProblem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_FreshUrl = Annotated[Url, WithJsonSchema(PLAIN_URL)]
+# The document names those of a swap; other tools have others.
+_URLS: Final = dict.fromkeys(("source_url", "target_url", "second_source_url"), PLAIN_URL)
+FreshUrls = Annotated[
+    dict[str, Url], WithJsonSchema({"type": "object", "properties": _URLS, "additionalProperties": False})
+]
 
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -171,7 +175,7 @@ def forget(job_id: JobId, caller: Actor, gateway: Gateway) -> None:
         **problems("job_not_found", "job_gone", "not_retryable", "idempotency_conflict", "queue_full", *BODY_PROBLEMS),
     },
 )
-def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: dict[str, _FreshUrl] | None = None) -> Job:
+def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: FreshUrls | None = None) -> Job:
     """Queue a failed, cancelled or expired job again; 409 for others.
 
     With a body it gets those URLs, by their names in the tool's input: the same pictures under a new signature; 422 for
