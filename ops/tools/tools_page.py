@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs import tools
-from swapjobs.contract.vendor_tools.examples import example_input
+from swapjobs.contract.vendor_tools.guidance import bounds_of, example_input
 from swapjobs.contract.vendor_tools.reply import Family
 from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.contract.vendor_tools.tool import PREFIX, Mark
@@ -38,7 +38,6 @@ comes.
 | tool | name in the vendor's index | body | reply | result | callback |
 |---|---|---|---|---|---|
 """
-_NO_LIMIT: Final = 2**31 - 1  # the largest number of 32 bits says nothing to people
 _NOT_PUBLIC: Final = (
     *("Hairstyle changer", "Face restoration", "Super Resolution", "Object Removal", "background remove"),
     *("image enlarge", "image watermark"),
@@ -118,30 +117,13 @@ def _section(tool: Tool) -> str:
 
 
 def _row(tool: Tool, name: str, field: FieldInfo) -> str:
-    about = [field.description or "", *_bounds(tool, name)]
+    about = [field.description or "", *bounds_of(tool, name)]
     if field.is_required():
         about.insert(0, "**required**")
     elif field.default is not None:
         about.append(f"the vendor's default: {field.default}")
     theirs = field.alias or name
     return f"| `{name}` | `{theirs}` | {'; '.join(filter(None, about))} |"
-
-
-def _bounds(tool: Tool, name: str) -> list[str]:
-    schema: dict[str, Any] = tool.input.model_json_schema(by_alias=False)["properties"][name]
-    options = schema.get("anyOf", [schema])
-    texts = []
-    for option in options:
-        low, high = option.get("minimum"), option.get("maximum")
-        if "enum" in option:
-            texts.append("one of " + ", ".join(f"`{choice}`" for choice in option["enum"]))
-        elif low is not None and high is not None and high < _NO_LIMIT:
-            texts.append(f"{low} to {high}")
-        elif low is not None:
-            texts.append(f"from {low}")
-        if "minItems" in option:
-            texts.append(f"{option['minItems']} to {option['maxItems']} of them")
-    return texts
 
 
 def _examples(tool: Tool, given: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import heapq
 import re
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.filters import MAX_PAGE
 from swapjobs.contract.lifecycle import JobState
 from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.report import spreadsheet
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,8 +49,11 @@ def list_jobs(
     limit: Annotated[int, typer.Option(min=1, help="at most so many")] = 50,
     all_of_them: Annotated[bool, typer.Option("--all", help="without a limit")] = False,
     as_json: JsonFlag = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header, for a spreadsheet")] = False,
 ) -> None:
     """List jobs by the time of their creation, newest first."""
+    if as_json and as_csv:
+        raise InvalidRequest("--json and --csv: give one of them")
     now = datetime.now(UTC)
     wanted: JobFilters = {
         "tenant": tenant,
@@ -60,9 +65,11 @@ def list_jobs(
         "created_before": time_of("--until", until, now),
         "limit": MAX_PAGE if all_of_them else min(limit + 1, MAX_PAGE),
     }
-    shown = 0
+    shown, sheet = 0, csv.writer(out.file)
     with SwapClient() as client:
         tenants = [item.tenant for item in client.operator.tenants()] if all_tenants else [tenant]
+        if as_csv:
+            sheet.writerow(spreadsheet.HEADER)
         streams = [_jobs(client, {**wanted, "tenant": name}) for name in tenants]
         for job in heapq.merge(*streams, key=lambda job: job.created_at, reverse=True):
             if shown == limit and not all_of_them:
@@ -71,6 +78,8 @@ def list_jobs(
             shown += 1
             if as_json:
                 print_json(job.model_dump(mode="json"))
+            elif as_csv:
+                sheet.writerow(spreadsheet.row_of(job))
             else:
                 _print(job, job.tenant if all_tenants else "")
     if not shown:

@@ -13,6 +13,7 @@ from swapjobs.cli import jobs
 from swapjobs.cli.output import YEAR_S, JsonFlag
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.request import parse_request
+from swapjobs.contract.vendor_tools.guidance import bounds_of
 from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.settings import CoreSettings, load_settings
 
@@ -77,7 +78,7 @@ def _help_of(tool: Tool) -> str:
 
 def _command_of(tool: Tool) -> Callable[..., None]:
     """Return a function whose parameters are the tool's fields and the options that all jobs have."""
-    parameters = {_OWN + name: _option_of(name, field) for name, field in tool.input.model_fields.items()}
+    parameters = {_OWN + name: _option_of(tool, name, field) for name, field in tool.input.model_fields.items()}
     if tool.input.passes_unknown:
         text = "a field that is not listed here, as the vendor's page has it"
         parameters[_MORE] = (Annotated[list[str] | None, typer.Option("--field", metavar="NAME=JSON", help=text)], None)
@@ -105,14 +106,15 @@ def _command_of(tool: Tool) -> Callable[..., None]:
     return command
 
 
-def _option_of(name: str, field: FieldInfo) -> tuple[Any, Any]:
+def _option_of(tool: Tool, name: str, field: FieldInfo) -> tuple[Any, Any]:
     """Return the option of a field: a text, which the tool's model reads, but for lists and switches."""
     plain = [kind for kind in get_args(field.annotation) or (field.annotation,) if kind is not type(None)]
     kind = field.annotation if get_origin(field.annotation) in {list, dict} else plain[0]
     flag = "--" + name.replace("_", "-")
-    about = field.description or ""
-    if field.default not in (None, _EMPTY) and not field.is_required():
-        about += f" [vendor's default: {field.default}]"
+    default = (
+        [f"the vendor's default: {field.default}"] if field.default is not None and not field.is_required() else []
+    )
+    about = "; ".join(filter(None, [field.description, *bounds_of(tool, name), *default]))
     if kind is bool:
         return Annotated[bool | None, typer.Option(f"{flag}/--no-{flag[2:]}", help=about)], None
     if get_origin(kind) is list:

@@ -9,6 +9,7 @@ import typer
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest
+from swapjobs.contract.vendor_tools.guidance import bounds_of
 from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.settings import CoreSettings, load_settings
 
@@ -51,8 +52,8 @@ def show(name: Annotated[str, typer.Argument(metavar="TOOL")], *, as_json: JsonF
         return
     out.print(f"{tool.name}: {tool.title}. {tool.description}", markup=False, soft_wrap=True)
     for field, about in tool.input.model_fields.items():
-        text = f"{'required' if about.is_required() else 'optional'}  {about.description or ''}"
-        print_fields(out, (field, 28, "bold"), (text, 0, ""))
+        text = "; ".join(filter(None, [about.description, *bounds_of(tool, field)]))
+        print_fields(out, (field, 28, "bold"), ("required" if about.is_required() else "", 8, ""), (text, 0, ""))
     marks = ", ".join(f"{what} {mark}" for what, mark in tool.marks.items())
     for label, text in (("known", marks), ("note", tool.note), ("page", tool.page)):
         if text:

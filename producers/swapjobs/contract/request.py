@@ -179,7 +179,7 @@ class JobRequest(Request):
             raise _WrongField("tool", f"tool: {tool.name} does not take the input of {made.name}")
         if given is None:
             return {**data, "tool": tool.name}
-        return {**data, "tool": tool.name, "input": given if made else _input_of(tool, given, prefix="input.")}
+        return {**data, "tool": tool.name, "input": _sized(given) if made else _input_of(tool, given, prefix="input.")}
 
     @property
     def tool_input(self) -> ToolInput:
@@ -220,9 +220,13 @@ def _input_of(tool: Tool, given: Any, *, prefix: str) -> ToolInput:
         first = error.errors()[0]["loc"]
         field = prefix + str(first[0]) if first else prefix.rstrip(".")
         raise _WrongField(field, f"{explain(error, prefix)} (tool {tool.name})") from None
-    if len(made.model_dump_json().encode()) > MAX_INPUT_BYTES:
-        raise _WrongField(prefix.rstrip(".") or "tool", f"input: is larger than {MAX_INPUT_BYTES} bytes as JSON")
-    return made
+    return _sized(made)
+
+
+def _sized(given: ToolInput) -> ToolInput:
+    if len(given.model_dump_json(exclude_defaults=True).encode()) > MAX_INPUT_BYTES:
+        raise _WrongField("input", f"input: is larger than {MAX_INPUT_BYTES} bytes as JSON")
+    return given
 
 
 def _unsigned(value: Any) -> Any:

@@ -12,7 +12,7 @@ from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.lifecycle import JobState
 from swapjobs.contract.operation import POSSIBLE, OperationRequest
 from swapjobs.contract.request import SwapRequest
-from swapjobs.contract.vendor_tools.examples import example_input
+from swapjobs.contract.vendor_tools.guidance import example_input
 from swapjobs.contract.vendor_tools.image_tools import ImageDescription
 from swapjobs.contract.vendor_tools.swaps import FaceFusion, RoopV2
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, name_of

@@ -135,6 +135,7 @@ PATHS: Final = {
     "a number as a time": ("/v1/jobs?created_after=0.5", 422),
     "a cursor of Redis' own": ("/v1/jobs?cursor=%2B", 422),
     "a cursor beyond all": ("/v1/jobs?cursor=999999999999999-999999999999999", 200),
+    "a filter that is there twice": ("/v1/jobs?state=failed&state=queued", 422),
     "a state of bytes": ("/v1/jobs?state=%ed%a0%80", 422),
     "a batch of a pattern": ("/v1/jobs?batch_id=*", 422),
     "the first time": ("/v1/jobs?created_after=0001-01-01T00:00:00%2b23:59", 200),

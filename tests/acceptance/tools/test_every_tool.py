@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from typing import TYPE_CHECKING, Any
@@ -238,6 +239,13 @@ def test_a_batch_mixes_tools(stage: Stage) -> None:
     jobs = [done(stage, outcome["id"]) for outcome in outcomes[:3]]
     assert [job.outputs[0].kind for job in jobs] == ["image", "text", "text"]
     assert stage.http.get("/v1/batches/mixed/report").text.count("a cat, ") == 1
+    status, sheet = swapjobs(stage, "list", "--batch", "mixed", "--csv")
+    rows_there = list(csv.DictReader(io.StringIO(sheet)))
+    assert status == 0
+    assert [row["outputs"] for row in rows_there] == [
+        "".join(getattr(output, "url", "") or getattr(output, "text", "") for output in job.outputs)
+        for job in reversed(jobs)
+    ]
 
 
 def test_the_list_of_models_is_a_question_and_no_job(stage: Stage) -> None:
@@ -269,6 +277,35 @@ def test_a_list_that_cannot_be_had_is_told(stage: Stage) -> None:
         assert swapjobs(stage, "tools", "models")[0] == 4
     finally:
         stage.client.operator.resume()
+
+
+@pytest.mark.parametrize("tool", ["prompts/expand", "imgExpand", "sd/v2/controlnet", "hair/change"])
+def test_a_reply_that_was_lost_is_looked_up_and_paid_once(stage: Stage, tool: str) -> None:
+    own_id = f"lost-{tool.replace('/', '-')}"
+    stage.vendor.faults(f"lost_reply:id={own_id}")
+    ended(stage, tool, business_task_id=own_id)
+    stage.vendor.faults()
+    books = stage.vendor.get("tasks")[own_id]
+    assert (books["calls"], books["billed"]) == (1, 1)
+
+
+@pytest.mark.parametrize("tool", ["interrogate", "identifyStyle", "sd/v2/text2image"])
+def test_a_failure_is_a_failure_in_every_family_and_costs_nothing(stage: Stage, tool: str) -> None:
+    own_id = f"bad-{tool.replace('/', '-')}"
+    stage.vendor.faults(f"status_2:id={own_id},msg=no good")
+    given = given_to(tool, stage.pictures)
+    asked = {"tool": tool, "input": given, "business_task_id": own_id}
+    job = stage.client.wait(stage.client.submit(JobRequest.parse(asked)).id, 60)
+    stage.vendor.faults()
+    assert (job.state, job.outputs) == (JobState.FAILED, ())
+    assert job.error is not None
+    assert job.error.message == "no good"
+    assert stage.vendor.get("tasks")[own_id]["billed"] == 0
+
+
+def test_declared_tools_are_in_the_openapi_document(stage: Stage) -> None:
+    schemas = stage.http.get("/openapi.json").json()["components"]["schemas"]
+    assert schemas["JobRequestHairChange"]["properties"]["input"]["required"] == ["image"]
 
 
 def test_callbacks_take_the_place_of_most_questions(stage: Stage) -> None:

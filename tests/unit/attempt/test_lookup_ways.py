@@ -8,7 +8,7 @@ import pytest
 
 from swapjobs import ErrorCode
 from swapjobs.contract.lifecycle import Event
-from swapjobs.contract.vendor_tools.examples import example_input
+from swapjobs.contract.vendor_tools.guidance import example_input
 from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.settings import WorkerSettings
 from swapjobs.store.claims import Claim

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs import InvalidRequest
+from swapjobs.celery import swap
 from swapworker.celery_adapter.task_message import NotOurs, read
 
 URLS = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg"}
@@ -62,6 +63,14 @@ def test_times_of_the_message_hold_beside_those_of_the_request() -> None:
     seen = read(message([[], given, {}], headers))
     assert str(seen.task().request.expires_at) == "2029-01-01 00:00:00+00:00"
     assert datetime.fromtimestamp(seen.eta_ms / 1000, UTC) == datetime(2028, 6, 1, 10, tzinfo=UTC)
+
+
+def test_a_job_of_any_tool_is_asked_for_by_the_same_task() -> None:
+    asked = {"tool": "interrogate", "input": {"image": URLS["source_url"]}}
+    assert read(message([[], asked, {}])).task().request.tool_input.stored() == {"image": URLS["source_url"]}
+    assert swap.s(**asked).kwargs == asked
+    with pytest.raises(InvalidRequest, match=r"input\.image: must begin with http"):
+        swap.s(tool="interrogate", input={"image": "ftp://x"})
 
 
 def test_nothing_is_kept_of_a_task_whose_sender_wants_nothing() -> None:

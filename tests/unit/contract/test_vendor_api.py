@@ -137,6 +137,12 @@ def test_hostile_bytes_are_refused_in_one_short_line(raw: bytes) -> None:
         assert len(str(refused.value)) < 300
 
 
+def test_a_body_that_is_too_large_to_be_kept_is_refused() -> None:
+    sd = {"prompt": "x" * 140_000, "batch_size": 1, "alwayson_scripts": {"id_task": "order-1"}}
+    with pytest.raises(BadBody, match="input: is larger than"):
+        asked("sd/v2/text2image", sd)
+
+
 IDS = st.text(min_size=1, max_size=256)
 OURS = st.from_regex(r"\A[ -~]{1,255}\Z")
 

@@ -11,7 +11,7 @@ from swapjobs import InvalidRequest, JobRequest, SwapRequest
 from swapjobs.contract.fetched_urls import in_ascii
 from swapjobs.contract.request import as_stored, parse_request
 from swapjobs.contract.vendor_tools import generation, image_tools, swaps
-from swapjobs.contract.vendor_tools.examples import example_input
+from swapjobs.contract.vendor_tools.guidance import example_input
 from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.store import record
 from swapjobs.tools import InstantId, SdTextToImage

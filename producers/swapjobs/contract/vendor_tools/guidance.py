@@ -1,4 +1,4 @@
-"""An example of what each tool takes, made of its input: for the documents, and for tests that try every tool."""
+"""What people are told of a tool's input, made of its model: an example, and the bounds of each field."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
 
+_NO_LIMIT: Final = 2**31 - 1  # the largest number of 32 bits says nothing to people
 _PICTURES: Final = ("https://pictures.example/anna.jpg", "https://pictures.example/party.jpg")
 
 
@@ -15,6 +16,23 @@ def example_input(tool: Tool) -> dict[str, Any]:
     schema = tool.input.model_json_schema(by_alias=False)
     urls = iter(_PICTURES)
     return {name: _example(schema["properties"][name], urls) for name in schema.get("required", [])}
+
+
+def bounds_of(tool: Tool, name: str) -> list[str]:
+    """Return in words what a field may be: its choices, its range, how many."""
+    schema: dict[str, Any] = tool.input.model_json_schema(by_alias=False)["properties"][name]
+    texts = []
+    for option in schema.get("anyOf", [schema]):
+        low, high = option.get("minimum"), option.get("maximum")
+        if "enum" in option:
+            texts.append("one of " + ", ".join(map(str, option["enum"])))
+        elif low is not None and high is not None and high < _NO_LIMIT:
+            texts.append(f"{low} to {high}")
+        elif low is not None:
+            texts.append(f"from {low}")
+        if "minItems" in option:
+            texts.append(f"{option['minItems']} to {option['maxItems']} of them")
+    return texts
 
 
 def _example(schema: dict[str, Any], urls: Any) -> Any:
