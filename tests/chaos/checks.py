@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from chaos.jobs import business_id, business_id_of, id_of
+from chaos.jobs import business_id, id_of
 from swapjobs import ErrorCode
 from swapjobs.contract.lifecycle import FINAL, JobState
+from swapjobs.contract.vendor_ids import job_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,7 +82,7 @@ class Checker:
         self._tasks: Mapping[str, Any] = books.vendor("tasks")
         self._billed: Counter[str] = Counter()
         for vendor_id, task in self._tasks.items():
-            self._billed[business_id_of(vendor_id) or vendor_id] += task["billed"]
+            self._billed[job_of(vendor_id) or vendor_id] += task["billed"]
         self.findings = Findings(counts=look.counts(), stats=books.vendor("stats"), problems=list(output.problems))
         self._ids: dict[str, str] = {}
         self._states: dict[str, str | None] = {}
@@ -95,15 +96,15 @@ class Checker:
             self._states.update(states)
             lost = {id_ for id_, state in states.items() if state not in FINAL}
             lost |= {id_of(phase, number) for number in self._told.forgotten[phase]}
-            paid_twice = sum(max(self._billed[name] - 1, 0) for name in ids.values())
+            paid_twice = sum(max(self._billed[id_] - 1, 0) for id_ in ids)
             self.findings.accounts[phase] = Account(len(ids), Counter(map(str, states.values())), len(lost), paid_twice)
             self._report(f"phase {phase}: lost", lost)
-        bills = {id_: self._billed[name] for id_, name in self._ids.items()}
+        bills = {id_: self._billed[id_] for id_ in self._ids}
         ok = {id_ for id_, state in self._states.items() if state == JobState.SUCCEEDED}
         self._report("paid more than once", (id_ for id_, billed in bills.items() if billed > 1))
         self._report("succeeded without a billing", (id_ for id_ in ok if not bills[id_]))
         self._report("paid for, yet not succeeded", (id_ for id_ in bills.keys() - ok if bills[id_]))
-        strangers = self._billed.keys() - set(self._ids.values())
+        strangers = self._billed.keys() - self._ids.keys()
         if strangers:
             self.findings.problems.append(f"the vendor was asked for what nobody submitted: {sorted(strangers)[:5]}")
 
@@ -179,7 +180,7 @@ class Checker:
         name = self._ids.get(id_, "?")
         lines = [f"job {id_}, business id {name}", f"  record: {fields}", *(f"  history: {line}" for line in history)]
         for vendor_id, task in self._tasks.items():
-            if business_id_of(vendor_id) == name:
+            if job_of(vendor_id) == id_:
                 lines.append(f"  the vendor's task {vendor_id}: {task}")
                 lines += [f"    {call}" for call in self._books.vendor("calls", id=vendor_id)]
         for child in self._books.children:

@@ -34,8 +34,3 @@ def request(phase: str, number: int, callback_url: str) -> dict[str, Any]:
         "priority": "interactive" if number % 5 == 0 else "bulk",
         "callback_url": callback_url,
     }
-
-
-def business_id_of(vendor_id: str) -> str | None:
-    """Return the business id within what the vendor got, `[prefix][tenant~]id[~generation]`; None if not of a run."""
-    return next((part for part in vendor_id.split("~") if part.startswith(PREFIX)), None)

@@ -106,7 +106,7 @@ def test_a_lease_that_nobody_ended_is_left_over(run: Run) -> None:
 
 
 def bill_twice(run: Run) -> None:
-    run.books.tasks[f"default~{NAME}~2"] = {"billed": 1}  # under the vendor id of a later try
+    run.books.tasks[f"{ID}-2"] = {"billed": 1}  # under the vendor id of a later try
 
 
 def bill_never(run: Run) -> None:
