@@ -313,6 +313,11 @@ def read_answer(id_: str) -> str:
     return f"{PREFIX}read-answer:{id_}"
 
 
+def read_pause() -> str:
+    """String: no question of this kind is put to the vendor while it lives. TTL: ten intervals of the rate."""
+    return f"{PREFIX}read-pause"
+
+
 def callback_key() -> str:
     """String: the key of the codes in the vendor's callback URLs (vendor/callbacks.py). No TTL."""
     return f"{PREFIX}callback-key"
@@ -348,7 +353,7 @@ PREFIXES: Final = {
         for function in (
             *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
             *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observations, metrics_tenants),
-            *(operations, audit, minutes, hours, usage),
+            *(operations, audit, minutes, hours, usage, read_pause),
         )
     },
     "queue": f"{PREFIX}queue:",

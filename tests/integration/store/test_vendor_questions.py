@@ -69,6 +69,19 @@ def test_what_went_wrong_is_told_to_who_asked(store: Store) -> None:
     assert answers == ["the vendor answered 401"]
 
 
+def test_questions_are_a_tenth_of_the_calls_at_most(store: Store) -> None:
+    """Who asks again and again keeps nobody's jobs waiting."""
+    threads = [asking(store, [], 2) for _ in range(2)]
+    first, second = asked_id(store), asked_id(store)
+    assert isinstance(store.reads.claim(first, 30), Question)
+    assert store.reads.claim(second, 30) == "busy"
+    spacing_ms = 1000 / store.dispatch.status().rate
+    left_ms: Any = store.redis.pttl(keys.read_pause())
+    assert 5 * spacing_ms < left_ms <= 11 * spacing_ms
+    for thread in threads:
+        thread.join(10)
+
+
 def test_without_a_worker_the_question_is_forgotten_in_time(store: Store) -> None:
     with pytest.raises(VendorUnavailable, match="no worker has asked"):
         store.reads.ask(LIST, {}, 0.2)

@@ -129,6 +129,7 @@ def test_what_cannot_be_asked_for_is_not_sent_again_by_itself() -> None:
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.retryable) == (ErrorCode.VENDOR_TIMEOUT, True)
     assert "look there before you retry" in outcome.message
+    assert signal_of(outcome) == "", "the vendor was not asked"
     assert decided(outcome, claimed("modelTraining/submitTraining/Job")).event is Event.FAIL
 
 
@@ -141,3 +142,4 @@ def test_a_request_that_the_tool_does_not_take_any_more_fails_without_a_call() -
         ErrorCode.INVALID_REQUEST,
         "source_image: Field required (tool identifyStyle)",
     )
+    assert signal_of(outcome) == "", "the vendor was not asked"

@@ -138,6 +138,8 @@ def signal_of(outcome: Outcome) -> VendorSignal:  # noqa: PLR0911 - one case for
             return "credentials_rejected"
         case NotStarted(code=ErrorCode.INTERNAL) | OutcomeUnknown(code=ErrorCode.INTERNAL):
             return ""  # our own fault
+        case Failed(code=ErrorCode.INVALID_REQUEST | ErrorCode.VENDOR_TIMEOUT):
+            return ""  # no call was made
         case NotStarted() | OutcomeUnknown():
             return "outage" if outcome.vendor_wide else "failure"
         case Throttled(vendor_wide=True):

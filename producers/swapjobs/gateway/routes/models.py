@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from swapjobs.contract.model_page import ModelPage
+from swapjobs.gateway import model_list
 from swapjobs.gateway.dependencies import Gateway, Reader
 from swapjobs.gateway.openapi import problems
 
@@ -23,8 +24,9 @@ def list_models(
     sd_model_checkpoint: Annotated[str | None, Query(max_length=255, description="only this model")] = None,
     sd_model_name: Annotated[str | None, Query(max_length=255, description="only models of this name")] = None,
 ) -> ModelPage:
-    """List the models that the sd tools can draw with. It takes a call of the vendor's limit."""
-    return gateway.client.models(
+    """List the models that the sd tools can draw with. It takes a call of the vendor's limit: each tenth, at most."""
+    return model_list.ask(
+        gateway.client,
         page_size=page_size,
         page_num=page_num,
         sd_model_checkpoint=sd_model_checkpoint,

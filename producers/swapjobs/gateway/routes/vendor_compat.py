@@ -43,7 +43,7 @@ from swapjobs.contract.vendor_api import (
 )
 from swapjobs.contract.vendor_tools.table import LIST_OF_MODELS, TOOLS
 from swapjobs.contract.vendor_tools.tool import PREFIX
-from swapjobs.gateway import problems
+from swapjobs.gateway import model_list, problems
 from swapjobs.gateway.dependencies import actor_of, parts_of
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.store.access.api_keys import id_of
@@ -92,7 +92,7 @@ async def _models(gateway: Parts, caller: Caller, raw: bytes, _: Request) -> dic
     """Answer a call for the list of models; a worker asks the vendor."""
     caller.require("read")
     asked = read_call(LIST_OF_MODELS, raw).input.stored()
-    page = await run_in_threadpool(partial(gateway.client.models, **asked))
+    page = await run_in_threadpool(partial(model_list.ask, gateway.client, **asked))
     paging = {"total": page.total, "pageSize": page.page_size, "pageNum": page.page_num}
     return envelope("200", "success", {"rows": list(page.rows), **paging})
 

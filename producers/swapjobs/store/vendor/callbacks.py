@@ -35,7 +35,7 @@ class CallbackStore:
     def take(self, code: str) -> bool:
         """Let the job be looked at now, if `code` is one that was given to the vendor; return whether it is."""
         job_id, _, given = code.partition(".")
-        if not hmac.compare_digest(given.encode(), self._code_of(job_id).encode()):
+        if not hmac.compare_digest(given.encode(errors="surrogatepass"), self._code_of(job_id).encode()):
             return False
         self._functions.call("jobs/called_back", job_id)
         return True
