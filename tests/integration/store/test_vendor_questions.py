@@ -12,6 +12,7 @@ from support.builders import claim, submit
 from support.fleet import leases
 from swapjobs.contract.errors import VendorUnavailable
 from swapjobs.contract.lifecycle import Event, JobState
+from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import keys
 from swapjobs.store.vendor.reads import Question
 
@@ -69,8 +70,9 @@ def test_what_went_wrong_is_told_to_who_asked(store: Store) -> None:
     assert answers == ["the vendor answered 401"]
 
 
-def test_questions_are_a_tenth_of_the_calls_at_most(store: Store) -> None:
+def test_questions_are_a_tenth_of_the_calls_at_most(store: Store, settings: WorkerSettings) -> None:
     """Who asks again and again keeps nobody's jobs waiting."""
+    store.dispatch.set_limits(settings.model_copy(update={"rate_limit": Rate("1/s")}))
     threads = [asking(store, [], 2) for _ in range(2)]
     first, second = asked_id(store), asked_id(store)
     assert isinstance(store.reads.claim(first, 30), Question)
