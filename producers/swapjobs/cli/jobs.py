@@ -31,6 +31,15 @@ JobId = Annotated[str, _ID]
 MaybeJobId = Annotated[str | None, _ID]
 Tenant = Annotated[str, typer.Option(help="whose business_task_id it is")]
 TimeoutS = Annotated[float, typer.Option("--timeout", min=0, max=YEAR_S, help="seconds to wait at most")]
+# What every command that submits one job takes.
+OwnId = Annotated[str | None, typer.Option(help="your own id: the same id is the same job")]
+WebhookUrl = Annotated[str | None, typer.Option(help="a signed webhook is sent there at the end")]
+JobTenant = Annotated[str, typer.Option(help="whose job it is")]
+JobPriority = Annotated[str, typer.Option(help="interactive or bulk")]
+Metadata = Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="handed back unchanged")]
+ExpiresIn = Annotated[float | None, typer.Option(min=1, max=YEAR_S, help="give up after so many seconds")]
+BatchId = Annotated[str | None, typer.Option(help="groups jobs")]
+WaitForEnd = Annotated[bool, typer.Option("--wait", help="return when the job is final")]
 _FIELDS = ", ".join(
     f"{name} ({tool.name})"
     for tool in swap_tools()
@@ -59,18 +68,18 @@ def submit(
     source_url: SourceUrl,
     target_url: TargetUrl,
     *,
-    business_task_id: Annotated[str | None, typer.Option(help="your own id: the same id is the same job")] = None,
-    callback_url: Annotated[str | None, typer.Option(help="a signed webhook is sent there at the end")] = None,
-    tenant: Annotated[str, typer.Option(help="whose job it is")] = "default",
-    priority: Annotated[str, typer.Option(help="interactive or bulk")] = "interactive",
+    business_task_id: OwnId = None,
+    callback_url: WebhookUrl = None,
+    tenant: JobTenant = "default",
+    priority: JobPriority = "interactive",
     tool: Annotated[str, typer.Option(help=f"one of {', '.join(tool.name for tool in swap_tools())}")] = DEFAULT_TOOL,
     field: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help=f"a tool's own field: {_FIELDS}")
     ] = None,
-    metadata: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="handed back unchanged")] = None,
-    expires_in: Annotated[float | None, typer.Option(min=1, max=YEAR_S, help="give up after so many seconds")] = None,
-    batch_id: Annotated[str | None, typer.Option(help="groups jobs")] = None,
-    wait_for_end: Annotated[bool, typer.Option("--wait", help="return when the job is final")] = False,
+    metadata: Metadata = None,
+    expires_in: ExpiresIn = None,
+    batch_id: BatchId = None,
+    wait_for_end: WaitForEnd = False,
     timeout_s: TimeoutS = 600,
     as_json: JsonFlag = False,
 ) -> None:

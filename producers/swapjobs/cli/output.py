@@ -10,14 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from swapjobs.contract.lifecycle import JobState
-from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
+from swapjobs.contract.output import ImageOutput, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.job import Job
-    from swapjobs.contract.output import Output
 
 YEAR_S: Final = 366 * 86_400  # the longest time that an option takes
 
@@ -69,19 +68,9 @@ def print_job(job: Job, *, as_json: bool, history: Sequence[Attempt] | None = No
         print_fields(out, (name, len("business_task_id"), "dim"), (text, 0, style))
     for output in job.outputs:
         if not (isinstance(output, ImageOutput) and output.url == job.output_url):
-            print_fields(out, ("output", len("business_task_id"), "dim"), (_output_text(output), 0, ""))
+            print_fields(out, ("output", len("business_task_id"), "dim"), (as_text(output), 0, ""))
     for attempt in history or ():
         print_fields(out, ("attempt", len("business_task_id"), "dim"), (_attempt_text(attempt), 0, ""))
-
-
-def _output_text(output: Output) -> str:
-    match output:
-        case ImageOutput(url=url):
-            return url
-        case TextOutput(text=text):
-            return text
-        case JsonOutput(value=value):
-            return json.dumps(value, ensure_ascii=False)
 
 
 def _attempt_text(attempt: Attempt) -> str:

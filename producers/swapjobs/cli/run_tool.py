@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 from swapjobs.cli import jobs
-from swapjobs.cli.output import YEAR_S, JsonFlag
+from swapjobs.cli.output import JsonFlag
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.request import parse_request
 from swapjobs.contract.vendor_tools.guidance import bounds_of
@@ -26,20 +26,14 @@ if TYPE_CHECKING:
 
 _EMPTY: Final = inspect.Parameter.empty
 _COMMON: Final[dict[str, tuple[Any, Any]]] = {
-    "business_task_id": (
-        Annotated[str | None, typer.Option(help="your own id: the same id is the same job")],
-        None,
-    ),
-    "callback_url": (Annotated[str | None, typer.Option(help="a signed webhook is sent there at the end")], None),
-    "tenant": (Annotated[str, typer.Option(help="whose job it is")], "default"),
-    "priority": (Annotated[str, typer.Option(help="interactive or bulk")], "interactive"),
-    "metadata": (Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="handed back unchanged")], None),
-    "expires_in": (
-        Annotated[float | None, typer.Option(min=1, max=YEAR_S, help="give up after so many seconds")],
-        None,
-    ),
-    "batch_id": (Annotated[str | None, typer.Option(help="groups jobs")], None),
-    "wait_for_end": (Annotated[bool, typer.Option("--wait", help="return when the job is final")], False),
+    "business_task_id": (jobs.OwnId, None),
+    "callback_url": (jobs.WebhookUrl, None),
+    "tenant": (jobs.JobTenant, "default"),
+    "priority": (jobs.JobPriority, "interactive"),
+    "metadata": (jobs.Metadata, None),
+    "expires_in": (jobs.ExpiresIn, None),
+    "batch_id": (jobs.BatchId, None),
+    "wait_for_end": (jobs.WaitForEnd, False),
     "timeout_s": (jobs.TimeoutS, 600),
     "as_json": (JsonFlag, False),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
@@ -62,6 +63,17 @@ def outputs_of(line: Mapping[str, Any] | None) -> tuple[Output, ...]:
     if "outputs" in line:
         return _OUTPUTS.validate_python(line["outputs"])
     return (ImageOutput(url=line["output_url"]),)
+
+
+def as_text(output: Output) -> str:
+    """Return an output for a line or a cell: the URL of a picture, a text as it is, all else as JSON."""
+    match output:
+        case ImageOutput(url=url):
+            return url
+        case TextOutput(text=text):
+            return text
+        case JsonOutput(value=value):
+            return json.dumps(value, ensure_ascii=False)
 
 
 def first_picture(outputs: Iterable[Output]) -> str | None:

@@ -24,7 +24,7 @@ from swapjobs.contract.job import MAX_BUSINESS_ID, BusinessId, Name, Priority, e
 from swapjobs.contract.timestamps import KeptTime
 from swapjobs.contract.urls import CallbackUrl, without_signature
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, swap_tools, tool_of
-from swapjobs.contract.vendor_tools.tool_input import ToolInput, is_url
+from swapjobs.contract.vendor_tools.tool_input import ToolInput, with_urls
 
 if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
@@ -110,7 +110,7 @@ class Request(FrozenModel):
 
     def fingerprint(self) -> str:
         """Return 16 characters that differ between requests that ask the vendor for different things."""
-        canonical = _canonical([self.tool, _unsigned(self.tool_input.body())])
+        canonical = _canonical([self.tool, with_urls(self.tool_input.body(), without_signature)])
         return hashlib.blake2b(canonical.encode(), digest_size=8).hexdigest()
 
 
@@ -227,12 +227,3 @@ def _sized(given: ToolInput) -> ToolInput:
     if len(given.model_dump_json(exclude_defaults=True).encode()) > MAX_INPUT_BYTES:
         raise _WrongField("input", f"input: is larger than {MAX_INPUT_BYTES} bytes as JSON")
     return given
-
-
-def _unsigned(value: Any) -> Any:
-    """Return a JSON value with its URLs as they are whoever signs them."""
-    if isinstance(value, str):
-        return without_signature(value) if "?" in value and is_url(value) else value
-    if isinstance(value, dict):
-        return {name: _unsigned(item) for name, item in value.items()}
-    return [_unsigned(item) for item in value] if isinstance(value, list) else value

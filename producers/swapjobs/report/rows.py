@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.fetched_urls import check_url
-from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
+from swapjobs.contract.output import ImageOutput, as_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,10 +37,8 @@ def _more_outputs(job: Job, *, pictures: bool) -> list[tuple[str, str]]:
         match output:
             case ImageOutput(url=url):
                 more.append(("image", _web(url, pictures=pictures)))
-            case TextOutput(text=text):
-                more.append(("text", text[:_LONGEST_TEXT]))
-            case JsonOutput(value=value):
-                more.append(("json", json.dumps(value, ensure_ascii=False)[:_LONGEST_TEXT]))
+            case _:
+                more.append((output.kind, as_text(output)[:_LONGEST_TEXT]))
     first = next((number for number, (kind, _) in enumerate(more) if kind == "image"), None)
     return more if first is None else more[:first] + more[first + 1 :]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Final
 
-from swapjobs.contract.output import ImageOutput, JsonOutput, Output, TextOutput
+from swapjobs.contract.output import as_text
 
 if TYPE_CHECKING:
     from swapjobs.contract.job import Job
@@ -24,18 +23,8 @@ def row_of(job: Job) -> list[str]:
     error = (job.error.code.value, job.error.message) if job.error else ("", "")
     times = [at.isoformat(timespec="milliseconds") if at else "" for at in (job.created_at, job.finished_at)]
     about = (job.id, job.business_task_id, job.state.value, job.tool, job.tenant, job.batch_id or "")
-    outputs = "\n".join(map(_text_of, job.outputs))
+    outputs = "\n".join(map(as_text, job.outputs))
     return [_plain(cell) for cell in (*about, job.output_url or "", outputs, *error, str(job.attempts), *times)]
-
-
-def _text_of(output: Output) -> str:
-    match output:
-        case ImageOutput(url=url):
-            return url
-        case TextOutput(text=text):
-            return text
-        case JsonOutput(value=value):
-            return json.dumps(value, ensure_ascii=False)
 
 
 def _plain(cell: str) -> str:

@@ -12,7 +12,7 @@ from swapjobs.contract.fetched_urls import in_ascii
 from swapjobs.contract.job import explain
 from swapjobs.contract.vendor_ids import vendor_id
 from swapjobs.contract.vendor_tools.table import TOOLS
-from swapjobs.contract.vendor_tools.tool_input import is_url
+from swapjobs.contract.vendor_tools.tool_input import with_urls
 from swapworker.vendor_client.outcome import Failed, NotStarted, Outcome
 
 if TYPE_CHECKING:
@@ -54,20 +54,11 @@ def call_of(claim: Claim, settings: WorkerSettings, callback_url: Callable[[str]
     try:
         # a swap was checked when it was submitted, and its tool is as it was: most jobs are swaps
         checked = tool.input.model_construct(**given) if tool.is_swap else tool.input.model_validate(given)
-        body = _in_ascii(checked.body())
+        body = with_urls(checked.body(), in_ascii)
     except ValidationError as error:
         return Failed(ErrorCode.INVALID_REQUEST, f"{explain(error)} (tool {name})")
     url = callback_url(claim.job.id) if tool.takes_callback else ""
     return VendorCall(tool, {**tool.with_id(body, id_), **({"callbackUrl": url} if url else {})})
-
-
-def _in_ascii(value: Any) -> Any:
-    """Return a body with its URLs in ASCII."""
-    if isinstance(value, str):
-        return in_ascii(value) if is_url(value) else value
-    if isinstance(value, dict):
-        return {name: _in_ascii(item) for name, item in value.items()}
-    return [_in_ascii(item) for item in value] if isinstance(value, list) else value
 
 
 def _query(tool: Tool, claim: Claim, id_: str) -> VendorCall | Outcome:

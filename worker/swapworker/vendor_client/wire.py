@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from swapjobs.contract.vendor_tools.reply import PICTURE
 from swapjobs.contract.vendor_tools.tool_input import is_url
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.reply import Reply
 
 OK: Final = "200"
-_PICTURE: Final = "outputImageUrl"
 _IDS: Final = ("taskId", "task_id", "id_task")
 # What stands beside a result in any family, and is none.
 _BESIDE: Final = frozenset(
@@ -78,8 +78,7 @@ class TaskData(BaseModel):
     @property
     def error_message(self) -> str:
         """What a sister product of the vendor's says of a failure, with `code` and `msg` as if nothing had happened."""
-        text = self.rest.get("errorMessage")
-        return text if isinstance(text, str) else ""
+        return _error_message(self.rest)
 
     def result(self, reply: Reply) -> Any:
         """Return what is there of the result; of a reply that names no field of it, all that is no word about it."""
@@ -131,8 +130,7 @@ class Envelope(BaseModel):
     @property
     def words(self) -> str:
         """What it says to people: `msg`, or where a sister product of the vendor's puts it."""
-        inner = self.data.get("errorMessage") if isinstance(self.data, dict) else None
-        return self.msg or (inner if isinstance(inner, str) else "")
+        return self.msg or (_error_message(self.data) if isinstance(self.data, dict) else "")
 
     @property
     def is_vendors(self) -> bool:
@@ -143,12 +141,17 @@ class Envelope(BaseModel):
     def says_no_data(self) -> bool:
         """Say whether the call succeeded with `data` sent as null."""
         is_null = self.code == OK and self.data is None and "data" in self.model_fields_set
-        return is_null and not any(name in (self.model_extra or {}) for name in (*_IDS, _PICTURE))
+        return is_null and not any(name in (self.model_extra or {}) for name in (*_IDS, PICTURE.result))
 
     @property
     def is_empty(self) -> bool:
         """Say whether it holds nothing but `code` and `msg`: then it can't say anything of a task."""
         return not self.data and not self.model_extra
+
+
+def _error_message(data: Mapping[str, Any]) -> str:
+    text = data.get("errorMessage")
+    return text if isinstance(text, str) else ""
 
 
 def _speaks_of_a_task(value: Any) -> bool:

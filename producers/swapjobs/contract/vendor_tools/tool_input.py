@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _URL_SCHEMES: Final = ("http://", "https://")
 
@@ -77,6 +80,15 @@ def urls_in(value: Any) -> list[str]:
     if isinstance(value, dict):
         value = list(value.values())
     return [url for item in value for url in urls_in(item)] if isinstance(value, list) else []
+
+
+def with_urls(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a JSON value with each of those URLs changed."""
+    if isinstance(value, str):
+        return change(value) if is_url(value) else value
+    if isinstance(value, dict):
+        return {name: with_urls(item, change) for name, item in value.items()}
+    return [with_urls(item, change) for item in value] if isinstance(value, list) else value
 
 
 def is_url(text: str) -> bool:
