@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import signal
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -130,8 +131,10 @@ def test_an_event_that_cannot_be_handled_stops_no_other(receiver: Receiver) -> N
 def test_what_a_dead_receiver_had_taken_is_handled_at_its_next_start(kind: str, tmp_path: Path) -> None:
     """It had answered 204: the event does not come again."""
     first = Receiver(kind, tmp_path)
-    wait_until(first.database.exists, what="the inbox")
-    with first.program, closing(sqlite3.connect(first.database, isolation_level=None)) as connection:
+    with first.program:
+        wait_until(first.database.exists, what="the inbox")
+        first.program.end(signal.SIGKILL)  # before the event: a slow start would still find and handle it
+    with closing(sqlite3.connect(first.database, isolation_level=None)) as connection:
         connection.execute("INSERT INTO inbox (id, body) VALUES ('msg_1', ?)", (event(output_url="https://a/left"),))
     second = Receiver(kind, tmp_path)
     with second.program:
