@@ -45,15 +45,18 @@ class Look:
         self._redis: Any = client  # its answers are untyped
 
     def _each(self, ids: Collection[str], *fields: str) -> dict[str, list[str | None]]:
-        """Return these fields of each job's hash."""
+        """Return these fields of each job."""
         result: dict[str, list[str | None]] = {}
         listed = list(ids)
         for start in range(0, len(listed), _BLOCK):
             block = listed[start : start + _BLOCK]
             with self._redis.pipeline(transaction=False) as pipe:
                 for id_ in block:
-                    pipe.hmget(keys.job(id_), fields)
-                result.update(zip(block, pipe.execute(), strict=True))
+                    pipe.get(keys.job(id_))
+                texts = pipe.execute()
+            for id_, text in zip(block, texts, strict=True):
+                known = record.fields_of(text) if text else {}
+                result[id_] = [known.get(name) for name in fields]
         return result
 
     def _woken(self, kind: str) -> list[str]:
@@ -134,14 +137,22 @@ class Look:
                 for name in block:
                     pipe.ttl(name)
                 lasting += [name for name, ttl in zip(block, pipe.execute(), strict=True) if ttl == -1]
-        stored = {keys.fleet_state(), keys.counts(), keys.server(), keys.schedule(), keys.listed_tenants()}
+        stored = {
+            keys.fleet_state(),
+            keys.fleet_traffic(),
+            keys.counts(),
+            keys.server(),
+            keys.schedule(),
+            keys.listed_tenants(),
+        }
         stored |= {keys.metrics(), keys.observations()}
         return [name for name in lasting if name not in stored and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:
         """Return a job that has a record, as producers see it."""
-        return record.unpack(id_, self._redis.hgetall(keys.job(id_)), self._redis.get(keys.history(id_))).to_job()
+        return record.unpack(id_, self._redis.get(keys.job(id_))).to_job()
 
     def raw(self, id_: str) -> tuple[dict[str, str], list[str]]:
-        """Return a job's hash and the lines of its history."""
-        return self._redis.hgetall(keys.job(id_)), (self._redis.get(keys.history(id_)) or "").split("\n")
+        """Return a job's fields and the lines of its history."""
+        text = self._redis.get(keys.job(id_))
+        return (record.fields_of(text), record.history_of(text).split("\n")) if text else ({}, [""])

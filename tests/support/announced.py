@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from swapjobs.store import keys
+from swapjobs.store import keys, record
 
 LISTENER = "https://one.example/batches"
 
@@ -15,10 +15,10 @@ def announced(client: Any, batch_id: str | None = None) -> list[dict[str, str]]:
     prefix = keys.delivery("")
     result = {}
     for key in client.scan_iter(f"{prefix}*", count=1000):
-        tenant, event, subject = client.hmget(key, "tenant", "event", "subject")
-        if event == "batch.completed" and batch_id in {None, subject}:
-            id_ = key.removeprefix(prefix)
-            first, _, _ = client.get(keys.history(id_)).partition("\n")
+        id_ = key.removeprefix(prefix)
+        delivery = record.unpack(id_, client.get(key))
+        tenant, subject = delivery.fields["tenant"], delivery.fields["subject"]
+        if delivery.fields["event"] == "batch.completed" and batch_id in {None, subject}:
             order = tuple(int(number) for number in id_.partition("@")[0].split("_")[1:])
-            result[order] = {**json.loads(json.loads(first)["data"]), "tenant": tenant, "id": subject}
+            result[order] = {**json.loads(delivery.request["data"]), "tenant": tenant, "id": subject}
     return [result[order] for order in sorted(result)]

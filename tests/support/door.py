@@ -71,7 +71,7 @@ class Door(Side):
         """Let the record's time to live be over now."""
         with redis.Redis.from_url(self.environment["SWAPJOBS_REDIS_URL"]) as client:
             assert client.ttl(keys.job(job_id)) > 0
-            client.delete(keys.job(job_id), keys.history(job_id))
+            client.delete(keys.job(job_id))
 
     @contextlib.contextmanager
     def gateway_with(self, **settings: str) -> Iterator[Side]:

@@ -103,6 +103,9 @@ def is_job_id(text: str) -> bool:
     return len(text) == 24 and text.isascii() and set(text) <= _BASE32  # noqa: PLR2004 - see `job_id`
 
 
+DEFAULT_TENANT: Final = "default"  # of those who have no use for tenants
+
+
 def job_id(tenant: str, business_task_id: str) -> str:
     """Return the id of the job: a function of the two, which makes submitting idempotent without an index.
 

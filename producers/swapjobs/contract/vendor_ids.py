@@ -14,13 +14,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from swapjobs.contract.job import is_business_id, is_job_id, job_id
+from swapjobs.contract.job import DEFAULT_TENANT, is_business_id, is_job_id, job_id
 
 DEFAULT_SUFFIX: Final = "-{n}"
 READABLE: Final = "~{n}"
 _LONGEST: Final = 64
 _JOB_ID: Final = 24
-_DEFAULT_TENANT: Final = "default"
 _AS_IN_THE_EXAMPLES: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 
 
@@ -40,7 +39,7 @@ def vendor_id(
     number = generation if suffix else 1
     if suffix == READABLE:
         return prefix + _readable(job, tenant, business_id, number)
-    is_plain = tenant == _DEFAULT_TENANT and number == 1 and _AS_IN_THE_EXAMPLES.fullmatch(business_id)
+    is_plain = tenant == DEFAULT_TENANT and number == 1 and _AS_IN_THE_EXAMPLES.fullmatch(business_id)
     if is_plain and not _derived_from(business_id, suffix):
         return prefix + business_id
     return prefix + job + (suffix.format(n=number) if number > 1 else "")
@@ -56,7 +55,7 @@ def job_of(text: str, *, prefix: str = "", suffix: str = DEFAULT_SUFFIX) -> str 
     derived = _derived_from(text, suffix)
     if derived:
         return derived
-    return job_id(_DEFAULT_TENANT, text) if _AS_IN_THE_EXAMPLES.fullmatch(text) else None
+    return job_id(DEFAULT_TENANT, text) if _AS_IN_THE_EXAMPLES.fullmatch(text) else None
 
 
 def _derived_from(text: str, suffix: str) -> str | None:
@@ -76,7 +75,7 @@ def _readable(job: str, tenant: str, business_id: str, generation: int) -> str:
     if len(business_id) > _LONGEST or "~" in business_id:
         business_id = f"~{job}"
     parts = [business_id]
-    if tenant != _DEFAULT_TENANT or generation > 1:
+    if tenant != DEFAULT_TENANT or generation > 1:
         parts.insert(0, tenant)
     if generation > 1:
         parts.append(str(generation))
@@ -88,5 +87,5 @@ def _job_of_readable(text: str) -> str | None:
     if mark:
         own = derived.partition("~")[0]
         return own if is_job_id(own) else None
-    tenant, business_id, *_ = before[1:].split("~") if "~" in before[1:] else (_DEFAULT_TENANT, before[1:])
+    tenant, business_id, *_ = before[1:].split("~") if "~" in before[1:] else (DEFAULT_TENANT, before[1:])
     return job_id(tenant, business_id) if is_business_id(business_id) else None

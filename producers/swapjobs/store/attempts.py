@@ -27,9 +27,8 @@ class AttemptStore:
         answer, *rest = self._functions.call("jobs/claim", id_, int(lease_s * 1000))
         if answer != "go":
             return NotClaimed(answer)
-        wait, fence, call, now_ms, history, *fields = rest
-        job = record.unpack(id_, record.pairs(fields), history)
-        return Claim(job=job, fence=fence, call=call, wait_s=float(wait) / 1000, now_ms=now_ms)
+        wait, fence, call, now_ms, text = rest
+        return Claim(job=record.unpack(id_, text), fence=fence, call=call, wait_s=float(wait) / 1000, now_ms=now_ms)
 
     def return_message(self, id_: str) -> None:
         """Put a job whose message was taken back to the head of its queue, unclaimed."""

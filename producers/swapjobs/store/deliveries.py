@@ -30,11 +30,11 @@ class DeliveryStore:
         answer, *rest = self._functions.call("deliveries/claim", id_, int(lease_s * 1000))
         if answer != "go":
             return None
-        fence, now_ms, history, fields, job_history, job_fields, endpoint = rest
-        delivery = record.unpack(id_, record.pairs(fields), history)
+        fence, now_ms, text, job_text, endpoint = rest
+        delivery = record.unpack(id_, text)
         job = delivery if record.is_own_delivery(id_) else None
-        if job_fields:
-            job = record.unpack(delivery.fields["job"], record.pairs(job_fields), job_history)
+        if job_text:
+            job = record.unpack(delivery.fields["job"], job_text)
         return DeliveryClaim(delivery, job, record.pairs(endpoint), fence, now_ms)
 
     def settle(

@@ -1,11 +1,12 @@
-"""The traffic state: the fleet's limits and what has been used of them, as one string of numbers in Redis.
+"""The fleet state: the fleet's limits and what has been used of them, as two strings of numbers in Redis.
 
-Every script reads all of it at its beginning and writes it back once at its end, so it is packed as IEEE 754 doubles in
-the order of `FIELDS`: a fifth of what a hash costs. Functions know the numbers by name (`fleet/state.lua`);
-for people there are `swapjobs status`, `swapjobs doctor` and `swapjobs metrics`.
+Every function reads both at its beginning and writes what it changed back at its end, so they are packed as IEEE 754
+doubles in the order of `TRAFFIC` and of `STATE`: a fifth of what a hash costs. Most calls change the first alone.
+Functions know the numbers by name (`fleet/state.lua`); for people there are `swapjobs status`, `swapjobs doctor` and
+`swapjobs metrics`.
 
-A newer version may append fields and must not do anything else: an older one that runs beside it keeps what it does not
-know.
+A newer version may append fields to either and must not do anything else: an older one that runs beside it keeps what
+it does not know.
 """
 
 from __future__ import annotations
@@ -28,7 +29,44 @@ RATE_REASONS: Final = ("", "limit", "test", "shut")
 MAX_PAUSE_MS: Final = 3_600_000  # the longest pause that a Retry-After can bring
 
 # Name and value before anybody wrote one. Times and spans are milliseconds; what is either so or not is 1 or 0.
-FIELDS: Final[Mapping[str, float]] = {
+# What nearly every call changes:
+TRAFFIC: Final[Mapping[str, float]] = {
+    # The rate: theoretical arrival times (GCRA).
+    "arrival": 0,
+    "query_arrival": 0,
+    "bulk_arrival": 0,
+    # Calls in flight: booked or made, and not answered yet.
+    "in_flight": 0,
+    "bulk_in_flight": 0,
+    # Queues and ready queues.
+    "sequence": 0,
+    "served_interactive": 0,
+    "served_bulk": 0,
+    "served_webhooks": 0,
+    "claimed_swaps": 0,
+    "claimed_webhooks": 0,
+    "pace_swaps": 1000,
+    "pace_webhooks": 1000,
+    "deliveries_pending": 0,
+    "spare_messages": 0,  # so many more may be claimed before the ready queues need a look
+    "state_version": 0,  # counts the changes of `STATE`: while it is known, that need not be read
+    # What the breaker has seen.
+    "bucket": 0,
+    "answers": 0,
+    "answers_before": 0,
+    "streak": 0,
+    # What the rate learns from (`vendor/adaptive_rate.lua`).
+    "phase_answers": 0,
+    "phase_refused": 0,
+    "evidence": 0,
+    "in_a_row": 0,
+    "later": 0,
+    "debt": 0,
+    "known": 0,
+}
+# What is set, and what changes seldom:
+# Name and value before anybody wrote one. Times and spans are milliseconds; what is either so or not is 1 or 0.
+STATE: Final[Mapping[str, float]] = {
     # The limits, which workers write at start (`DispatchStore.set_limits`).
     "limits": 0,  # whether any worker has been here
     "interval": 200,  # from one call to the next, at the full rate
@@ -45,17 +83,10 @@ FIELDS: Final[Mapping[str, float]] = {
     "remembered": 600_000,
     "probe_most": 5000,
     "ramp": 5000,
-    # The rate: theoretical arrival times (GCRA).
-    "arrival": 0,
-    "query_arrival": 0,
-    "bulk_arrival": 0,
     # What the rate has learned from refusals (more of it at the end): this share of it is used. `cut_at`: since when
     # for the reason `learned_why`.
     "rate_factor": 1,
     "rate_since": 0,
-    # Calls in flight: booked or made, and not answered yet.
-    "in_flight": 0,
-    "bulk_in_flight": 0,
     # Why no call may be made.
     "paused_until": 0,
     "paused_manually": 0,
@@ -64,21 +95,9 @@ FIELDS: Final[Mapping[str, float]] = {
     "reset_at": 0,
     "probe_at": 0,
     "probe_gap": 0,
-    # What the breaker has seen.
-    "bucket": 0,
-    "answers": 0,
-    "answers_before": 0,
-    "streak": 0,
+    # What the breaker knows.
     "refusals": 0,
-    # Queues and ready queues.
-    "sequence": 0,
-    "served_interactive": 0,
-    "served_bulk": 0,
-    "served_webhooks": 0,
-    "claimed_swaps": 0,
-    "claimed_webhooks": 0,
-    "pace_swaps": 1000,
-    "pace_webhooks": 1000,
+    # Queues.
     "tenants": 0,  # how many have limits of their own
     # The server and its memory.
     "memory_full": 0,
@@ -92,36 +111,30 @@ FIELDS: Final[Mapping[str, float]] = {
     # Webhooks.
     "webhook_slots": 16,  # a limit like those above
     "endpoints": 0,
-    "deliveries_pending": 0,
     # How the rate learns (`vendor/adaptive_rate.lua`).
     "rate_reason": 0,
     "phase": 0,
     "phase_from": 0,  # calls that are made from then on count
     "phase_began": 0,
-    "phase_answers": 0,
-    "phase_refused": 0,
-    "evidence": 0,
     "noise": 0,  # the share that is refused at any rate
     "refused_share": 0,
-    "in_a_row": 0,
     "shut_patience": 0,
     "tried": 1,  # the share that is tried, or to which it may go back
     "tried_until": 0,
     "tried_calls": 0,
-    "later": 0,
     "bold": 0,
     "ceiling": 0,
     "stride": 1,
-    "debt": 0,
     "trials": 0,
-    "known": 0,
     "doubt_at": 0,
     "restored_until": 0,  # jobs created before this may have been sent before Redis was restored from a backup
 }
 
+FIELDS: Final[Mapping[str, float]] = {**TRAFFIC, **STATE}
+
 
 def limits_of(settings: WorkerSettings) -> dict[str, float]:
-    """Return the limits as the settings have them, under their names in `FIELDS`."""
+    """Return the limits as the settings have them, under their names in `STATE`."""
     query = settings.query_rate_limit
     return {
         "limits": 1,

@@ -16,7 +16,7 @@ from swapjobs.contract.page import JobPage
 from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     import redis
@@ -147,28 +147,28 @@ def _cursor(query: JobQuery, entry: _Entry) -> str:
 
 
 def _fitting(client: redis.Redis, query: JobQuery, entries: list[_Entry]) -> list[bool]:
-    """Look at the small fields only. An entry of a job that is gone is not that of the next one with its id."""
+    """Look at the fields only. An entry of a job that is gone is not that of the next one with its id."""
     with client.pipeline(transaction=False) as pipe:
         for *_, id_ in entries:
-            pipe.hmget(keys.job(id_), ["state", "code", "tool", "created_at", "listed_at", "batch"])
-        rows = pipe.execute()
+            pipe.get(keys.job(id_))
+        texts = pipe.execute()
     return [
-        state is not None
-        and str(-entry[0]) == (listed_at or created_at)
-        and query.batch_id in {None, batch}
-        and query.fits(state, code, tool)
-        for entry, (state, code, tool, created_at, listed_at, batch) in zip(entries, rows, strict=True)
+        text is not None and _fits(query, entry, record.fields_of(text))
+        for entry, text in zip(entries, texts, strict=True)
     ]
 
 
+def _fits(query: JobQuery, entry: _Entry, fields: Mapping[str, str]) -> bool:
+    return (
+        str(-entry[0]) == fields.get("listed_at", fields["created_at"])
+        and query.batch_id in {None, fields.get("batch")}
+        and query.fits(fields["state"], fields.get("code"), fields.get("tool"))
+    )
+
+
 def _records(client: redis.Redis, ids: Sequence[str]) -> list[record.Record]:
-    with client.pipeline(transaction=True) as pipe:  # a record's two halves are of the same moment
-        for id_ in ids:
-            pipe.hgetall(keys.job(id_))
-            pipe.get(keys.history(id_))
-        replies = pipe.execute()
-    halves = zip(ids, replies[::2], replies[1::2], strict=True)
-    return [record.unpack(id_, fields, history) for id_, fields, history in halves if fields and history]
+    texts: Any = client.mget([keys.job(id_) for id_ in ids]) if ids else []
+    return [record.unpack(id_, text) for id_, text in zip(ids, texts, strict=True) if text]
 
 
 def _ms(time: datetime | None, otherwise: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull
-from swapjobs.contract.job import Submission, job_id
+from swapjobs.contract.job import DEFAULT_TENANT, Submission, job_id
 from swapjobs.contract.signed_urls import until_of
 from swapjobs.store import fresh_urls, job_index, keys, record
 from swapjobs.store.durability import on_disk
@@ -79,8 +79,7 @@ class JobStore:
         def call() -> list[Any]:
             with self._redis.pipeline(transaction=False) as pipe:
                 self._functions.queue(pipe, "jobs/submit", args)
-                pipe.hgetall(keys.job(id_))
-                pipe.get(keys.history(id_))
+                pipe.get(keys.job(id_))
                 # Not raised by redis-py, which would put the arguments into the error's text: URLs, with signatures.
                 answers = pipe.execute(raise_on_error=False)
             for answer in answers:
@@ -88,12 +87,12 @@ class JobStore:
                     raise answer
             return answers
 
-        (outcome,), fields, history = self._functions.with_library(call)
+        (outcome,), text = self._functions.with_library(call)
         if outcome == "full":
             raise QueueFull
-        if outcome == "existing" and self._renew_urls(id_, history, request):
+        if outcome == "existing" and self._renew_urls(id_, text, request):
             return outcome, self.get(id_)
-        return outcome, record.unpack(id_, fields, history) if fields else None
+        return outcome, record.unpack(id_, text) if text else None
 
     def get(self, id_: str) -> Record:
         """Return the record.
@@ -105,18 +104,18 @@ class JobStore:
         if not id_.isascii():
             raise JobNotFound(f"no job has the id {id_!a}")
         with self._redis.pipeline(transaction=True) as pipe:
-            pipe.hgetall(keys.job(id_))
-            pipe.get(keys.history(id_))
-            pipe.get(keys.tombstone(id_))
+            pipe.get(keys.job(id_))
+            pipe.hget(*keys.tombstone(id_))
             pipe.get(keys.alias(id_))
-            fields, history, buried, other_id = pipe.execute()
-        if fields:
-            return record.unpack(id_, fields, history)
+            text, buried, other_id = pipe.execute()
+        if text:
+            return record.unpack(id_, text)
         if other_id:
             return self.get(other_id)
         if buried:
-            _, *tenant, _ = buried.split(" ")
-            raise JobGone(f"job {id_} finished and its record has expired", tenant=tenant[0] if tenant else None)
+            _, *more = buried.split(" ")
+            tenant = more[1] if more[1:] else DEFAULT_TENANT
+            raise JobGone(f"job {id_} finished and its record has expired", tenant=tenant)
         raise JobNotFound(f"no job has the id {id_}")
 
     def read_many(self, ids: Sequence[str]) -> list[Job]:
@@ -187,15 +186,15 @@ class JobStore:
             return
         with self._redis.pipeline(transaction=False) as pipe:
             for id_, _ in known:
-                pipe.get(keys.history(id_))
-            histories = pipe.execute()
-        for (id_, request), history in zip(known, histories, strict=True):
-            if history:
-                self._renew_urls(id_, history, request)
+                pipe.get(keys.job(id_))
+            texts = pipe.execute()
+        for (id_, request), text in zip(known, texts, strict=True):
+            if text:
+                self._renew_urls(id_, text, request)
 
-    def _renew_urls(self, id_: str, history: str, request: Request) -> bool:
-        """Let one job, whose history was read, have the URLs of `request`; return whether they are others."""
-        before, after = fresh_urls.packed_with(history, request)
+    def _renew_urls(self, id_: str, text: str, request: Request) -> bool:
+        """Let one job, whose record was read, have the URLs of `request`; return whether they are others."""
+        before, after = fresh_urls.packed_with(record.history_of(text), request)
         if after is not None:
             self._functions.call("jobs/renew_urls", id_, before, after, until_of(request))
         return after is not None

@@ -41,16 +41,11 @@ TASK_QUEUES: Final = (SWAPS_QUEUE, *(f"{SWAPS_QUEUE}{_PRIORITY_SEPARATOR}{step}"
 
 
 def job(job_id: str) -> str:
-    """Hash: a job's small fields, none past 64 bytes. TTL: none until final and delivered, then result_ttl_s."""
-    return f"{PREFIX}job:{job_id}"
+    """String: a job's record (record.py): its fields, then request, failures, result, webhook tries, retries.
 
-
-def history(job_id: str) -> str:
-    """String of JSON lines: the request, failures, result, webhook tries, retries. Lives as long as the job's hash.
-
-    The same of a delivery: first its URL and, unless it tells of a job, what it tells; then its tries.
+    TTL: none until final and delivered, then result_ttl_s.
     """
-    return f"{PREFIX}history:{job_id}"
+    return f"{PREFIX}job:{job_id}"
 
 
 def index(tenant: str, batch_id: str = "") -> str:
@@ -101,9 +96,18 @@ def audit() -> str:
     return f"{PREFIX}audit"
 
 
-def tombstone(job_id: str) -> str:
-    """String `fingerprint tenant generation`: tells gone from unknown. TTL: result_ttl_s + 40 days, from its end."""
-    return f"{PREFIX}tombstone:{job_id}"
+def tombstones(first_two: str) -> str:
+    """Hash of the ended jobs whose ids begin so: rest of the id -> `day generation tenant`: tells gone from unknown.
+
+    Default generation and tenant are left out. Each is swept after its Unix day, that of result_ttl_s + 40 days from
+    the job's end. TTL: as long as its last one, so that it ends without a sweep, too.
+    """
+    return f"{PREFIX}tombstones:{first_two}"
+
+
+def tombstone(job_id: str) -> tuple[str, str]:
+    """Return the hash and the field of a job's tombstone."""
+    return tombstones(job_id[:2]), job_id[2:]
 
 
 def alias(task_id: str) -> str:
@@ -132,7 +136,10 @@ def continuations(job_id: str) -> str:
 
 
 def delivery(delivery_id: str) -> str:
-    """Hash: a delivery; a job's own is in the job, as its fields `delivery_...`. TTL: result_ttl_s once it ended."""
+    """String: a delivery's record: its fields, then its URL with what it tells unless that is a job, then its tries.
+
+    A job's own is in the job's record, as fields `delivery_...`. TTL: result_ttl_s once it ended.
+    """
     return f"{PREFIX}delivery:{delivery_id}"
 
 
@@ -204,8 +211,13 @@ def schedule() -> str:
 
 
 def fleet_state() -> str:
-    """String of packed numbers (`fleet_state.py`): the limits that workers set, and what is used of them. No TTL."""
+    """String of packed numbers (`fleet_state.STATE`): the limits that workers set, and what changes seldom. No TTL."""
     return f"{PREFIX}fleet-state"
+
+
+def fleet_traffic() -> str:
+    """String of packed numbers (`fleet_state.TRAFFIC`): what nearly every call changes. No TTL."""
+    return f"{PREFIX}fleet-traffic"
 
 
 def counts() -> str:
@@ -343,7 +355,7 @@ PREFIXES: Final = {
     **{
         function.__name__: function("")
         for function in (
-            *(job, history, tombstone, delivery, deliveries, job_deliveries, endpoint, endpoints, undelivered),
+            *(job, tombstones, delivery, deliveries, job_deliveries, endpoint, endpoints, undelivered),
             *(host, fair, blocked, published, tenant, changed, index, batches, alias, continuations, operation),
             *(read, read_answer),
         )
@@ -351,7 +363,8 @@ PREFIXES: Final = {
     **{
         function.__name__: function()
         for function in (
-            *(schedule, fleet_state, counts, server, tenants, failures, refused, parked, probes, dispatcher, pruning),
+            *(schedule, fleet_state, fleet_traffic, counts, server, tenants, failures, refused, parked, probes),
+            *(dispatcher, pruning),
             *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observations, metrics_tenants),
             *(operations, audit, minutes, hours, usage, read_pause),
         )

@@ -17,11 +17,12 @@ from importlib import resources
 from typing import TYPE_CHECKING, Final
 
 from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.job import DEFAULT_TENANT
 from swapjobs.contract.lifecycle import MOVES, UNFINISHED, JobState
 from swapjobs.contract.metrics import BUCKETS_MS
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL
 from swapjobs.store import celery_message, keys
-from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES, PHASES, RATE_REASONS
+from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES, PHASES, RATE_REASONS, STATE, TRAFFIC
 from swapjobs.store.record import RETRY_ENTRY, URL_EXPIRED_ENTRY
 
 if TYPE_CHECKING:
@@ -109,8 +110,8 @@ def contract() -> str:
             f"contract.UNFINISHED_STATES = {_list(sorted(UNFINISHED))}",
             f"contract.READY = {_table(keys.READY)}",
             f"contract.TASK_QUEUES = {_list(keys.TASK_QUEUES)}",
-            f"contract.MESSAGE = {_table({lane: celery_message.template(lane) for lane in keys.LANES})}",
-            f"contract.READ_MESSAGE = {_quote(celery_message.template(keys.INTERACTIVE, celery_message.READ_TASK))}",
+            f"contract.MESSAGE = {{{', '.join(f'{lane} = {_message(lane)}' for lane in keys.LANES)}}}",
+            f"contract.READ_MESSAGE = {_message(keys.INTERACTIVE, celery_message.READ_TASK)}",
             f"contract.SWAP_LANES = {_list([keys.INTERACTIVE, keys.BULK])}",
             f"contract.OUTAGES = {_list(OUTAGES[1:])}",
             f"contract.OUTAGE = {_places(OUTAGES)}",
@@ -121,6 +122,7 @@ def contract() -> str:
             f"contract.URL_EXPIRED_ENTRY = {_quote(URL_EXPIRED_ENTRY)}",
             f"contract.MAX_PAUSE_MS = {MAX_PAUSE_MS}",
             f"contract.DEFAULT_TOOL = {_quote(DEFAULT_TOOL)}",
+            f"contract.DEFAULT_TENANT = {_quote(DEFAULT_TENANT)}",
             f"contract.BUCKETS = {_table_of_numbers(BUCKETS_MS)}",
             *_fleet_state(),
             "return contract",
@@ -130,14 +132,28 @@ def contract() -> str:
 
 def _fleet_state() -> Iterator[str]:
     # Spelled out, since loops over names would cost more than all else that most functions do.
-    names = ", ".join(f"fleet.{name}" for name in FIELDS)
-    packed = struct.pack(f"<{len(FIELDS)}d", *FIELDS.values())
     yield f"contract.FIELDS = {_list(FIELDS)}"
-    yield f"contract.DEFAULTS = {_quote(packed.decode('latin-1'))}"
-    yield "local fleet = {}"
-    yield "contract.fleet = fleet"
-    yield f"function contract.unpack_state(text) {names} = struct.unpack('<{'d' * len(FIELDS)}', text) end"
-    yield f"function contract.pack_state() return struct.pack('<{'d' * len(FIELDS)}', {names}) end"
+    yield f"local fleet, seldom = {{spacing = 0, result_ttl_ms = 0, {_zeros(TRAFFIC)}}}, {{{_zeros(STATE)}}}"
+    yield "contract.fleet, contract.seldom = fleet, seldom"
+    yield from _packing("traffic", "fleet", TRAFFIC)
+    yield from _packing("state", "seldom", STATE)
+
+
+def _packing(what: str, table: str, fields: Mapping[str, float]) -> Iterator[str]:
+    names, form = ", ".join(f"{table}.{name}" for name in fields), f"'<{'d' * len(fields)}'"
+    defaults = struct.pack(f"<{len(fields)}d", *fields.values())
+    yield f"contract.default_{what} = {_quote(defaults.decode('latin-1'))}"
+    yield f"function contract.unpack_{what}(text) {names} = struct.unpack({form}, text) end"
+    yield f"function contract.pack_{what}() return struct.pack({form}, {names}) end"
+
+
+def _zeros(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} = 0" for name in names)
+
+
+def _message(lane: str, task: str | None = None) -> str:
+    # In parts, between which the id goes: put together they cost a tenth of a search for its place.
+    return _list(celery_message.template(lane, task).split(celery_message.ID))
 
 
 def _files(folder: Traversable, inside: str = "") -> Iterator[tuple[str, str]]:

@@ -55,13 +55,11 @@ class MetricStore:
         now_ms = time_ms(self._redis)
         for block in _blocks(_first(self._redis)):
             with self._redis.pipeline(transaction=False) as pipe:
-                for lane, id_ in block:
-                    if lane == keys.WEBHOOKS:
-                        key = keys.job(id_) if record.is_own_delivery(id_) else keys.delivery(id_)
-                        pipe.hget(key, "delivery_started_at")
-                    else:
-                        pipe.hget(keys.job(id_), "created_at")
-                for (lane, _), since in zip(block, pipe.execute(), strict=True):
+                for _, id_ in block:
+                    pipe.get(record.key_of(id_))
+                for (lane, _), text in zip(block, pipe.execute(), strict=True):
+                    fields = record.fields_of(text) if text else {}
+                    since = fields.get("delivery_started_at" if lane == keys.WEBHOOKS else "created_at")
                     if since:
                         result[lane] = max(result[lane], (now_ms - int(since)) / 1000)
         return result

@@ -1,8 +1,9 @@
-"""How a job lies in Redis: a hash of small fields and a history of JSON lines; and back into a `Job`.
+"""How a job lies in Redis, as one string: a line of fields, then its history of JSON lines; and back into a `Job`.
 
-The hash stays below 64 bytes a field, so that Redis packs it tightly; what is longer is a line of the history:
-first the request, then `attempt` (a failure after which it goes on), `error` (why it failed for good), `result`,
-`webhook` (a try), `retry` (the user's: a new round begins, what stands before it is the past).
+The line of fields has those of `HEAD` by their place, with a tab between, then others as `name=value`. The history
+begins with the request; then come `attempt` (a failure after which it goes on), `error` (why it failed for good),
+`result`, `webhook` (a try), `retry` (the user's: a new round begins, what stands before it is the past). One string
+takes half the memory of a hash with a history beside it, and one command. lua/shared/records/record.lua writes it.
 """
 
 from __future__ import annotations
@@ -20,12 +21,18 @@ from swapjobs.contract.output import first_picture, outputs_of
 from swapjobs.contract.request import Request, as_stored
 from swapjobs.contract.urls import target_of
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL
+from swapjobs.store import keys
 from swapjobs.store.attempt_log import calls_of, number_of
 from swapjobs.tracing import NOWHERE, JobOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+HEAD: Final = (
+    *("state", "tenant", "priority", "business_id", "fingerprint"),
+    *("created_at", "claims", "started_at", "finished_at"),
+)
+_LATER: Final = ("started_at", "finished_at")  # kept as ms after created_at
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_ENTRY: Final = '{"kind": "retry", "at": %d, "round": %d}'  # operations/retry.lua fills it in
 # The last line of a job whose URLs are past their time; signed_urls.lua fills in when that was.
@@ -38,15 +45,14 @@ URL_EXPIRED_ENTRY: Final = json.dumps(
     }
 )
 _ERROR: Final = frozenset(JobError.model_fields)
-_LONGEST_FIELD: Final = 64  # a hash with a longer one takes Redis three times the room
 ORIGIN_FIELDS: Final = frozenset({"traceparent", "trace_link", "request_id"})  # of the first line, beside the request
 _NO_INPUT: Final = ORIGIN_FIELDS | Request.model_fields.keys()
-_KEPT_IN_HASH = frozenset({"tenant", "priority", "business_task_id", "expires_at", "batch_id"})
+_KEPT_AS_FIELDS: Final = {"tenant", "priority", "business_task_id", "expires_at", "batch_id"}
 
 
 @dataclass(frozen=True)
 class Record:
-    """A job's record as read."""
+    """The record of a job, or of a delivery, as read."""
 
     id: str
     fields: Mapping[str, str]
@@ -54,7 +60,7 @@ class Record:
 
     @property
     def request(self) -> Mapping[str, Any]:
-        """The request as submitted, without what stands in the hash and without defaults."""
+        """The request as submitted, without what the fields say and without defaults."""
         return self.history[0]
 
     @property
@@ -79,19 +85,19 @@ class Record:
         return result if result and result["kind"] == kind else None
 
     def time(self, name: str) -> datetime | None:
-        """Return a time of the hash."""
+        """Return a time of the fields."""
         value = self.fields.get(name)
         return datetime.fromtimestamp(int(value) / 1000, UTC) if value else None
 
     @property
     def business_id(self) -> str:
-        """The caller's own id; a long one stands in the request."""
-        return self.fields["business_id"] or str(self.request["business_task_id"])
+        """The caller's own id."""
+        return self.fields["business_id"]
 
     @property
     def batch_id(self) -> str | None:
-        """The batch that it belongs to; older records have it in the request."""
-        return self.fields.get("batch") or self.request.get("batch_id")
+        """The batch that it belongs to."""
+        return self.fields.get("batch")
 
     @property
     def origin(self) -> JobOrigin:
@@ -173,9 +179,7 @@ def entry(kind: Kind, **values: Any) -> str:
 
 def pack(request: Request, origin: JobOrigin = NOWHERE) -> str:
     """Return the first line of history: the request, and where it comes from."""
-    is_long = len(request.business_task_id or "") > _LONGEST_FIELD
-    exclude = set(_KEPT_IN_HASH - {"business_task_id"} if is_long else _KEPT_IN_HASH)
-    line = request.model_dump_json(exclude=exclude, exclude_defaults=True)
+    line = request.model_dump_json(exclude=_KEPT_AS_FIELDS, exclude_defaults=True)
     trace = "trace_link" if origin.is_linked else "traceparent"
     known = {name: text for name, text in ((trace, origin.traceparent), ("request_id", origin.request_id)) if text}
     return line[:-1] + "," + json.dumps(known, separators=(",", ":"))[1:] if known else line
@@ -195,7 +199,7 @@ def packed(
             request.fingerprint(),
             request.tenant,
             request.priority,
-            business_id if len(business_id) <= _LONGEST_FIELD else "",
+            business_id,
             pack(request, origin),
             in_brief(request),
             until_when(request),
@@ -210,14 +214,53 @@ def in_brief(request: Request) -> str:
     return f"{expires} {host} {request.batch_id or '-'} {request.tool}"
 
 
-def unpack(job_id: str, fields: Mapping[str, str], history: str) -> Record:
+def unpack(id_: str, text: str) -> Record:
     """Return the record made of what Redis holds."""
-    return Record(job_id, fields, [json.loads(line) for line in history.split("\n")])
+    line, _, lines = text.partition("\n")
+    fields, history = _fields(line), [json.loads(entry) for entry in lines.split("\n")]
+    if len(history) > 1 and history[1].get("kind") == "result":
+        history[1] = _with_times(history[1], fields)
+    return Record(id_, fields, history)
+
+
+def fields_of(text: str) -> dict[str, str]:
+    """Return the fields of a record; not its history, which takes most of the time to read."""
+    return _fields(text.partition("\n")[0])
+
+
+def history_of(text: str) -> str:
+    """Return the history of a record, as it lies in Redis."""
+    return text.partition("\n")[2]
+
+
+def _with_times(result: dict[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return the result of a first attempt with the times that it has in common with the job, and does not say."""
+    if "duration_ms" in result or "started_at" not in fields:
+        return result
+    at = int(result.get("at", fields["started_at"]))
+    took_ms = int(fields["finished_at"]) - at if fields["state"] == JobState.SUCCEEDED else 0
+    return {**result, "at": at, "duration_ms": max(took_ms, 0)}
+
+
+def _fields(line: str) -> dict[str, str]:
+    values = line.split("\t")
+    fields = {name: value for name, value in zip(HEAD, values, strict=False) if value}
+    for name in _LATER:
+        if name in fields:
+            fields[name] = str(int(fields["created_at"]) + int(fields[name]))
+    if len(values) > len(HEAD):
+        fields |= dict(item.split("=", 1) for item in values[len(HEAD) :])
+    return fields
 
 
 def is_own_delivery(delivery_id: str) -> bool:
-    """Say whether this is a job's own delivery, in the job's record and under its id; see lua/history.lua."""
+    """Say whether this is a job's own delivery, in the job's record and under its id."""
     return "@" not in delivery_id
+
+
+def key_of(id_: str) -> str:
+    """Return the key of the record of a job, or of a delivery; see lua/shared/records/record.lua."""
+    return keys.job(id_) if is_own_delivery(id_) else keys.delivery(id_)
 
 
 def is_continuation(delivery_id: str) -> bool:

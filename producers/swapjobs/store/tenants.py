@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.tenant import TenantLimits, TenantStatus
 from swapjobs.contract.timestamps import from_ms
-from swapjobs.store import keys
+from swapjobs.store import keys, record
 
 if TYPE_CHECKING:
     import builtins
@@ -108,13 +108,14 @@ class TenantStore:
 
     def _created(self, ids: builtins.list[str]) -> builtins.list[tuple[str, int]]:
         """Return tenant and time of creation (ms) of these jobs, those that are gone left out."""
-        rows: list[Any] = []
+        texts: list[Any] = []
         for block in _blocks(ids):
             with self._redis.pipeline(transaction=False) as pipe:
                 for id_ in block:
-                    pipe.hmget(keys.job(id_), "tenant", "created_at")
-                rows += pipe.execute()
-        return [(tenant, int(created_at)) for tenant, created_at in rows if tenant]
+                    pipe.get(keys.job(id_))
+                texts += pipe.execute()
+        rows = [record.fields_of(text) for text in texts if text]
+        return [(fields["tenant"], int(fields["created_at"])) for fields in rows]
 
 
 def _blocks(items: builtins.list[Any]) -> Iterable[builtins.list[Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from support import records
 from support.builders import claim, job_of, make_request
 from swapjobs import JobGone, JobNotFound
 from swapjobs.contract.errors import NotFinished
@@ -58,7 +59,7 @@ def test_a_forgotten_job_leaves_no_url_and_no_name(client: JobClient, store: Sto
     assert store.dispatch.inspect().numbers["deliveries_pending"] == 0
     assert store.metrics.read().counts["jobs"]["roop", "succeeded", "-"] == 1
     again = client.submit(make_request(business_task_id="order-1", **SECRET))
-    assert (again.id, store.redis.hget(keys.job(id_), "generation")) == (id_, "2"), "another task for the vendor"
+    assert (again.id, records.fields(store.redis, id_)["generation"]) == (id_, "2"), "another task for the vendor"
 
 
 def test_what_is_not_over_can_not_be_forgotten(client: JobClient, store: Store) -> None:

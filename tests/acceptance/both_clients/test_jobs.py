@@ -211,7 +211,7 @@ def test_what_is_no_jobs_id_is_not_found(client: JobClient, id_: str) -> None:
 def test_a_job_whose_record_has_expired_is_gone(client: JobClient, store: Store) -> None:
     job = client.submit(make_request())
     fail(store, job.id)
-    store.redis.delete(keys.job(job.id), keys.history(job.id))
+    store.redis.delete(keys.job(job.id))
     for call in (client.get, client.cancel, client.retry, lambda id_: client.wait(id_, 1)):
         with pytest.raises(JobGone):
             call(job.id)

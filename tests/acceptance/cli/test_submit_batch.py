@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from support import records
 from support.builders import wait_until
 from swapjobs import SwapClient
 from swapjobs.cli.main import run
 from swapjobs.settings import CoreSettings
-from swapjobs.store import keys
 from swapsandbox.processes.redis_server import EmbeddedRedis
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def write(path: Path, rows: int, *, own_id: Callable[[int], bool] = lambda _: Fa
 def accepted(client: SwapClient) -> Counter[str]:
     """How often each picture was accepted."""
     redis: Any = client._store.redis  # noqa: SLF001 - to see all jobs
-    names = list(redis.scan_iter(f"{keys.history('')}*", count=1000))
-    return Counter(json.loads(request)["source_url"] for request in (redis.mget(names) if names else ()))
+    return Counter(json.loads(request)["source_url"] for request in records.requests(redis))
 
 
 def line_of(path: Path) -> int:

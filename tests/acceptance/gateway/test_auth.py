@@ -84,7 +84,7 @@ def test_a_tenant_does_not_learn_that_a_job_of_another_is_gone(
     """A job's id is made of the tenant and the business id: whoever guesses these could ask."""
     id_ = gateway.http.post("/v1/jobs", json=wanted()).json()["id"]
     client.cancel(id_)
-    store.redis.delete(keys.job(id_), keys.history(id_))
+    store.redis.delete(keys.job(id_))
     tried = 0
     for method, path in operations(redis_url):
         if "{job_id}" in path:

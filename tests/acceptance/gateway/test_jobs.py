@@ -115,7 +115,7 @@ def test_unknown_and_gone_are_told_apart(gateway: GatewayProcess, client: SwapCl
     assert_problem(gateway.http.get("/v1/jobs/nosuchjob"), 404, "job_not_found")
     id_ = gateway.http.post("/v1/jobs", json=wanted()).json()["id"]
     client.cancel(id_)
-    store.redis.delete(keys.job(id_), keys.history(id_))
+    store.redis.delete(keys.job(id_))
     for answer in (gateway.http.get(f"/v1/jobs/{id_}"), gateway.http.get(f"/v1/jobs/{id_}/events")):
         assert_problem(answer, 410, "job_gone")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import records
 from support.builders import claim, make_request, submit, wait_until
 from support.traffic_state import poke
 from swapjobs import JobGone, JobNotFound, JobState, SwapClient
@@ -66,8 +67,10 @@ def test_success_ends_the_job_in_one_step_and_everything_expires(store: Store) -
     assert (job.state, job.output_url) == (JobState.SUCCEEDED, "https://out.example/1.png")
     assert job.finished_at is not None
     assert places(store, id_) == []
-    for key in (keys.job(id_), keys.history(id_), keys.tombstone(id_)):
-        assert store.redis.ttl(key) > 0
+    assert store.redis.ttl(keys.job(id_)) > 0
+    hash_, field = keys.tombstone(id_)
+    assert store.redis.hexists(hash_, field)
+    assert store.redis.ttl(hash_) > store.redis.ttl(keys.job(id_)) + 39 * 86_400
 
 
 def test_a_wait_is_moved_to_the_head_of_its_line_when_due(store: Store) -> None:
@@ -264,7 +267,7 @@ def test_unknown_gone_and_present_are_told_apart(store: Store, client: SwapClien
         client.get("nosuchjob")
     id_ = submit(store)
     store.attempts.record_outcome(claim(store, id_), Event.SUCCEED, patch={})
-    store.redis.delete(keys.job(id_), keys.history(id_))
+    store.redis.delete(keys.job(id_))
     with pytest.raises(JobGone):
         client.get(id_)
 
@@ -308,7 +311,7 @@ def test_queries_with_a_rate_of_their_own_do_not_stand_in_the_swaps_way(store: S
     asking = [submit(store) for _ in range(20)]
     store.redis.delete(*keys.READY.values())
     for id_ in asking:
-        store.redis.hset(keys.job(id_), "next_call", "query")
+        records.set_fields(store.redis, id_, next_call="query")
     verdicts = []
     while hinted := store.redis.zrange(keys.published("interactive"), 0, -1):
         verdicts += [store.attempts.claim(str(id_), LEASE_S) for id_ in hinted]

@@ -294,7 +294,7 @@ def test_jobs_that_vanish_while_their_batch_is_gone_through_are_passed_over(stor
     ids = many(store, 300, batch_id="b")
     for id_ in ids[::2]:
         store.jobs.cancel(id_)
-        store.redis.delete(keys.job(id_), keys.history(id_))
+        store.redis.delete(keys.job(id_))
     assert batches.cancel("b").counts[JobState.CANCELLED] == 300
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import records
 from support.builders import claim, job_of, submit
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs import InvalidRequest, NotRetryable, SettingsError
@@ -164,10 +165,8 @@ def test_the_record_of_a_job_lives_until_all_that_tell_of_it_have_ended(
     receiver.answers.clear()
     work_on(store, worker, clock, 1)
     assert store.redis.ttl(keys.job(id_)) > 0
-    assert store.redis.ttl(keys.history(id_)) > 0
     kinds = (
         keys.job(""),
-        keys.history(""),
         keys.delivery(""),
         keys.deliveries(""),
         keys.job_deliveries(""),
@@ -370,9 +369,9 @@ def test_replay_begins_anew_with_the_same_id_and_fences_off_a_try_under_way(
     result: dict[str, Any] = {"status": 200, "entry": record.entry("webhook", at=1, number=1, duration_ms=1)}
     assert store.deliveries.settle(second, "delivered", **result) == "ok"
     assert webhooks.replay(second.id).state == "pending"
-    assert store.redis.ttl(keys.history(second.id)) == -1
+    assert store.redis.ttl(record.key_of(second.id)) == -1
     assert store.deliveries.settle(taken(store), "delivered", **result) == "ok"
-    assert store.redis.ttl(keys.history(second.id)) > 0
+    assert store.redis.ttl(record.key_of(second.id)) > 0
     host = store.redis.hgetall(keys.host("own.example" if own else "one.example"))
     assert (host["in_flight"], host["messages"]) == ("0", "0")
 
@@ -385,7 +384,7 @@ def test_replay_since_takes_what_was_not_delivered_and_nothing_else(
     ended(store, callback_url=HOOK)
     work(store, worker)
     clock.move(60)
-    since = record.unpack("x", {"at": str(int(clock.now_s * 1000))}, "{}").time("at")
+    since = record.unpack("x", records.packed({"at": str(int(clock.now_s * 1000))})).time("at")
     assert since is not None
     ids = {ended(store, callback_url=HOOK) for _ in range(250)}  # all in one millisecond
     work(store, worker)

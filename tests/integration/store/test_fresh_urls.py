@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import records
 from support.builders import claim, make_request
 from swapjobs import IdempotencyConflict, JobState, SwapClient
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
@@ -133,7 +134,7 @@ def test_what_may_be_paid_for_is_asked_for_with_dead_urls_too(client: SwapClient
     job = client.submit(asked(60))
     taken = claim(store, job.id)
     store.attempts.record_outcome(taken, Event.WAIT, patch={"next_call": "query", "reason": "retry"})
-    store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
+    records.set_fields(store.redis, job.id, urls_until="1000000000000/2001-09-09T01:46:40Z")
     assert claim(store, job.id).call == "query"
 
 
@@ -142,7 +143,7 @@ def test_one_that_waited_for_a_retry_ends_with_no_reason_to_wait(client: SwapCli
     store.attempts.record_outcome(
         claim(store, job.id), Event.WAIT, patch={"next_call": "swap", "attempts": 1, "reason": "retry"}
     )
-    store.redis.hset(f"swapjobs:job:{job.id}", "urls_until", "1000000000000/2001-09-09T01:46:40Z")
+    records.set_fields(store.redis, job.id, urls_until="1000000000000/2001-09-09T01:46:40Z")
     assert store.attempts.claim(job.id, 30) == NotClaimed("failed")
     ended = client.get(job.id)
     assert (ended.state, ended.reason, ended.next_attempt_at) == (JobState.FAILED, None, None)

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from pydantic import SecretStr
 
+from support import records
 from support.announced import LISTENER, announced
 from support.builders import job_of, make_request
 from support.fake_clock import REDIS_TIME, FakeClock
@@ -139,8 +140,8 @@ class Fleet(RuleBasedStateMachine):
         if self.ids:
             id_ = self.ids[pick % len(self.ids)]
             (answer,) = self.store.jobs.retry([id_])
-            self.lives[id_].retried(answer, int(self.redis.hget(keys.job(id_), "claims") or 0))
-            if answer == "ok" and "expires_at" not in self.redis.hgetall(keys.job(id_)):
+            self.lives[id_].retried(answer, int(records.fields(self.redis, id_).get("claims", 0)))
+            if answer == "ok" and "expires_at" not in records.fields(self.redis, id_):
                 self.lives[id_].expires_at = None
 
     # -- workers
@@ -299,7 +300,7 @@ class Fleet(RuleBasedStateMachine):
         known = sorted(self.seen)
         if known:
             id_ = known[pick % len(known)]
-            fields = self.redis.hgetall(self.record_of(id_))
+            fields = records.fields(self.redis, id_)
             self.store.deliveries.replay(id_, fields.get("tenant", "a"))
 
     # -- what happens by itself, or to Redis
@@ -371,13 +372,9 @@ class Fleet(RuleBasedStateMachine):
                 standing.setdefault(f"swap:{id_}", []).append("held")
         self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
         fields = self.job_fields()
-        expiring = {
-            key(id_): ttl > 0
-            for key in (keys.job, keys.history, keys.tombstone)
-            for id_, ttl in zip(self.lives, self.answers("TTL", [key(id_) for id_ in self.lives]), strict=True)
-        }
-        for id_ in self.lives:
-            self.check(id_, fields[id_], expiring, standing.get(f"swap:{id_}", []))
+        ttls = self.answers("TTL", [keys.job(id_) for id_ in self.lives])
+        for id_, ttl in zip(self.lives, ttls, strict=True):
+            self.check(id_, fields[id_], ttl > 0, standing.get(f"swap:{id_}", []))
         self.the_counts_are_right(fields, [id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
 
     def answers(self, command: str, names: Sequence[str]) -> list[Any]:
@@ -389,17 +386,17 @@ class Fleet(RuleBasedStateMachine):
 
     def job_fields(self) -> dict[str, dict[str, str]]:
         """Return the fields of every job's record."""
-        return dict(zip(self.lives, self.answers("HGETALL", [keys.job(id_) for id_ in self.lives]), strict=True))
+        return self.fields_of(list(self.lives))
 
-    @staticmethod
-    def record_of(id_: str) -> str:
-        return keys.job(id_) if record.is_own_delivery(id_) else keys.delivery(id_)
+    def fields_of(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+        texts = self.answers("GET", [record.key_of(id_) for id_ in ids])
+        return {id_: record.fields_of(text) if text else {} for id_, text in zip(ids, texts, strict=True)}
 
     def look_at_deliveries(self, standing: dict[str, list[str]]) -> None:
         prefix = keys.delivery("")
         others = [key.removeprefix(prefix) for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
         ids = [*self.lives, *others]
-        hooks = dict(zip(ids, self.answers("HGETALL", [self.record_of(id_) for id_ in ids]), strict=True))
+        hooks = self.fields_of(ids)
         self.seen.update(id_ for id_, fields in hooks.items() if "delivery_state" in fields)
         self.pending = {id_: fields for id_, fields in hooks.items() if fields.get("delivery_state") == "pending"}
         assert {id_: len(places) for id_, places in standing.items()} == dict.fromkeys(self.pending, 1), standing
@@ -420,9 +417,8 @@ class Fleet(RuleBasedStateMachine):
         assert sizes == [of_endpoint[endpoint] for endpoint in endpoints]
         sizes = self.answers("SCARD", [keys.job_deliveries(id_) for id_ in self.lives])
         assert sizes == [telling[id_] for id_ in self.lives]
-        for key in (keys.delivery, keys.history):
-            expires = [ttl > 0 for ttl in self.answers("TTL", [key(id_) for id_ in others])]
-            assert expires == [id_ not in self.pending for id_ in others]
+        expires = [ttl > 0 for ttl in self.answers("TTL", [keys.delivery(id_) for id_ in others])]
+        assert expires == [id_ not in self.pending for id_ in others]
         self.telling = telling
 
     def the_counts_are_right(self, fields: dict[str, dict[str, str]], calling: list[str]) -> None:
@@ -434,7 +430,7 @@ class Fleet(RuleBasedStateMachine):
             expected = [sum(fields[id_]["tenant"] == "b" for id_ in ids) for ids in (calling, hinted)]
             assert [int(number) for number in self.redis.hmget(keys.tenant("b"), "in_flight", "messages")] == expected
 
-    def check(self, id_: str, fields: dict[str, str], expiring: dict[str, bool], swap: list[str]) -> None:
+    def check(self, id_: str, fields: dict[str, str], expires: bool, swap: list[str]) -> None:  # noqa: FBT001 - as read
         life = self.lives[id_]
         life.seen(JobState(fields["state"]), self.clock.now_s)
         assert int(fields.get("claims", 0)) == life.fence
@@ -442,9 +438,8 @@ class Fleet(RuleBasedStateMachine):
         stopped = life.state in {JobState.CANCELLED, JobState.EXPIRED}  # perhaps while its call was under way
         assert len(swap) == (life.state not in FINAL) or (stopped and swap == ["lease"]), (id_, life, swap)
         assert stopped or (life.state is JobState.RUNNING) == (swap == ["lease"]), (life, swap)
-        expires = {expiring[key] for key in (keys.job(id_), keys.history(id_))}
-        assert expires == {life.state in FINAL and not pending}
-        assert life.state not in FINAL or expiring[keys.tombstone(id_)]
+        assert expires == (life.state in FINAL and not pending)
+        assert life.state not in FINAL or self.redis.hexists(*keys.tombstone(id_))
 
     def teardown(self) -> None:
         """Let everything run to its end: nothing is stuck."""
@@ -573,7 +568,8 @@ class Batched(Fleet):
             life.seen(JobState(state), self.clock.now_s)
 
     def take(self, id_: str) -> None:
-        tenant, batch = self.redis.hmget(keys.job(id_), "tenant", "batch")
+        fields = records.fields(self.redis, id_)
+        tenant, batch = fields.get("tenant", ""), fields.get("batch")
         stopped = batch and (result := self.batch(tenant, batch)) and (result.paused or result.operation == "cancel")
         before = len(self.claims)
         super().take(id_)
@@ -583,7 +579,7 @@ class Batched(Fleet):
         claim = self.claims[pick % len(self.claims)] if self.claims else None
         if isinstance(claim, Claim) and outcome[0] is Event.FAIL:
             # what a worker's decision brings along
-            self.redis.hset(keys.job(claim.job.id), "code", "swap_failed")
+            records.set_fields(self.redis, claim.job.id, code="swap_failed")
         super().apply(pick, outcome, pause, again)
 
     def batch(self, tenant: str, batch: str) -> Batch | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import records
 from support.builders import claim, make_request, submit
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs import InvalidRequest, JobState, SwapClient
@@ -56,7 +57,7 @@ def fail(store: Store, id_: str, code: str) -> None:
 def vanish(store: Store, *ids: str) -> None:
     """As if the records had expired."""
     for id_ in ids:
-        store.redis.delete(keys.job(id_), keys.history(id_))
+        store.redis.delete(keys.job(id_))
 
 
 def dispatch(store: Store, steps: int = 3) -> None:
@@ -98,7 +99,7 @@ def test_every_filter_leaves_out_what_does_not_fit(store: Store) -> None:
     assert listed(store, tenant="another") == []
     store.jobs.retry([no_face])
     assert listed(store, error_code="no_face") == []
-    assert not store.redis.hexists(keys.job(no_face), "code"), "a retry takes the code away"
+    assert "code" not in records.fields(store.redis, no_face), "a retry takes the code away"
 
 
 def test_expired_jobs_are_found_by_their_code(clocked: tuple[Store, FakeClock]) -> None:
@@ -240,7 +241,7 @@ def test_a_step_of_pruning_is_bounded(clocked: tuple[Store, FakeClock]) -> None:
 def test_a_failed_job_keeps_its_code_as_a_small_field(store: Store) -> None:
     id_ = submit(store)
     fail(store, id_, str(ErrorCode.NO_FACE))
-    assert store.redis.hget(keys.job(id_), "code") == "no_face"
+    assert records.fields(store.redis, id_)["code"] == "no_face"
 
 
 def test_the_jobs_of_all_tenants_are_merged_newest_first(clocked: tuple[Store, FakeClock]) -> None:
@@ -251,10 +252,10 @@ def test_the_jobs_of_all_tenants_are_merged_newest_first(clocked: tuple[Store, F
         clock.move(0.0 if number % 3 else 0.001)
         ids.append(submit(store, tenant=f"tenant-{number % 70:02d}"))
     assert listed(store, tenant=None, limit=7) == listed(store, tenant=None, limit=500)
-    times = [int(store.redis.hget(keys.job(id_), "created_at") or 0) for id_ in listed(store, tenant=None, limit=50)]
+    times = [int(records.fields(store.redis, id_)["created_at"]) for id_ in listed(store, tenant=None, limit=50)]
     assert (len(times), times) == (260, sorted(times, reverse=True))
     assert sorted(listed(store, tenant=None, limit=9)) == sorted(ids)
-    few = [id_ for id_ in ids if store.redis.hget(keys.job(id_), "tenant") == "tenant-03"]
+    few = [id_ for id_ in ids if records.fields(store.redis, id_)["tenant"] == "tenant-03"]
     assert listed(store, tenant="tenant-03", limit=2) == few[::-1]
 
 

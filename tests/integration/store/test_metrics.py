@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support import records
 from support.builders import claim, make_request, submit
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs import JobState, SwapClient
@@ -159,7 +160,7 @@ def test_what_nobody_asks_for_is_added_up_all_the_same(client: SwapClient, store
 def test_the_oldest_of_each_lane(store: Store, settings: WorkerSettings) -> None:
     store.dispatch.set_limits(settings.model_copy(update={"rate_limit": Rate("1/h")}))
     waiting = [submit(store, tenant=tenant) for tenant in ("a", "b", "c")]
-    store.redis.hset(keys.job(waiting[1]), "created_at", store.now_ms() - 90_000)
+    records.set_fields(store.redis, waiting[1], created_at=store.now_ms() - 90_000)
     ages = store.metrics.oldest_s()
     assert 90 <= ages["interactive"] < 120
     assert (ages["bulk"], ages["webhooks"]) == (0, 0)

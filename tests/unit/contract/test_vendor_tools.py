@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import records
 from swapjobs import InvalidRequest, JobRequest, SwapRequest
 from swapjobs.contract.fetched_urls import in_ascii
 from swapjobs.contract.request import as_stored, parse_request
@@ -45,7 +46,7 @@ def test_what_a_tool_takes_goes_to_the_vendor_and_back(tool: Tool) -> None:
 def test_a_request_is_stored_and_read_again(tool: Tool) -> None:
     request = JobRequest.parse({"tool": tool.name, "input": example_input(tool), "business_task_id": "order-1"})
     line = record.pack(as_stored(request))
-    kept_as = record.unpack("x", {}, line)
+    kept_as = record.unpack("x", records.packed({}, line))
     assert (kept_as.tool, kept_as.input) == (tool.name, example_input(tool))
     again = parse_request(json.loads(line))
     assert again.fingerprint() == request.fingerprint()

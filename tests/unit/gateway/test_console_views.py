@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from support import records
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.trend import Slot
 from swapjobs.gateway.console.charts import bars, sums_of
@@ -54,7 +55,7 @@ def job(*lines: dict[str, Any], **fields: Any) -> record.Record:
     history = [{"source_url": "https://a.example/1", "target_url": "https://a.example/2"}, *lines]
     given = {"state": "succeeded", "created_at": AT_MS, "finished_at": AT_MS + 9000, **fields}
     text = {name: str(value) for name, value in given.items()}
-    return record.unpack("id", text, "\n".join(json.dumps(line) for line in history))
+    return record.unpack("id", records.packed(text, "\n".join(json.dumps(line) for line in history)))
 
 
 def test_a_jobs_steps_tell_what_it_waited_for_and_what_came_of_each_attempt() -> None:

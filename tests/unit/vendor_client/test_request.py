@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from support import records
 from swapjobs import SwapRequest
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import record
@@ -34,7 +35,7 @@ A, B, C = (f"https://pictures.example/{name}.jpg" for name in "abc")
 )
 def test_the_recorded_request_becomes_the_vendors_body(fields: dict[str, Any], body: dict[str, Any]) -> None:
     request = SwapRequest.parse({"source_url": A, "target_url": B, **fields})
-    job = record.unpack("x", {"business_id": "order-1", "tenant": "default"}, record.pack(request))
+    job = record.unpack("x", records.packed({"business_id": "order-1", "tenant": "default"}, record.pack(request)))
     claim = Claim(job=job, fence=1, call="swap", wait_s=0, now_ms=0)
     call = call_of(claim, WorkerSettings(), lambda _: "")
     assert isinstance(call, VendorCall)

@@ -30,10 +30,16 @@ _OF_THE_JOB: Final = ("created_at", "started_at", "billed")
 
 
 def history_entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, worker: str) -> str:
-    """Return the line for the history: what was decided, with the facts of the call; see `attempt_log.py`."""
+    """Return the line for the history: what was decided, with the facts of the call; see `attempt_log.py`.
+
+    A job that ends well at its first attempt keeps no more than what its other fields do not say: there may be millions
+    of them, and the log has their workers.
+    """
     if not decision.entry:
         return ""
     sent_at = claim.job.number("sent_at", now_ms)
+    if decision.event is Event.SUCCEED and len(claim.job.history) == 1:
+        return record.entry(**decision.entry, at=sent_at if sent_at != claim.job.number("started_at") else None)
     goes_without_saying = decision.event is Event.SUCCEED and outcome.http_status == _OK
     status = None if goes_without_saying else outcome.http_status
     facts: dict[str, Any] = {"at": sent_at, "duration_ms": max(now_ms - sent_at, 0), "status": status}

@@ -41,29 +41,19 @@ def retry_matching(client: redis.Redis, jobs: JobStore, chosen: RetryFilter) -> 
 
 
 def _fitting(client: redis.Redis, ids: list[str], chosen: RetryFilter, until_ms: int) -> list[str]:
-    """Return those of `ids` that are meant: first by what is small, the histories only where that fits."""
-    with client.pipeline(transaction=False) as pipe:
-        for id_ in ids:
-            pipe.hmget(keys.job(id_), ["state", "tenant", "finished_at", "batch"])
-        rows = zip(ids, pipe.execute(), strict=True)
-    candidates = {
-        id_: {"state": state, "batch": batch}
-        for id_, (state, tenant, finished_at, batch) in rows
-        if state in chosen.states and int(finished_at or 0) <= until_ms and chosen.tenant in {None, tenant}
-    }
-    if chosen.batch_id is None and chosen.error_code is None:
-        return list(candidates)
-    with client.pipeline(transaction=False) as pipe:
-        for id_ in candidates:
-            pipe.get(keys.history(id_))
-        histories = zip(candidates.items(), pipe.execute(), strict=True)
-    return [
-        id_ for (id_, fields), history in histories if history and _fits(record.unpack(id_, fields, history), chosen)
-    ]
+    """Return those of `ids` that are meant."""
+    texts: Any = client.mget([keys.job(id_) for id_ in ids]) if ids else []
+    return [id_ for id_, text in zip(ids, texts, strict=True) if text and _fits(id_, text, chosen, until_ms)]
 
 
-def _fits(job: record.Record, chosen: RetryFilter) -> bool:
-    """Tell whether the job is meant, of whose record the state and the history were read."""
-    if chosen.batch_id is not None and job.batch_id != chosen.batch_id:
+def _fits(id_: str, text: str, chosen: RetryFilter, until_ms: int) -> bool:
+    """Tell whether the job of this record is meant: first by its fields, the history is read only where they fit."""
+    fields = record.fields_of(text)
+    if fields["state"] not in chosen.states or int(fields.get("finished_at", 0)) > until_ms:
         return False
-    return chosen.error_code is None or (job.error is not None and job.error.code is chosen.error_code)
+    if chosen.tenant not in {None, fields["tenant"]} or chosen.batch_id not in {None, fields.get("batch")}:
+        return False
+    if chosen.error_code is None:
+        return True
+    error = record.unpack(id_, text).error
+    return error is not None and error.code is chosen.error_code

@@ -1,9 +1,10 @@
--- What every function does around its own work: it sets the time and reads the fleet state before, and writes the state
--- and what the metrics are to count after, where the function may write.
+-- What every function does around its own work: it sets the time and reads the fleet state before, and writes the
+-- records that it changed, the state and what the metrics are to count after, where the function may write.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local metrics = require('fleet.metrics')
 local fleet_state = require('fleet.state')
+local records = require('records.record')
 
 -- Returns a function as Redis calls it. The last argument is the caller's SWAPJOBS_RESULT_TTL_S, in ms.
 local function wrap(operation)
@@ -13,10 +14,14 @@ local function wrap(operation)
     clock.set()
     fleet_state.read()
     metrics.begin()
+    records.begin()
     local answer = operation.call(args)
     if writes then
+      records.write()
       metrics.write()
       fleet_state.write()
+    else
+      fleet_state.forget_changes()
     end
     return answer
   end

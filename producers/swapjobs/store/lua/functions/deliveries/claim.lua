@@ -1,14 +1,14 @@
 -- Decide whether a message leads to a delivery; claimed, leased and fenced like an attempt.
 -- ARGV: id, lease in ms
--- Returns {'drop'} or {'go', fence, now in ms, history, fields, then of the job that it tells of (none: its own record
---   tells, or no job) history and fields, then the fields of its endpoint, if it has one}.
+-- Returns {'drop'} or {'go', fence, now in ms, its record, that of the job that it tells of ("": its own record tells,
+--   or no job), the fields of its endpoint, if it has one}.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local fair = require('queue.fair')
 local ready = require('queue.ready')
 local receiver_limits = require('queue.receiver_limits')
 local refill = require('queue.refill')
-local history = require('records.history')
+local records = require('records.record')
 local deliveries = require('webhooks.delivery')
 local endpoints = require('webhooks.endpoint')
 local notifications = require('webhooks.notifications')
@@ -28,15 +28,11 @@ local function is_to_be_sent(id, delivery)
     return false
   end
   if endpoint and endpoint.host ~= delivery.delivery_host then  -- its URL was changed
-    redis.call('HSET', delivery.key, 'delivery_host', endpoint.host)
+    records.set(delivery, 'delivery_host', endpoint.host)
     fair.enqueue('webhooks', endpoint.host, id, true)
     return false
   end
   return true
-end
-
-local function record_of(id)
-  return redis.call('GET', keys.history .. id) or '', redis.call('HGETALL', history.record_key(id))
 end
 
 local function call(args)
@@ -47,16 +43,14 @@ local function call(args)
     refill.webhooks()
     return {'drop'}
   end
-  local fence = redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
-  redis.call('HDEL', delivery.key, 'delivery_next_at')
+  local fence = records.increase(delivery, 'delivery_claims', 1)
+  records.clear(delivery, 'delivery_next_at')
   redis.call('ZADD', keys.schedule, math.floor(clock.now + args[2]), 'delivery:' .. id)
   receiver_limits.change(delivery.delivery_host, 'in_flight', 1)
   ready.note_claim('webhooks')
   refill.webhooks()
-  local own_history, own_fields = record_of(id)
-  local job_history, job_fields = '', {}
-  if delivery.job then job_history, job_fields = record_of(delivery.job) end
-  return {'go', fence, clock.now_ms, own_history, own_fields, job_history, job_fields,
+  local job = delivery.job and records.read(delivery.job)
+  return {'go', fence, clock.now_ms, records.text_of(delivery), job and records.text_of(job) or '',
           delivery.endpoint and redis.call('HGETALL', keys.endpoint .. delivery.endpoint) or {}}
 end
 

@@ -5,11 +5,11 @@
 --   was removed), or full (Redis is nearly at its memory limit).
 local contract = require('contract')
 local refill = require('queue.refill')
-local history = require('records.history')
+local records = require('records.record')
 local deliveries = require('webhooks.delivery')
 local endpoints = require('webhooks.endpoint')
 local notifications = require('webhooks.notifications')
-local keys, fleet, UNFINISHED = contract.keys, contract.fleet, contract.UNFINISHED
+local fleet, UNFINISHED = contract.fleet, contract.UNFINISHED
 
 local function call(args)
   local MOST_LINES = 40
@@ -17,9 +17,10 @@ local function call(args)
   if not delivery or delivery.tenant ~= args[2] or delivery.delivery_state == 'none' then return 'gone' end
   if fleet.memory_full == 1 then return 'full' end
   if delivery.job then
-    local now_at = redis.call('HMGET', keys.job .. delivery.job, 'state', 'generation', 'round')
-    local message = notifications.message_id(delivery.job, now_at[2] or nil, now_at[3] or nil)
-    if not now_at[1] or UNFINISHED[now_at[1]] or message ~= string.match(id, '^(.+)@') then return 'superseded' end
+    local job = records.read(delivery.job)
+    if not job or UNFINISHED[job.state] then return 'superseded' end
+    local message = notifications.message_id(delivery.job, job.generation, job.round)
+    if message ~= string.match(id, '^(.+)@') then return 'superseded' end
   end
   local endpoint = delivery.endpoint and notifications.read_endpoint(delivery.endpoint)
   if delivery.endpoint and endpoints.why_ended(delivery.endpoint) then return 'disabled' end
@@ -27,20 +28,16 @@ local function call(args)
     deliveries.detach(id, delivery)
     fleet.deliveries_pending = fleet.deliveries_pending - 1
   end
-  redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
-  redis.call('HDEL', delivery.key, 'delivery_tries', 'delivery_status', 'delivery_next_at')
+  records.increase(delivery, 'delivery_claims', 1)
+  records.clear(delivery, 'delivery_tries', 'delivery_status', 'delivery_next_at')
   -- The oldest lines of its own log make room.
   local lines = {}
-  for line in string.gmatch(redis.call('GET', keys.history .. id) or '', '[^\n]+') do lines[#lines + 1] = line end
-  if delivery.key ~= keys.job .. id and #lines > MOST_LINES then
-    redis.call('SET', keys.history .. id, lines[1] .. '\n' .. table.concat(lines, '\n', #lines - MOST_LINES + 2))
+  for line in string.gmatch(delivery.history, '[^\n]+') do lines[#lines + 1] = line end
+  if not delivery.state and #lines > MOST_LINES then
+    records.rewrite(delivery, lines[1] .. '\n' .. table.concat(lines, '\n', #lines - MOST_LINES + 2))
   end
-  for _, item in ipairs({id, delivery.job}) do
-    redis.call('PERSIST', history.record_key(item))
-    redis.call('PERSIST', keys.history .. item)
-  end
-  if endpoint then delivery.delivery_host = endpoint.host end
-  redis.call('HSET', delivery.key, 'delivery_host', delivery.delivery_host)
+  for _, item in ipairs({id, delivery.job}) do records.expire(records.read(item), false) end
+  if endpoint then records.set(delivery, 'delivery_host', endpoint.host) end
   deliveries.start(id, delivery)
   refill.webhooks()
   return 'ok'

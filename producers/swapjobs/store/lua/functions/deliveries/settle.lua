@@ -8,7 +8,7 @@ local clock = require('fleet.clock')
 local metrics = require('fleet.metrics')
 local receiver_limits = require('queue.receiver_limits')
 local refill = require('queue.refill')
-local history = require('records.history')
+local records = require('records.record')
 local continuations = require('webhooks.continuations')
 local deliveries = require('webhooks.delivery')
 local endpoints = require('webhooks.endpoint')
@@ -17,11 +17,11 @@ local keys = contract.keys
 local function call(args)
   local id, state, delivery = args[1], args[3], deliveries.read(args[1])
   if not delivery then return 'gone' end
-  if delivery.delivery_state ~= 'pending' or delivery.delivery_claims ~= args[2] then return 'fenced' end
+  if delivery.delivery_state ~= 'pending' or tostring(delivery.delivery_claims) ~= args[2] then return 'fenced' end
   -- this claim is used up: the same answer sent twice counts once
-  redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
-  redis.call('HINCRBY', delivery.key, 'delivery_tries', 1)
-  redis.call('HSET', delivery.key, 'delivery_status', args[5])
+  records.increase(delivery, 'delivery_claims', 1)
+  records.increase(delivery, 'delivery_tries', 1)
+  records.set(delivery, 'delivery_status', args[5])
   deliveries.detach(id, delivery)
   receiver_limits.record_result(delivery.delivery_host, args[7], tonumber(args[8]))
   local at = math.floor(clock.now + args[4])
@@ -33,8 +33,8 @@ local function call(args)
     metrics.observe_webhook(state == 'pending' and 'failed' or state, lag_ms)
   end
   if state == 'pending' then
-    history.append(id, args[6])
-    redis.call('HSET', delivery.key, 'delivery_next_at', at)
+    records.append(delivery, args[6])
+    records.set(delivery, 'delivery_next_at', at)
     redis.call('ZADD', keys.schedule, at, 'delivery:' .. id)
   else
     deliveries.finish(id, delivery, state, args[6])

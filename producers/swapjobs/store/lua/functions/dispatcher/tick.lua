@@ -17,6 +17,8 @@ local batch_hold = require('queue.batch_hold')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
 local republish_lost_messages = require('queue.republish_lost')
+local records = require('records.record')
+local tombstones = require('records.tombstones')
 local deliveries = require('webhooks.delivery')
 local endpoints = require('webhooks.endpoint')
 local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
@@ -38,7 +40,10 @@ local function call(args)
 
   if last - clock.now > JUMP_MS then clock_jump.shift_times(clock.now - last) end
 
-  if math.floor(clock.now_ms / 1000) ~= math.floor(last / 1000) then memory_guard.check() end
+  if math.floor(clock.now_ms / 1000) ~= math.floor(last / 1000) then
+    memory_guard.check()
+    tombstones.sweep()
+  end
   if math.floor(clock.now_ms / COLLECT_MS) ~= math.floor(last / COLLECT_MS) then metrics.collect() end
 
   local function requeue(id, job)
@@ -80,7 +85,7 @@ local function call(args)
   for _, member in ipairs(due) do
     local kind, id = string.match(member, '^([%l_]+):(.+)$')
     redis.call('ZREM', keys.schedule, member)
-    local job = handle[kind] and jobs.read(id)
+    local job = handle[kind] and records.read(id)
     if of_many[kind] then
       of_many[kind](id)
     elseif long[kind] and may_be_long > 0 then

@@ -6,12 +6,14 @@
 local contract = require('contract')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
+local records = require('records.record')
 local keys, fleet, SWAP_LANES = contract.keys, contract.fleet, contract.SWAP_LANES
 
 local function call(args)
   local tenant, key = args[1], keys.tenant .. args[1]
   local function is_of_tenant(id)
-    return redis.call('HGET', keys.job .. id, 'tenant') == tenant
+    local job = records.peek(id)
+    return job and job.tenant == tenant
   end
 
   -- What was begun before it had limits counts too.

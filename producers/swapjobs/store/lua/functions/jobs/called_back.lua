@@ -4,14 +4,14 @@
 local contract = require('contract')
 local clock = require('fleet.clock')
 local counters = require('fleet.counters')
-local jobs = require('jobs.job')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
+local records = require('records.record')
 local keys, MOVES, UNFINISHED = contract.keys, contract.MOVES, contract.UNFINISHED
 
 local function call(args)
   local id = args[1]
-  local job = jobs.read(id)
+  local job = records.read(id)
   if not job then return 'gone' end
   if not UNFINISHED[job.state] then return 'final' end
   counters.add('vendor_callbacks')
@@ -20,7 +20,7 @@ local function call(args)
     refill.swaps()
     return 'asked'
   end
-  redis.call('HSET', keys.job .. id, 'called_back', clock.now_ms)
+  records.set(job, 'called_back', clock.now_ms)
   return 'noted'
 end
 

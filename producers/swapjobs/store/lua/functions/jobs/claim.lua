@@ -1,8 +1,8 @@
 -- Decides whether a message leads to work, and books its call in the same step.
 -- ARGV: id, lease in ms
 -- Returns {'gone'} or {state}: nothing to do here; {'busy'}, {'rate_limit'}, {'paused_manually'} or {'outage'}:
---   back at the head of its queue; {'batch_held'}: held with its batch; {'go', wait in ms, fence, call, now in ms,
---   history, fields...}: the lease is held, the call is booked.
+--   back at the head of its queue; {'batch_held'}: held with its batch; {'go', wait in ms, fence, call, now in ms, its
+--   record}: the lease is held, the call is booked.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local failover = require('jobs.failover')
@@ -15,13 +15,13 @@ local rate_limiter = require('queue.rate_limiter')
 local ready = require('queue.ready')
 local refill = require('queue.refill')
 local tenant_limits = require('queue.tenant_limits')
+local records = require('records.record')
 local probes = require('vendor.probes')
 local keys, fleet, MOVES, TARGET, STATE = contract.keys, contract.fleet, contract.MOVES, contract.TARGET, contract.STATE
 
 local function call(args)
   local id = args[1]
-  local key, fields = keys.job .. id, redis.call('HGETALL', keys.job .. id)
-  local job = jobs.of_fields(fields)
+  local job = records.read(id)
   if not job then return {'gone'} end
   if not ready.take(job.priority, job.tenant, id) or not MOVES.start[job.state] then
     return {job.state}  -- final, claimed by another, waiting, or a duplicate message
@@ -37,7 +37,7 @@ local function call(args)
     refill.swaps()
     return {'batch_held'}
   end
-  local doubtful = failover.claim_may_be_lost(id, job)
+  local doubtful = failover.claim_may_be_lost(job)
   local step = doubtful and 'query' or job.next_call or 'swap'
   if signed_urls.fail_if_expired(id, job, step) then
     refill.swaps()
@@ -60,26 +60,18 @@ local function call(args)
   local fence = math.max(job.claims, fleet.epoch * failover.CLAIMS_PER_EPOCH) + 1
   -- From here on the call may have been made: whoever claims this job next must look it up first, unless this
   -- attempt says otherwise.
-  local news = {'next_call', 'query', 'claims', string.format('%.0f', fence)}
-  local function set(name, value)
-    news[#news + 1], news[#news + 2] = name, value
-  end
-  if not job.started_at then set('started_at', clock.now_ms) end
-  if step == 'swap' then set('sent_at', math.floor(clock.now + wait)) end
-  if doubtful then set('sent_at', failover.assumed_sent_at()) end
-  local waited = job.state == STATE.waiting
-  jobs.set_state(id, job, TARGET.start, unpack(news))
-  if waited then redis.call('HDEL', key, 'next_attempt_at', 'reason') end
+  if job.state == STATE.waiting then records.clear(job, 'next_attempt_at', 'reason') end
+  jobs.set_state(id, job, TARGET.start, 'next_call', 'query', 'claims', fence, 'started_at',
+                 job.started_at or clock.now_ms)
+  if step == 'swap' then records.set(job, 'sent_at', math.floor(clock.now + wait)) end
+  if doubtful then records.set(job, 'sent_at', failover.assumed_sent_at()) end
   redis.call('ZADD', keys.schedule, math.floor(clock.now + args[2]), 'lease:' .. id)
   if limits then tenant_limits.book(job.tenant, limits, clock.now + wait) end
   jobs.count_in_flight(job, 1)
   if fleet.tripped > 0 then probes.start(id) end
   ready.note_claim('swaps')
-  refill.swaps()
-  local answer = {'go', tostring(wait), fence, step, clock.now_ms, redis.call('GET', keys.history .. id) or ''}
-  for _, value in ipairs(fields) do answer[#answer + 1] = value end
-  for i = 5, #news do answer[#answer + 1] = tostring(news[i]) end  -- the worker knows the first two
-  return answer
+  refill.after_claim()
+  return {'go', tostring(wait), fence, step, clock.now_ms, records.text_of(job)}
 end
 
 return {flags = {'allow-oom'}, call = call}

@@ -16,7 +16,7 @@ local finish_job = require('jobs.finish')
 local jobs = require('jobs.job')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
-local history = require('records.history')
+local records = require('records.record')
 local failure_window = require('vendor.failure_window')
 local probes = require('vendor.probes')
 local vendor_signal = require('vendor.vendor_signal')
@@ -30,7 +30,7 @@ local function call(args)
       if args[i] == name then return args[i + 1] end
     end
   end
-  local job = jobs.read(id)
+  local job = records.read(id)
   if not job then return 'gone' end
   if tonumber(args[7]) > 0 then gate.pause_until(clock.now + args[7]) end
   if job.claims > fence then
@@ -42,17 +42,17 @@ local function call(args)
     local stopped = job.state == STATE.cancelled or job.state == STATE.expired
     if stopped then jobs.end_lease(id, job) end
     -- what a retry begins with: a look-up, unless the outcome is known now
-    if stopped and event == 'fail' then redis.call('HSET', keys.job .. id, 'next_call', patched('next_call')) end
+    if stopped and event == 'fail' then records.set(job, 'next_call', patched('next_call')) end
     if not (stopped and event == 'succeed') then
       refill.swaps()
       return job.state == TARGET[event] and 'ok' or job.state  -- ok: told twice
     end
     -- paid for all the same; a retry will ask for it, and get it for nothing
-    history.append(id, entry)
+    records.append(job, entry)
     counters.add('late_success')
     metrics.observe_call(args[11])
     metrics.observe_billed(tool)
-    redis.call('HSET', keys.job .. id, 'billed', 1)
+    records.set(job, 'billed', 1)
     return 'late'
   end
   -- queries with a rate of their own tell nothing of the swaps'
@@ -60,7 +60,7 @@ local function call(args)
   if vendor_signal.record_signal(args[8], id, fence, patched('attempts'), event == 'succeed', began) then
     metrics.observe_call(args[11])
     jobs.detach(id, job)
-    redis.call('HSET', keys.job .. id, 'next_call', args[10])
+    records.set(job, 'next_call', args[10])
     vendor_signal.requeue_uncharged(id, job)
     refill.swaps()
     return 'uncharged'
@@ -69,26 +69,26 @@ local function call(args)
   local condemned = wake == 'final_failure' and (args[8] == 'answer' or failure_window.vendor_works())
   if condemned then event = 'fail' end
   local state = TARGET[event]
-  if #args >= PATCH then redis.call('HSET', keys.job .. id, unpack(args, PATCH)) end
+  if #args >= PATCH then records.set(job, unpack(args, PATCH)) end
   if patched('maybe_paid_twice') then counters.add('maybe_paid_twice') end
   if patched('unusable') then
     counters.add('unusable_pictures')
     metrics.observe_billed(tool)
-    redis.call('HSET', keys.job .. id, 'billed', 1)
+    records.set(job, 'billed', 1)
   end
   if event ~= 'wait' then
-    job.code, job.facts = patched('code'), args[11] ~= '' and args[11] or nil
+    job.facts = args[11] ~= '' and args[11] or nil
     finish_job(id, job, state, entry)
     if refill.may_be_skipped() then return condemned and 'failed' or 'ok' end
   else
     metrics.observe_call(args[11])
-    history.append(id, entry)
+    records.append(job, entry)
     jobs.detach(id, job)
     local delay = wake == 'final_failure' and math.max(args[6], failure_window.window_ms()) or args[6]
     if wake == 'poll' and job.called_back then
       -- the vendor has said so before its reply, or this answer, was here
       delay = 0
-      redis.call('HDEL', keys.job .. id, 'called_back')
+      records.clear(job, 'called_back')
     end
     local at = math.floor(clock.now + delay)
     jobs.set_state(id, job, state, 'next_attempt_at', at)

@@ -4,14 +4,14 @@
 local contract = require('contract')
 local clock = require('fleet.clock')
 local failover = require('jobs.failover')
-local jobs = require('jobs.job')
+local records = require('records.record')
 local keys, STATE = contract.keys, contract.STATE
 
 local function call(args)
   local answers = {}
   for i = 1, #args, 3 do
     local id, fence = args[i], tonumber(args[i + 1])
-    local job = jobs.read(id)
+    local job = records.read(id)
     if job and job.claims < fence then failover.restore_claim(id, job, fence) end
     if job and job.state == STATE.running and job.claims == fence then
       redis.call('ZADD', keys.schedule, math.floor(clock.now + args[i + 2]), 'lease:' .. id)

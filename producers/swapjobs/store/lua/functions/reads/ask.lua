@@ -5,7 +5,7 @@ local keys, READ_MESSAGE, READY = contract.keys, contract.READ_MESSAGE, contract
 
 local function call(args)
   redis.call('SET', keys.read .. args[1], args[2], 'PX', args[3])
-  redis.call('LPUSH', READY.interactive, (string.gsub(READ_MESSAGE, '%%id%%', args[1])))
+  redis.call('LPUSH', READY.interactive, table.concat(READ_MESSAGE, args[1]))
   return 'ok'
 end
 

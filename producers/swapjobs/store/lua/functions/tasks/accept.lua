@@ -5,6 +5,7 @@
 local contract = require('contract')
 local begin_submission = require('jobs.submission')
 local refill = require('queue.refill')
+local records = require('records.record')
 local continuations = require('webhooks.continuations')
 local keys, fleet, UNFINISHED = contract.keys, contract.fleet, contract.UNFINISHED
 
@@ -17,8 +18,8 @@ local function call(args)
     if outcome == 'created' or outcome == 'existing' then
       if task ~= id then redis.call('SET', keys.alias .. task, id, 'PX', fleet.result_ttl_ms + ALIAS_MS) end
       local is_new = data ~= '' and continuations.keep(id, task, data)
-      local job = is_new and outcome == 'existing' and redis.call('HMGET', keys.job .. id, 'state', 'tenant')
-      if job and not UNFINISHED[job[1]] then continuations.tell(job[2], task, data, id) end
+      local job = is_new and outcome == 'existing' and records.read(id)
+      if job and not UNFINISHED[job.state] then continuations.tell(job.tenant, task, data, id) end
       redis.call('LREM', keys.arriving, -1, args[i + 10])
     end
     outcomes[#outcomes + 1] = outcome

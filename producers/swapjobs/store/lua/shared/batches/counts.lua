@@ -16,8 +16,9 @@ local function note_pace(key, last_end, gap, gaps)
   redis.call('HSET', key, 'last_end', clock.now_ms, 'gap', string.format('%.3f', gap), 'gaps', number)
 end
 
--- Counts a job of this batch that goes from one state to another.
-local function count_transition(id, name, from, to)
+-- Counts a job that goes from one state to another in its batch.
+local function count_transition(job, from, to)
+  local name = job.tenant .. ':' .. job.batch
   local key = keys.batch .. name
   local known = redis.call('HMGET', key, 'created_at', 'last_end', 'gap', 'gaps')
   if not known[1] then  -- gone, as this job soon is; paused by nobody, if it is retried
@@ -29,8 +30,7 @@ local function count_transition(id, name, from, to)
   if redis.call('HINCRBY', key, from, -1) < 0 then redis.call('HSET', key, from, 0) end
   redis.call('HINCRBY', key, to, 1)
   if from == STATE.failed or to == STATE.failed then
-    local code = redis.call('HGET', keys.job .. id, 'code') or 'internal'
-    redis.call('HINCRBY', key, 'code:' .. code, to == STATE.failed and 1 or -1)
+    redis.call('HINCRBY', key, 'code:' .. (job.code or 'internal'), to == STATE.failed and 1 or -1)
   end
   if UNFINISHED[from] and not UNFINISHED[to] then
     if to ~= STATE.cancelled then note_pace(key, known[2], known[3], known[4]) end

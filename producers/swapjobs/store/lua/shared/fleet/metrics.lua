@@ -7,7 +7,6 @@ local trends = require('fleet.trends')
 local keys, STATE, BUCKETS, DEFAULT_TOOL = contract.keys, contract.STATE, contract.BUCKETS, contract.DEFAULT_TOOL
 
 local AT_ONCE = 500
-local FACTS = {'tool', 'created_at', 'started_at', 'billed'}
 local observed = {}
 
 local function observe(line)
@@ -30,14 +29,13 @@ local function observe_billed(tool)
 end
 
 -- Observes a job's end, and the call that ended it: of that are `job.facts`.
-local function observe_end(id, job, state, now)
+local function observe_end(job, state, now)
   local facts = job.facts
   if not facts then
-    local values = redis.call('HMGET', keys.job .. id, unpack(FACTS))
-    for i = 2, #FACTS do values[i] = values[i] or '-' end
-    facts = (values[1] or DEFAULT_TOOL) .. ' ' .. table.concat(values, ' ', 2) .. ' - - 0'
+    local times = job.created_at .. ' ' .. (job.started_at or '-')
+    facts = (job.tool or DEFAULT_TOOL) .. ' ' .. times .. ' ' .. (job.billed or '-') .. ' - - 0'
   end
-  local code = state == STATE.failed and (job.code or redis.call('HGET', keys.job .. id, 'code')) or '-'
+  local code = state == STATE.failed and job.code or '-'
   observe('job ' .. state .. ' ' .. code .. ' ' .. job.priority .. ' ' .. job.tenant .. ' ' .. now .. ' ' .. facts)
 end
 

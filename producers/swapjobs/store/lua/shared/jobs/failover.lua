@@ -9,15 +9,15 @@ local CLAIMS_PER_EPOCH = 1000000
 
 -- Whether this job may have been sent in the time that Redis has forgotten: a restarted one seconds, and not where its
 -- turn came later; one that was restored from a backup much more (functions/fleet/note_restore).
-local function claim_may_be_lost(id, job)
+local function claim_may_be_lost(job)
   if fleet.unverified <= 0 and fleet.restored_until == 0 or (job.next_call or 'swap') ~= 'swap'
       or job.claims >= fleet.epoch * CLAIMS_PER_EPOCH then
     return false
   end
-  local times = redis.call('HMGET', keys.job .. id, 'created_at', 'next_attempt_at')
-  local created_at = tonumber(times[1])
+  local created_at = tonumber(job.created_at)
   if created_at < fleet.restored_until then return true end
-  return fleet.unverified > 0 and created_at < fleet.epoch_at and (tonumber(times[2] or nil) or 0) <= fleet.known_until
+  return fleet.unverified > 0 and created_at < fleet.epoch_at
+    and tonumber(job.next_attempt_at or 0) <= fleet.known_until
 end
 
 -- If it was, then at the latest when the new server was met.
@@ -39,9 +39,8 @@ local function restore_claim(id, job, fence)
   jobs.detach(id, job)
   jobs.count_in_flight(job, 1)
   redis.call('ZADD', keys.schedule, clock.now_ms, 'lease:' .. id)  -- the caller renews it, or ends it
-  jobs.set_state(id, job, TARGET.start, 'claims', string.format('%.0f', fence), 'next_call', 'query',
+  jobs.set_state(id, job, TARGET.start, 'claims', fence, 'next_call', 'query',
         'sent_at', clock.now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
-  job.claims = fence
 end
 
 return {

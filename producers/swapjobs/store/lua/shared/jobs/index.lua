@@ -2,6 +2,7 @@
 -- the time; a stream takes a third of a sorted set's bytes. Entries of jobs that are gone are pruned some at a time.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local records = require('records.record')
 local keys, fleet = contract.keys, contract.fleet
 
 local PRUNED_AT_ONCE = 200
@@ -22,17 +23,18 @@ end
 
 -- Into the tenant's and the batch's. Both get the same id; the record keeps its time where that isn't created_at, so
 -- that an entry of the job that had this business id before can be told from this one.
-local function add(id, tenant, batch)
+local function add(job, batch)
+  local id, tenant = job.id, job.tenant
   local entry = add_to_index(tenant, clock.now_ms .. '-*', id)
   local at = string.match(entry, '^%d+')
-  if tonumber(at) ~= clock.now_ms then redis.call('HSET', keys.job .. id, 'listed_at', at) end
+  if tonumber(at) ~= clock.now_ms then records.set(job, 'listed_at', at) end
   if batch then add_to_index(tenant .. ':' .. batch, entry, id) end
 end
 
 -- Says whether an entry's job is gone; the next one that has its id is not meant.
 local function is_stale(entry)
-  local times = redis.call('HMGET', keys.job .. entry[2][2], 'created_at', 'listed_at')
-  return (times[2] or times[1]) ~= string.match(entry[1], '^%d+')
+  local job = records.read(entry[2][2])
+  return not job or tostring(job.listed_at or job.created_at) ~= string.match(entry[1], '^%d+')
 end
 
 -- One step; the next one is put into the schedule. Only what is older than records are kept can be gone. A pass begins

@@ -1,38 +1,20 @@
--- A job's record and the one place where it is: its queue, the ready queue, its lease, a time in the schedule, or held
+-- A job's state and the one place where it is: its queue, the ready queue, its lease, a time in the schedule, or held
 -- with its batch.
 local contract = require('contract')
 local batch_counts = require('batches.counts')
 local fair = require('queue.fair')
 local ready = require('queue.ready')
 local tenant_limits = require('queue.tenant_limits')
+local records = require('records.record')
 local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
-
-local PLACE_FIELDS = {'state', 'tenant', 'priority', 'fingerprint', 'generation', 'expires_at', 'claims', 'next_call',
-                      'delivery_host', 'batch', 'continued', 'called_back'}
-local function read(id)
-  local values, job = redis.call('HMGET', keys.job .. id, unpack(PLACE_FIELDS)), {}
-  if not values[1] then return nil end
-  for i, name in ipairs(PLACE_FIELDS) do job[name] = values[i] or nil end
-  job.claims = tonumber(job.claims or 0)
-  return job
-end
-
--- The same of a whole record, as HGETALL gives it.
-local function of_fields(fields)
-  if not fields[1] then return nil end
-  local job = {}
-  for i = 1, #fields, 2 do job[fields[i]] = fields[i + 1] end
-  job.claims = tonumber(job.claims or 0)
-  return job
-end
 
 -- Every change of a job's state, with other fields that change: told to whoever waits for it, counted by its batch.
 local function set_state(id, job, state, ...)
-  redis.call('HSET', keys.job .. id, 'state', state, ...)
-  if state == job.state then return end
+  local before = job.state
+  records.set(job, 'state', state, ...)
+  if state == before then return end
   redis.call('PUBLISH', keys.changed .. id, state)
-  if job.batch then batch_counts.count_transition(id, job.tenant .. ':' .. job.batch, job.state, state) end
-  job.state = state
+  if job.batch then batch_counts.count_transition(job, before, state) end
 end
 
 -- Of the call that a lease stands for.
@@ -62,8 +44,6 @@ local function detach(id, job)
 end
 
 return {
-  read = read,
-  of_fields = of_fields,
   set_state = set_state,
   count_in_flight = count_in_flight,
   end_lease = end_lease,

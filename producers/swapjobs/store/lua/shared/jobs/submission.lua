@@ -7,6 +7,8 @@ local job_index = require('jobs.index')
 local signed_urls = require('jobs.signed_urls')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
+local records = require('records.record')
+local tombstones = require('records.tombstones')
 local keys, fleet, STATE = contract.keys, contract.fleet, contract.STATE
 
 local function begin()
@@ -19,29 +21,26 @@ local function begin()
   end
 
   local function record(id, tenant, args, i, expires_at, webhook_host, batch, tool)
-    redis.call('HSET', keys.job .. id, 'state', STATE.queued, 'tenant', tenant, 'priority', args[i + 3],
-               'business_id', args[i + 4], 'fingerprint', args[i + 1], 'created_at', clock.now_ms,
-               unpack(batch ~= '-' and {'batch', batch} or {}))
-    redis.call('SET', keys.history .. id, args[i + 5])
-    if expires_at ~= '-' then
-      redis.call('HSET', keys.job .. id, 'expires_at', expires_at)
-      redis.call('ZADD', keys.schedule, expires_at, 'expiry:' .. id)
-    end
-    if webhook_host ~= '-' then
-      redis.call('HSET', keys.job .. id, 'delivery_state', 'none', 'delivery_host', webhook_host)
-    end
+    local job = records.create(id, {
+      state = STATE.queued, tenant = tenant, priority = args[i + 3], business_id = args[i + 4],
+      fingerprint = args[i + 1], created_at = clock.now_ms,
+    }, args[i + 5])
     if batch ~= '-' then
+      records.set(job, 'batch', batch)
       added[tenant .. ':' .. batch] = (added[tenant .. ':' .. batch] or 0) + 1
     end
-    if tool ~= contract.DEFAULT_TOOL then redis.call('HSET', keys.job .. id, 'tool', tool) end
-    submitted[tool] = (submitted[tool] or 0) + 1
-    if args[i + 7] ~= '-' then signed_urls.note(id, args[i + 7]) end
-    job_index.add(id, tenant, batch ~= '-' and batch)
-    local grave = redis.call('GET', keys.tombstone .. id)
-    if grave then
-      -- the id was used before: the vendor must not take this job for the old one
-      redis.call('HSET', keys.job .. id, 'generation', tonumber(string.match(grave, '(%d+)$')) + 1)
+    if expires_at ~= '-' then
+      records.set(job, 'expires_at', expires_at)
+      redis.call('ZADD', keys.schedule, expires_at, 'expiry:' .. id)
     end
+    if webhook_host ~= '-' then records.set(job, 'delivery_state', 'none', 'delivery_host', webhook_host) end
+    if tool ~= contract.DEFAULT_TOOL then records.set(job, 'tool', tool) end
+    submitted[tool] = (submitted[tool] or 0) + 1
+    if args[i + 7] ~= '-' then signed_urls.note(job, args[i + 7]) end
+    job_index.add(job, batch ~= '-' and batch)
+    local before = tombstones.generation_of(id)
+    -- the id was used before: the vendor must not take this job for the old one
+    if before then records.set(job, 'generation', before + 1) end
     fair.enqueue(args[i + 3], tenant, id, false)
   end
 
@@ -52,8 +51,8 @@ local function begin()
   local function accept(args, i)
     local id, fingerprint, tenant = args[i], args[i + 1], args[i + 2]
     local expires_at, webhook_host, batch, tool = string.match(args[i + 6], '^(%S+) (%S+) (%S+) (%S+)$')
-    local known = redis.call('HGET', keys.job .. id, 'fingerprint')
-    if known then return known == fingerprint and 'existing' or 'conflict' end
+    local known = records.read(id)
+    if known then return known.fingerprint == fingerprint and 'existing' or 'conflict' end
     if fleet.memory_full == 1 then return 'full' end
     if batch ~= '-' and is_closed(tenant, batch) then return 'closed' end
     record(id, tenant, args, i, expires_at, webhook_host, batch, tool)

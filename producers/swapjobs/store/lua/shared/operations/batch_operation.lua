@@ -4,10 +4,10 @@ local contract = require('contract')
 local clock = require('fleet.clock')
 local batches = require('batches.batch')
 local finish_job = require('jobs.finish')
-local jobs = require('jobs.job')
 local ended_with = require('operations.error_code')
 local retry = require('operations.retry')
 local fair = require('queue.fair')
+local records = require('records.record')
 local keys, fleet, MOVES, STATE, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.STATE, contract.TARGET
 
 local LOOKED_AT, CANCELLED, RETRIED, RESTORED = 200, 50, 25, 100  -- jobs at a time: some ms each
@@ -23,7 +23,7 @@ end
 local function restore_held(name)
   local popped = redis.call('ZPOPMIN', keys.held .. name, RESTORED)
   for i = 1, #popped, 2 do
-    local job = jobs.read(popped[i])
+    local job = records.read(popped[i])
     if job and MOVES.start[job.state] then
       redis.call('ZADD', keys.queue .. job.priority .. ':' .. job.tenant, popped[i + 1], popped[i])
       fair.join(job.priority, job.tenant, true)
@@ -32,10 +32,10 @@ local function restore_held(name)
   return #popped == 2 * RESTORED
 end
 
-local function is_meant(id, job, doing, code)
+local function is_meant(job, doing, code)
   if doing == 'cancel' then return MOVES.cancel[job.state] end
   if code == '' then return job.state == STATE.failed end
-  return ended_with(id, job, code)
+  return ended_with(job, code)
 end
 
 -- Returns more, full (it can't go on now), or nothing: it is through.
@@ -45,8 +45,8 @@ local function look_through(name, doing, code, from, last)
   for _, entry in ipairs(entries) do
     at = entry[1]
     local id = entry[2][2]
-    local job = jobs.read(id)
-    if job and job.batch and job.tenant .. ':' .. job.batch == name and is_meant(id, job, doing, code) then
+    local job = records.read(id)
+    if job and job.batch and job.tenant .. ':' .. job.batch == name and is_meant(job, doing, code) then
       if doing == 'cancel' then finish_job(id, job, TARGET.cancel) end
       changed[#changed + 1] = id
       if #changed == limit then break end

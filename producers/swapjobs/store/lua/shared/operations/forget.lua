@@ -1,7 +1,7 @@
 -- Deletes what is kept of a finished job, pictures' URLs and all, because somebody wants that. The tombstone stays: the
 -- vendor does not take a later job of the same id for this one, and nothing is paid twice.
 local contract = require('contract')
-local jobs = require('jobs.job')
+local records = require('records.record')
 local continuations = require('webhooks.continuations')
 local deliveries = require('webhooks.delivery')
 local keys, UNFINISHED, STATE = contract.keys, contract.UNFINISHED, contract.STATE
@@ -19,7 +19,7 @@ end
 -- Returns ok, gone, the state that it has where that is not final, running (its last call still is), or untold (a
 -- product's own Celery app still has to be told of its end).
 local function forget(id)
-  local job = jobs.read(id)
+  local job = records.read(id)
   if not job then return 'gone' end
   if UNFINISHED[job.state] then return job.state end
   if redis.call('ZSCORE', keys.schedule, 'lease:' .. id) then return STATE.running end
@@ -29,7 +29,8 @@ local function forget(id)
   end
   for _, delivery_id in ipairs(pending) do end_delivery(delivery_id) end
   end_delivery(id)
-  redis.call('DEL', keys.job .. id, keys.history .. id, keys.continuations .. id, keys.job_deliveries .. id)
+  records.delete(job)
+  redis.call('DEL', keys.continuations .. id, keys.job_deliveries .. id)
   return 'ok'
 end
 

@@ -4,10 +4,10 @@ local contract = require('contract')
 local clock = require('fleet.clock')
 local finish_job = require('jobs.finish')
 local job_index = require('jobs.index')
-local jobs = require('jobs.job')
 local ended_with = require('operations.error_code')
 local forget = require('operations.forget')
 local retry = require('operations.retry')
+local records = require('records.record')
 local keys, fleet, TARGET = contract.keys, contract.fleet, contract.TARGET
 
 local LOOKED_AT = 200
@@ -52,16 +52,15 @@ local function set_of(text)
   return set
 end
 
-local function is_by(id, tool)
-  return tool == '' or (redis.call('HGET', keys.job .. id, 'tool') or contract.DEFAULT_TOOL) == tool
+local function is_by(job, tool)
+  return tool == '' or (job.tool or contract.DEFAULT_TOOL) == tool
 end
 
 -- Returns the job of an index entry where it is meant.
 local function meant(entry, operation, states)
-  local id = entry[2][2]
-  local job = jobs.read(id)
-  local fits = job and states[job.state] and (operation.code == '' or ended_with(id, job, operation.code))
-      and is_by(id, operation.tool or '')
+  local job = records.read(entry[2][2])
+  local fits = job and states[job.state] and (operation.code == '' or ended_with(job, operation.code))
+      and is_by(job, operation.tool or '')
   return fits and not job_index.is_stale(entry) and job or nil
 end
 

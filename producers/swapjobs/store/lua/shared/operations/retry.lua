@@ -6,7 +6,7 @@ local failover = require('jobs.failover')
 local jobs = require('jobs.job')
 local fair = require('queue.fair')
 local refill = require('queue.refill')
-local history = require('records.history')
+local records = require('records.record')
 local notifications = require('webhooks.notifications')
 local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
 local RETRY_ENTRY = contract.RETRY_ENTRY  -- a format for time and round
@@ -16,22 +16,22 @@ local SPENT = {'finished_at', 'started_at', 'attempts', 'unknown_answers', 'fail
 
 -- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;
 -- else the vendor must not take the new call for the old one.
-local function choose_vendor_id(key, job)
+local function choose_vendor_id(job)
   if job.next_call ~= 'query' then
-    redis.call('HDEL', key, 'next_call', 'sent_at', 'polls', 'billed')
-    redis.call('HSET', key, 'generation', (job.generation or 1) + 1)
-  elseif redis.call('HEXISTS', key, 'polls') == 1 then
+    records.clear(job, 'next_call', 'sent_at', 'polls', 'billed')
+    records.set(job, 'generation', (job.generation or 1) + 1)
+  elseif job.polls then
     -- the pauses begin anew, but that the vendor knew the task stays known: sending it again might be paid twice
-    redis.call('HSET', key, 'polls', math.min(tonumber(redis.call('HGET', key, 'polls')), 1))
+    records.set(job, 'polls', math.min(tonumber(job.polls), 1))
   end
 end
 
-local function renew_deadline(id, key, job)
+local function renew_deadline(id, job)
   if not job.expires_at then return end
   if tonumber(job.expires_at) > clock.now then
     redis.call('ZADD', keys.schedule, job.expires_at, 'expiry:' .. id)
   else
-    redis.call('HDEL', key, 'expires_at')
+    records.clear(job, 'expires_at')
   end
 end
 
@@ -39,8 +39,7 @@ end
 local function retry(ids)
   local answers = {}
   for _, id in ipairs(ids) do
-    local key = keys.job .. id
-    local job = jobs.read(id)
+    local job = records.read(id)
     if not job then
       answers[#answers + 1] = 'gone'
     elseif not MOVES.retry[job.state] then
@@ -48,20 +47,19 @@ local function retry(ids)
     elseif fleet.memory_full == 1 then
       answers[#answers + 1] = 'full'
     else
-      local round = (redis.call('HGET', key, 'round') or 1) + 1
+      local round = (job.round or 1) + 1
       jobs.end_lease(id, job)  -- of a call from before it was stopped
       jobs.set_state(id, job, TARGET.retry, 'round', round)
       -- what the old round still brings is fenced off
       local claims = math.max(job.claims, fleet.epoch * failover.CLAIMS_PER_EPOCH) + 1
-      redis.call('HSET', key, 'claims', string.format('%.0f', claims))
-      redis.call('HDEL', key, unpack(SPENT))
-      choose_vendor_id(key, job)
-      redis.call('PERSIST', key)
-      redis.call('PERSIST', keys.history .. id)
+      records.set(job, 'claims', claims)
+      records.clear(job, unpack(SPENT))
+      choose_vendor_id(job)
+      records.expire(job, false)
       if job.continued then redis.call('PERSIST', keys.continuations .. id) end
-      history.append(id, string.format(RETRY_ENTRY, clock.now_ms, round))
-      renew_deadline(id, key, job)
-      notifications.supersede(id, key)
+      records.append(job, string.format(RETRY_ENTRY, clock.now_ms, round))
+      renew_deadline(id, job)
+      notifications.supersede(id, job)
       fair.enqueue(job.priority, job.tenant, id, false)
       answers[#answers + 1] = 'ok'
     end

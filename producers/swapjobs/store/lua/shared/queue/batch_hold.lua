@@ -1,6 +1,7 @@
 -- Held batches: paused or being cancelled, so that none of their jobs starts. A job of theirs is held, with its
 -- place, when it reaches the head of its queue: it keeps nobody else waiting. Costs nothing while no batch is held.
 local contract = require('contract')
+local records = require('records.record')
 local keys, fleet = contract.keys, contract.fleet
 
 local BUDGET = 250  -- jobs that one refill may hold; the next one goes on
@@ -30,7 +31,8 @@ function M.pop(lane, owner, number)
     local popped = redis.call('ZPOPMIN', queue, number - #ids)
     for i = 1, #popped, 2 do
       local id = popped[i]
-      local batch = looks and redis.call('HGET', keys.job .. id, 'batch')
+      local job = looks and records.read(id)
+      local batch = job and job.batch
       if batch and M.is_held(owner, batch) then M.hold(owner, batch, id, popped[i + 1]) else ids[#ids + 1] = id end
     end
     if not looks or #popped == 0 then break end

@@ -29,7 +29,7 @@ local function publish(lane, ids)
   local register, messages = {}, {}
   for i, id in ipairs(ids) do
     register[2 * i - 1], register[2 * i] = clock.now_ms, id
-    messages[i] = string.gsub(MESSAGE[lane], '%%id%%', id)
+    messages[i] = table.concat(MESSAGE[lane], id)
   end
   redis.call('ZADD', keys.published .. lane, unpack(register))
   redis.call('LPUSH', READY[lane], unpack(messages))

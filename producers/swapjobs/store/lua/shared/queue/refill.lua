@@ -6,6 +6,7 @@ local fair = require('queue.fair')
 local rate_limiter = require('queue.rate_limiter')
 local ready = require('queue.ready')
 local tenant_limits = require('queue.tenant_limits')
+local records = require('records.record')
 local keys, fleet = contract.keys, contract.fleet
 
 local function refill_lane(lane, room)
@@ -22,11 +23,12 @@ end
 local function send_parked()
   local id = redis.call('ZPOPMIN', keys.parked)[1]
   if id and redis.call('ZREM', keys.schedule, 'retry:' .. id) == 1 then
-    local place = redis.call('HMGET', keys.job .. id, 'priority', 'tenant')
-    local limits = tenant_limits.read(place[2])
-    if limits and limits.paused > 0 then return fair.enqueue(place[1], place[2], id, true) end
-    ready.publish(place[1], {id})
-    tenant_limits.change(place[2], 'messages', 1)
+    local job = records.read(id)
+    if not job then return end
+    local limits = tenant_limits.read(job.tenant)
+    if limits and limits.paused > 0 then return fair.enqueue(job.priority, job.tenant, id, true) end
+    ready.publish(job.priority, {id})
+    tenant_limits.change(job.tenant, 'messages', 1)
   end
 end
 
@@ -34,6 +36,13 @@ end
 -- the queues costs the same for one job and for many.
 local function is_long_enough(length, out)
   return out > 0.75 * length
+end
+
+-- Notes how many claims may pass without a look at the queues: a quarter of the messages that are out. None may where
+-- tenants have limits, a batch is held, or the breaker is open.
+local function note_spare(out)
+  local looks = fleet.tenants > 0 or fleet.batches_held > 0 or fleet.tripped > 0
+  fleet.spare_messages = looks and 0 or math.floor(out / 4)
 end
 
 local function swaps()
@@ -50,6 +59,13 @@ local function swaps()
     room = room - bulk_room + refill_lane('bulk', bulk_room)
   end
   if room > 0 and fleet.tripped > 0 then send_parked() end
+  note_spare(math.min(length, calls) - room)
+end
+
+-- After a claim, which takes one message and makes no room for others: only where few are left.
+local function after_claim()
+  fleet.spare_messages = fleet.spare_messages - 1
+  if fleet.spare_messages <= 0 then swaps() end
 end
 
 -- Returns whether the end of a call needs no refill: it makes room only where calls in flight are counted, or where a
@@ -65,6 +81,7 @@ end
 
 return {
   swaps = swaps,
+  after_claim = after_claim,
   may_be_skipped = may_be_skipped,
   webhooks = webhooks,
 }

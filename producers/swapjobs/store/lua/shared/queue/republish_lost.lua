@@ -4,7 +4,7 @@ local contract = require('contract')
 local clock = require('fleet.clock')
 local ready = require('queue.ready')
 local tenant_limits = require('queue.tenant_limits')
-local history = require('records.history')
+local records = require('records.record')
 local keys, READY = contract.keys, contract.READY
 
 local STALE_MESSAGE_MS = 5000
@@ -16,7 +16,7 @@ local function republish_lost_messages(limit)
     if #old > 0 then
       local waiting = table.concat(redis.call('LRANGE', queue, -2 * tenant_limits.MAX_PUBLISHED, -1))
       for _, id in ipairs(old) do
-        if redis.call('EXISTS', history.record_key(id)) == 0 then
+        if not records.exists(id) then
           redis.call('ZREM', keys.published .. lane, id)  -- else it would count as published for ever
         elseif not string.find(waiting, '"' .. id .. '"', 1, true) then
           ready.publish(lane, {id})

@@ -2,7 +2,7 @@
 local contract = require('contract')
 local clock = require('fleet.clock')
 local counters = require('fleet.counters')
-local jobs = require('jobs.job')
+local records = require('records.record')
 local failure_window = require('vendor.failure_window')
 local probes = require('vendor.probes')
 local keys, fleet, UNFINISHED, OUTAGE = contract.keys, contract.fleet, contract.UNFINISHED, contract.OUTAGE
@@ -12,28 +12,25 @@ local FLAP_MS, MAX_UNCHARGED = 60000, 200
 -- Says whether this job's failure is taken for the vendor's, and not charged. One that has met as many outages as it
 -- may have failures is suspected of being their cause; so is one that was not charged for very long without a sure
 -- sign of an outage.
-local function uncharge(id, says)
-  local met = redis.call('HMGET', keys.job .. id, 'outage', 'outages', 'uncharged')
+local function uncharge(job, says)
   local since = string.format('%.0f', fleet.tripped_at)
-  local outages, uncharged = tonumber(met[2] or 0), tonumber(met[3] or 0)
-  if met[1] ~= since then
+  local outages, uncharged = tonumber(job.outages or 0), tonumber(job.uncharged or 0)
+  if job.outage ~= since then
     if outages >= fleet.max_attempts then return false end
     outages, uncharged = outages + 1, 0
   end
   if uncharged >= MAX_UNCHARGED and says ~= 'outage' then return false end
-  redis.call('HSET', keys.job .. id, 'outage', since, 'outages', outages, 'uncharged', uncharged + 1)
+  records.set(job, 'outage', since, 'outages', outages, 'uncharged', uncharged + 1)
   return true
 end
 
 -- Failures shortly before were the outage already: what was charged for them is given back.
 local function take_back(member)
   local id, charged = string.match(member, '^([^:]+):%d+:(%d)$')
-  local job = jobs.read(id)
-  if not job or not UNFINISHED[job.state] or not uncharge(id, 'outage') then return end
-  redis.call('HDEL', keys.job .. id, 'failed_lookups', 'failed_lookups_since')
-  if charged == '1' and tonumber(redis.call('HGET', keys.job .. id, 'attempts') or 0) > 0 then
-    redis.call('HINCRBY', keys.job .. id, 'attempts', -1)
-  end
+  local job = records.read(id)
+  if not job or not UNFINISHED[job.state] or not uncharge(job, 'outage') then return end
+  records.clear(job, 'failed_lookups', 'failed_lookups_since')
+  if charged == '1' and tonumber(job.attempts or 0) > 0 then records.increase(job, 'attempts', -1) end
   if redis.call('ZREM', keys.schedule, 'retry:' .. id, 'final_failure:' .. id) > 0 then probes.requeue(id, job) end
 end
 
@@ -53,7 +50,7 @@ end
 local function reset()
   fleet.tripped, fleet.reset_at = 0, clock.now_ms
   for _, id in ipairs(redis.call('ZRANGE', keys.parked, 0, -1)) do
-    local job = jobs.read(id)
+    local job = records.read(id)
     if job and redis.call('ZREM', keys.schedule, 'retry:' .. id) == 1 then probes.requeue(id, job) end
   end
   redis.call('DEL', keys.parked, keys.probes)

@@ -3,6 +3,7 @@ local contract = require('contract')
 local clock = require('fleet.clock')
 local jobs = require('jobs.job')
 local fair = require('queue.fair')
+local records = require('records.record')
 local keys, fleet, OUTAGES, TARGET = contract.keys, contract.fleet, contract.OUTAGES, contract.TARGET
 
 local FIRST_PROBE_MS, PARKED_MS = 1000, 600000
@@ -29,7 +30,7 @@ end
 
 local function requeue(id, job)
   jobs.set_state(id, job, TARGET.hold, 'reason', 'vendor_outage')
-  redis.call('HDEL', keys.job .. id, 'next_attempt_at')
+  records.clear(job, 'next_attempt_at')
   fair.enqueue(job.priority, job.tenant, id, true)
 end
 

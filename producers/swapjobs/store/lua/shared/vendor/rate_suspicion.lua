@@ -7,7 +7,14 @@ local fleet, PHASE = contract.fleet, contract.PHASE
 
 local ALARM, NOISE_SURE, LIMIT_SURE, SAMPLE, MOST_TESTED, AGAIN = 4, 3, 6, 35, 150, 150
 
+-- Returns whether all is as it was: an answer, as after many others. Then there is nothing to weigh up.
+local function is_as_ever(refused)
+  return not refused and fleet.evidence == 0 and fleet.noise == 0 and fleet.phase_refused == 0
+    and fleet.rate_factor == 1 and fleet.phase_answers < 200
+end
+
 local function steady(refused)
+  if is_as_ever(refused) then return end
   local usual, answers = math.max(fleet.noise, rate_share.LEAST_NOISE), fleet.phase_answers
   local share = fleet.phase_refused / answers
   fleet.evidence = math.max(fleet.evidence + rate_share.evidence(refused, 1.2 * usual + 0.03, usual), 0)

@@ -1,5 +1,6 @@
 -- What calls tell of the vendor, to the breaker and to the rate.
 local contract = require('contract')
+local records = require('records.record')
 local adaptive_rate = require('vendor.adaptive_rate')
 local breaker = require('vendor.breaker')
 local failure_window = require('vendor.failure_window')
@@ -41,12 +42,12 @@ local function record_signal(says, id, fence, charged, succeeded, began)
     fleet.streak = fleet.streak + 1
     if failure_window.vendor_is_down(says == 'outage') then breaker.trip('vendor_outage', keys.failures, member) end
   end
-  return fleet.tripped > 0 and breaker.uncharge(id, says)
+  return fleet.tripped > 0 and breaker.uncharge(records.read(id), says)
 end
 
 -- Where the failure is not charged: the job goes where it waits for the outage's end; what a probe told is used up.
 local function requeue_uncharged(id, job)
-  redis.call('HDEL', keys.job .. id, 'failed_lookups', 'failed_lookups_since')
+  records.clear(job, 'failed_lookups', 'failed_lookups_since')
   if probes.finish(id, true) then probes.park(id, job) else probes.requeue(id, job) end
 end
 

@@ -1,5 +1,6 @@
 -- What comes after a product's Celery task: kept with its job, and done as a delivery once the job is final.
 local contract = require('contract')
+local records = require('records.record')
 local notifications = require('webhooks.notifications')
 local keys = contract.keys
 
@@ -20,7 +21,7 @@ end
 -- Keeps what comes after a task; a task that is known already changes nothing. Returns whether it is new.
 local function keep(id, task, data)
   if redis.call('HSETNX', keys.continuations .. id, task, data) == 0 then return false end
-  redis.call('HSET', keys.job .. id, 'continued', 1)
+  records.set(records.read(id), 'continued', 1)
   local ttl = redis.call('PTTL', keys.job .. id)
   if ttl > 0 then redis.call('PEXPIRE', keys.continuations .. id, ttl) end
   return true

@@ -6,23 +6,17 @@ local retention = require('fleet.retention')
 local fair = require('queue.fair')
 local ready = require('queue.ready')
 local receiver_limits = require('queue.receiver_limits')
-local history = require('records.history')
+local records = require('records.record')
 local keys, fleet, UNFINISHED = contract.keys, contract.fleet, contract.UNFINISHED
 
-local FIELDS = {
-  'delivery_state', 'delivery_host', 'delivery_next_at', 'delivery_started_at', 'delivery_claims', 'delivery_tries',
-  'tenant', 'endpoint', 'job',
-}
 -- All tries together take no longer; what is older needs no place in the log once its record has expired.
 local LONGEST_DELIVERY_MS = 84 * 3600 * 1000
 local FORGOTTEN = 10
 
+-- Returns the record in which a delivery stands: a job's own lies in the job's.
 local function read(id)
-  local delivery = {key = history.record_key(id)}
-  local values = redis.call('HMGET', delivery.key, unpack(FIELDS))
-  if not values[1] then return nil end
-  for i, name in ipairs(FIELDS) do delivery[name] = values[i] or nil end
-  return delivery
+  local record = records.read(id)
+  return record and record.delivery_state and record or nil
 end
 
 -- Puts a delivery into its tenant's log, under this time.
@@ -36,12 +30,12 @@ local function list(tenant, id)
   redis.call('PEXPIRE', log, kept_ms)
 end
 
--- Begins the tries of a delivery: it is queued, and in its tenant's log.
-local function start(id, delivery)
-  redis.call('HSET', delivery.key, 'delivery_state', 'pending', 'delivery_started_at', clock.now_ms)
+-- Begins the tries of a delivery: it is queued and, unless `unlisted`, in its tenant's log.
+local function start(id, delivery, unlisted)
+  records.set(delivery, 'delivery_state', 'pending', 'delivery_started_at', clock.now_ms)
   if delivery.endpoint then redis.call('SADD', keys.undelivered .. delivery.endpoint, id) end
   if delivery.job then redis.call('SADD', keys.job_deliveries .. delivery.job, id) end
-  if not delivery.unlisted then list(delivery.tenant, id) end
+  if not unlisted then list(delivery.tenant, id) end
   fleet.deliveries_pending = fleet.deliveries_pending + 1
   fair.enqueue('webhooks', delivery.delivery_host, id, false)
 end
@@ -71,24 +65,24 @@ end
 
 -- Lets a finished job's record expire once all deliveries that tell of it have ended.
 local function expire_when_delivered(id, tenant)
-  local job = redis.call('HMGET', keys.job .. id, 'state', 'delivery_state', 'continued')
-  local is_over = job[1] and not UNFINISHED[job[1]] and job[2] ~= 'pending'
+  local job = records.read(id)
+  local is_over = job and job.state and not UNFINISHED[job.state] and job.delivery_state ~= 'pending'
   if is_over and redis.call('EXISTS', keys.job_deliveries .. id) == 0 then
     local ttl_ms = retention(tenant)
-    history.expire(id, ttl_ms)
-    if job[3] then redis.call('PEXPIRE', keys.continuations .. id, ttl_ms) end
+    records.expire(job, ttl_ms)
+    if job.continued then redis.call('PEXPIRE', keys.continuations .. id, ttl_ms) end
   end
 end
 
 -- Ends a delivery that was detached, with the last entry of its history.
 local function finish(id, delivery, state, entry)
-  redis.call('HSET', delivery.key, 'delivery_state', state)
-  redis.call('HDEL', delivery.key, 'delivery_next_at')
-  history.append(id, entry)
+  records.set(delivery, 'delivery_state', state)
+  records.clear(delivery, 'delivery_next_at')
+  records.append(delivery, entry)
   fleet.deliveries_pending = math.max(fleet.deliveries_pending - 1, 0)
   if delivery.endpoint then redis.call('SREM', keys.undelivered .. delivery.endpoint, id) end
   if delivery.job then redis.call('SREM', keys.job_deliveries .. delivery.job, id) end
-  if delivery.key ~= keys.job .. id then history.expire(id, retention(delivery.tenant)) end
+  if not delivery.state then records.expire(delivery, retention(delivery.tenant)) end
   expire_when_delivered(delivery.job or id, delivery.tenant)
 end
 
@@ -96,7 +90,7 @@ end
 local function give_up(id, delivery, why)
   local entry = {kind = 'webhook', at = clock.now_ms, number = tonumber(delivery.delivery_tries or 0), duration_ms = 0,
                  reason = why}
-  redis.call('HINCRBY', delivery.key, 'delivery_claims', 1)
+  records.increase(delivery, 'delivery_claims', 1)
   finish(id, delivery, 'undelivered', cjson.encode(entry))
 end
 

@@ -2,6 +2,7 @@
 local contract = require('contract')
 local clock = require('fleet.clock')
 local refill = require('queue.refill')
+local records = require('records.record')
 local deliveries = require('webhooks.delivery')
 local keys, fleet = contract.keys, contract.fleet
 
@@ -28,14 +29,12 @@ end
 -- Makes a delivery with a record of its own. `about`: tenant, event, subject, `job` where it tells of one, else `data`;
 -- and `endpoint`, or none for a URL given once. `unlisted`: it is no webhook, and not in the tenant's log.
 local function new_delivery(id, about, host, url)
-  local delivery = {key = keys.delivery .. id, delivery_host = host}
-  for _, name in ipairs({'tenant', 'endpoint', 'job', 'unlisted'}) do delivery[name] = about[name] end
-  redis.call('HSET', delivery.key, 'tenant', about.tenant, 'event', about.event, 'subject', about.subject,
-             'created_at', clock.now_ms, 'delivery_host', host)
-  if delivery.endpoint then redis.call('HSET', delivery.key, 'endpoint', delivery.endpoint) end
-  if delivery.job then redis.call('HSET', delivery.key, 'job', delivery.job) end
-  redis.call('SET', keys.history .. id, cjson.encode({url = url, data = about.data}))
-  deliveries.start(id, delivery)
+  local history = cjson.encode({url = url, data = about.data})
+  local delivery = records.create(id, {tenant = about.tenant, created_at = clock.now_ms}, history)
+  records.set(delivery, 'event', about.event, 'subject', about.subject, 'delivery_host', host)
+  if about.endpoint then records.set(delivery, 'endpoint', about.endpoint) end
+  if about.job then records.set(delivery, 'job', about.job) end
+  deliveries.start(id, delivery, about.unlisted)
 end
 
 -- Returns an id for an event that has none of its own.
@@ -66,10 +65,10 @@ end
 local function notify_job_finished(id, job, state)
   local event, endpoints = 'swap.' .. state, endpoints_for(job.tenant, 'swap.' .. state)
   if job.delivery_host then
-    deliveries.start(id, {key = keys.job .. id, delivery_host = job.delivery_host, tenant = job.tenant})
+    deliveries.start(id, job)
   end
   if not endpoints[1] then return job.delivery_host end
-  local message = message_id(id, job.generation, redis.call('HGET', keys.job .. id, 'round') or nil)
+  local message = message_id(id, job.generation, job.round)
   for _, item in ipairs(endpoints) do
     local about = {tenant = job.tenant, event = event, subject = id, job = id, endpoint = item.id}
     new_delivery(message .. '@' .. item.id, about, item.host, item.url)
@@ -79,7 +78,7 @@ end
 
 -- Gives up what tells of a job's end that is none any more. A try that is under way can't settle what the next end will
 -- schedule.
-local function supersede(id, key)
+local function supersede(id, job)
   for _, telling in ipairs(redis.call('SMEMBERS', keys.job_deliveries .. id)) do
     local delivery = deliveries.read(telling)
     if delivery then
@@ -91,11 +90,11 @@ local function supersede(id, key)
   if not own then return end
   if own.delivery_state == 'pending' then
     deliveries.detach(id, own)
-    redis.call('HINCRBY', key, 'delivery_claims', 1)
+    records.increase(job, 'delivery_claims', 1)
     fleet.deliveries_pending = math.max(fleet.deliveries_pending - 1, 0)
   end
-  redis.call('HSET', key, 'delivery_state', 'none')
-  redis.call('HDEL', key, 'delivery_tries', 'delivery_status', 'delivery_next_at')
+  records.set(job, 'delivery_state', 'none')
+  records.clear(job, 'delivery_tries', 'delivery_status', 'delivery_next_at')
 end
 
 return {

@@ -1,0 +1,193 @@
+-- Records of jobs and of deliveries. Only this module knows how they lie in Redis (store/record.py reads them): each is
+-- one string, a line of fields and then its history. A function reads a record once, and it is written once, at the
+-- function's end.
+local contract = require('contract')
+local keys = contract.keys
+
+-- The fields that nearly all jobs have stand first, by their place (`HEAD` in store/record.py); others by name.
+local FIVE = '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t'
+local LINE = FIVE .. '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)(.*)$'
+local IN_HEAD = {state = true, tenant = true, priority = true, business_id = true, fingerprint = true,
+                 created_at = true, claims = true, started_at = true, finished_at = true}
+local read_ones, changed = {}, {}
+
+-- A job's own delivery lies in the job's record; every other one has a record of its own, and an "@" in its id.
+local function key_of(id)
+  return (string.find(id, '@', 1, true) and keys.delivery or keys.job) .. id
+end
+
+local function value(text)
+  if text ~= '' then return text end
+end
+
+-- Times after created_at are kept as what they are later, in ms: half as long.
+local function time_of(text, created_at)
+  if text ~= '' then return created_at + text end
+end
+
+-- What a table holds besides its fields, none of which may have such a name: id, names (of the fields that stand by
+-- name), history, text (the record as a whole, until it is changed), ttl_ms.
+local function parse(id, text)
+  local end_of_line = string.find(text, '\n', 1, true)
+  local state, tenant, priority, business_id, fingerprint, created_at, claims, started, finished, others =
+    string.match(string.sub(text, 1, end_of_line - 1), LINE)
+  local record = {
+    id = id, names = {}, history = string.sub(text, end_of_line + 1), text = text, state = value(state),
+    tenant = tenant, priority = value(priority), business_id = business_id, fingerprint = fingerprint,
+    created_at = created_at, claims = tonumber(claims) or 0, started_at = time_of(started, created_at),
+    finished_at = time_of(finished, created_at),
+  }
+  if others ~= '' then
+    for name, text_of in string.gmatch(others, '\t([%w_]+)=([^\t]*)') do
+      record[name], record.names[#record.names + 1] = text_of, name
+    end
+  end
+  return record
+end
+
+-- Returns a record as it lies in Redis, for a look at many; nil where there is none.
+local function peek(id)
+  local text = redis.call('GET', key_of(id))
+  return text and parse(id, text) or nil
+end
+
+-- Returns the record, always the same one in one call; nil where there is none. Fields that are not set are nil, and
+-- those that only the call knows (`facts`) are not kept.
+local function read(id)
+  local record = read_ones[id]
+  if record == nil then
+    record = peek(id) or false
+    read_ones[id] = record
+  end
+  return record or nil
+end
+
+local function exists(id)
+  return read_ones[id] or redis.call('EXISTS', key_of(id)) == 1
+end
+
+local function note_change(record)
+  changed[record.id], record.text = record, nil
+end
+
+local function since(time, created_at)
+  return time and time - created_at or ''
+end
+
+local function pack(record)
+  local claims = record.claims
+  local parts = {
+    record.state or '', record.tenant, record.priority or '', record.business_id or '', record.fingerprint or '',
+    record.created_at, claims == 0 and '' or claims < 1e14 and claims or string.format('%.0f', claims),
+    since(record.started_at, record.created_at), since(record.finished_at, record.created_at),
+  }
+  local written = {}
+  for _, name in ipairs(record.names) do
+    if record[name] ~= nil and not written[name] then
+      written[name] = true
+      parts[#parts + 1] = name .. '=' .. record[name]
+    end
+  end
+  return table.concat(parts, '\t') .. '\n' .. record.history
+end
+
+-- Returns the record as it is to lie in Redis.
+local function text_of(record)
+  if not record.text then record.text = pack(record) end
+  return record.text
+end
+
+-- Sets fields, given as name, value, name, value.
+local function set(record, ...)
+  local pairs_given = {...}
+  for i = 1, #pairs_given, 2 do
+    local name = pairs_given[i]
+    if record[name] == nil and not IN_HEAD[name] then record.names[#record.names + 1] = name end
+    record[name] = pairs_given[i + 1]
+  end
+  note_change(record)
+end
+
+-- Takes fields away.
+local function clear(record, ...)
+  for _, name in ipairs({...}) do
+    if record[name] ~= nil then
+      record[name] = nil
+      note_change(record)
+    end
+  end
+end
+
+-- Adds to a number, and returns it.
+local function increase(record, name, by)
+  local number = (tonumber(record[name]) or 0) + by
+  set(record, name, number)
+  return number
+end
+
+-- Begins a record; `fields` are those of the head.
+local function create(id, fields, history)
+  local record = fields
+  record.id, record.names, record.history, record.claims, record.ttl_ms = id, {}, history, 0, false
+  read_ones[id], changed[id] = record, record
+  return record
+end
+
+-- Adds a line to the history.
+local function append(record, line)
+  if line == '' then return end
+  record.history = record.history .. '\n' .. line
+  note_change(record)
+end
+
+-- Replaces the history.
+local function rewrite(record, history)
+  record.history = history
+  note_change(record)
+end
+
+-- Lets the record expire after so many ms; never, with `false`.
+local function expire(record, ttl_ms)
+  record.ttl_ms = ttl_ms
+  note_change(record)
+end
+
+local function delete(record)
+  redis.call('DEL', key_of(record.id))
+  read_ones[record.id], changed[record.id] = false, nil
+end
+
+-- Forgets what an earlier call has read, and what one that failed has left.
+local function begin()
+  if next(read_ones) then read_ones = {} end
+  if next(changed) then changed = {} end
+end
+
+local function write()
+  for id, record in pairs(changed) do
+    if record.ttl_ms then
+      redis.call('SET', key_of(id), text_of(record), 'PX', record.ttl_ms)
+    elseif record.ttl_ms == false then
+      redis.call('SET', key_of(id), text_of(record))
+    else
+      redis.call('SET', key_of(id), text_of(record), 'KEEPTTL')
+    end
+  end
+end
+
+return {
+  peek = peek,
+  read = read,
+  exists = exists,
+  text_of = text_of,
+  set = set,
+  clear = clear,
+  increase = increase,
+  create = create,
+  append = append,
+  rewrite = rewrite,
+  expire = expire,
+  delete = delete,
+  begin = begin,
+  write = write,
+}
