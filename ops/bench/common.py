@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import httpx
 import psutil
 import redis
+from redis_bytes import SUM, USED, by_kind, settled
 
 from swapjobs import CoreSettings, SwapClient
 from swapjobs.settings import Rate, WorkerSettings
+from swapjobs.store import keys
+from swapjobs.store.metrics import metrics_of
 from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
@@ -29,7 +32,7 @@ OURS: Final = "swapjobs"
 PLAIN: Final = "plain Celery"
 KINDS: Final = (OURS, PLAIN)
 NO_LIMIT: Final = {"SWAPJOBS_RATE_LIMIT": "100000/s", "SWAPJOBS_RATE_BURST": "100"}
-_KEYS_OF_A_FINISHED_JOB: Final = 3  # record, history, tombstone: those with a time to live
+_PAGE: Final = 500
 _QUIET: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
 
 
@@ -195,9 +198,27 @@ class Bench:
         subprocess.run([sys.executable, "-c", script], cwd=HERE, env=environment, check=True)
 
     def done(self, kind: str) -> int:
-        """Count finished jobs: in a fresh Redis only they have keys that expire."""
-        keys = int(self.redis.info("keyspace").get("db0", {}).get("expires", 0))
-        return keys // _KEYS_OF_A_FINISHED_JOB if kind == OURS else keys
+        """Count finished jobs: ours by the metrics, plain Celery's by its results, which alone expire.
+
+        Whatever a record is made of, and however long it is kept. The metrics are read where they lie, since it is
+        asked for many times a second: what was counted, and what is not added to it yet.
+        """
+        if kind == PLAIN:
+            return int(self.redis.info("keyspace").get("db0", {}).get("expires", 0))
+        return self._counted("jobs", "job ")
+
+    def delivered(self) -> int:
+        """Count the webhooks that were delivered."""
+        return self._counted("webhook_tries", "webhook delivered ", ("delivered",))
+
+    def _counted(self, name: str, line: str, labels: tuple[str, ...] | None = None) -> int:
+        with self.redis.pipeline() as pipe:
+            pipe.hgetall(keys.metrics())
+            pipe.lrange(keys.observations(), 0, -1)
+            fields, lines = pipe.execute()
+        counted = metrics_of(fields).counts.get(name, {})
+        number = sum(counted.values()) if labels is None else counted.get(labels, 0)
+        return number + sum(item.startswith(line) for item in lines)
 
     def calls(self) -> list[tuple[float, int, str]]:
         """Return when each call arrived at the stub, how it was answered, and its business id; by arrival."""
@@ -215,9 +236,45 @@ class Bench:
         """Change how the stub answers: latency_ms, status, rate, burst."""
         self._http.put("/_stub/mode", json=mode).raise_for_status()
 
+    # -- what Redis needs
+
+    def redis_cpu_us(self) -> float:
+        """Return the CPU time of Redis' main thread so far: to the microsecond, where a process's has ticks of 10 ms."""
+        facts = self.redis.info("cpu")
+        return float(facts["used_cpu_user_main_thread"] + facts["used_cpu_sys_main_thread"]) * 1e6
+
+    def commands(self) -> int:
+        """Return how many commands Redis has run, those inside functions too."""
+        return sum(item["calls"] for item in self.redis.info("commandstats").values())
+
     def used_memory(self) -> int:
-        """Return the bytes that Redis holds."""
-        return int(self.redis.info("memory")["used_memory"])
+        """Return the bytes that Redis holds for its keys, with our functions loaded (redis_bytes.py).
+
+        Its statistics begin anew: counters that were read before are of no use after it.
+        """
+        with self.client() as client:
+            client.operator.status()
+        return settled(self.redis)
+
+    def bytes_per_job(self, empty: int, jobs: int, *, most: int = 100_000) -> dict[str, float]:
+        """Return what each of so many jobs takes: by `used_memory` since it was `empty`, and key by key."""
+        used = self.used_memory() - empty
+        sizes, _ = by_kind(self.redis, most)
+        return {name: size / jobs for name, size in {USED: used, SUM: sum(sizes.values()), **sizes}.items()}
+
+    def forget_all(self) -> None:
+        """Leave of finished jobs what is left when their time is over: tombstones; the index is pruned by then."""
+        settings, ids, cursor = CoreSettings(redis_url=self.redis_url), [], None
+        with self.client() as client:
+            while cursor or not ids:
+                page = client.list(tenant=None, cursor=cursor, limit=_PAGE)
+                ids += [job.id for job in page.jobs]
+                cursor = page.next_cursor
+        with contextlib.closing(Store(connect(settings), settings)) as store:
+            for start in range(0, len(ids), _PAGE):
+                store.jobs.forget(ids[start : start + _PAGE])
+        for key in list(self.redis.scan_iter(keys.index("*"), count=1000)):
+            self.redis.delete(key)
 
 
 def exhaust(items: Iterable[Any]) -> int:
