@@ -218,7 +218,7 @@ class Bench:
             fields, lines = pipe.execute()
         counted = metrics_of(fields).counts.get(name, {})
         number = sum(counted.values()) if labels is None else counted.get(labels, 0)
-        return number + sum(item.startswith(line) for item in lines)
+        return int(number) + sum(item.startswith(line) for item in lines)
 
     def calls(self) -> list[tuple[float, int, str]]:
         """Return when each call arrived at the stub, how it was answered, and its business id; by arrival."""
@@ -239,7 +239,7 @@ class Bench:
     # -- what Redis needs
 
     def redis_cpu_us(self) -> float:
-        """Return the CPU time of Redis' main thread so far: to the microsecond, where a process's has ticks of 10 ms."""
+        """Return the CPU time of Redis' main thread so far, without the ticks of 10 ms of a process's."""
         facts = self.redis.info("cpu")
         return float(facts["used_cpu_user_main_thread"] + facts["used_cpu_sys_main_thread"]) * 1e6
 
@@ -263,8 +263,10 @@ class Bench:
         return {name: size / jobs for name, size in {USED: used, SUM: sum(sizes.values()), **sizes}.items()}
 
     def forget_all(self) -> None:
-        """Leave of finished jobs what is left when their time is over: tombstones; the index is pruned by then."""
-        settings, ids, cursor = CoreSettings(redis_url=self.redis_url), [], None
+        """Leave of finished jobs what is left when their time is over: tombstones; lists are pruned by then."""
+        settings = CoreSettings(redis_url=self.redis_url)
+        ids: list[str] = []
+        cursor = None
         with self.client() as client:
             while cursor or not ids:
                 page = client.list(tenant=None, cursor=cursor, limit=_PAGE)
@@ -273,8 +275,9 @@ class Bench:
         with contextlib.closing(Store(connect(settings), settings)) as store:
             for start in range(0, len(ids), _PAGE):
                 store.jobs.forget(ids[start : start + _PAGE])
-        for key in list(self.redis.scan_iter(keys.index("*"), count=1000)):
-            self.redis.delete(key)
+        for pattern in (keys.index("*"), keys.deliveries("*")):
+            for key in list(self.redis.scan_iter(pattern, count=1000)):
+                self.redis.delete(key)
 
 
 def exhaust(items: Iterable[Any]) -> int:

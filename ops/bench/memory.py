@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import KINDS, OURS, SUM, USED, Bench, rss_mb, wait
+from common import KINDS, OURS, Bench, rss_mb, wait
+from redis_bytes import SUM, USED
 from report import Table, finish, parser, say, versus
 
 WARM_UP, MORE = 500, 1_000

@@ -1,8 +1,8 @@
-"""What jobs take of Redis' memory: as the server's own sum, and key by key; both are told, so that they can be compared.
+"""What jobs take of Redis' memory: as the server's own sum, and key by key; both are told, to be compared.
 
-A fresh server's first jobs would pay for what comes once: the library of functions (0.2 MB), how long each command takes
-(30 kB for every command that was ever used), the buffers of connections and of the append-only file. So the library is
-loaded first, and the rest is left out of the sum.
+A fresh server's first jobs would pay for what comes once: the library of functions (0.2 MB), how long each command
+takes (30 kB for every command that was ever used), the buffers of connections and of the append-only file. So the
+library is loaded first, and the rest is left out of the sum.
 """
 
 from __future__ import annotations
