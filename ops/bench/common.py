@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -217,8 +218,16 @@ class Bench:
             pipe.lrange(keys.observations(), 0, -1)
             fields, lines = pipe.execute()
         counted = metrics_of(fields).counts.get(name, {})
-        number = sum(counted.values()) if labels is None else counted.get(labels, 0)
-        return int(number) + sum(item.startswith(line) for item in lines)
+        number: int = sum(counted.values()) if labels is None else counted.get(labels, 0)
+        return number + sum(item.startswith(line) for item in lines)
+
+    def outcomes(self) -> Counter[str]:
+        """Count finished jobs of ours by their state."""
+        settings, states = CoreSettings(redis_url=self.redis_url), Counter[str]()
+        with contextlib.closing(Store(connect(settings), settings)) as store:
+            for (_, state, _), number in store.metrics.read().counts.get("jobs", {}).items():
+                states[state] += number
+        return states
 
     def calls(self) -> list[tuple[float, int, str]]:
         """Return when each call arrived at the stub, how it was answered, and its business id; by arrival."""
