@@ -219,7 +219,7 @@ class Bench:
             fields, lines = pipe.execute()
         counted = metrics_of(fields).counts.get(name, {})
         number: int = sum(counted.values()) if labels is None else counted.get(labels, 0)
-        return number + sum(item.startswith(line) for item in lines)
+        return number + sum(1 for item in lines if item.startswith(line))
 
     def outcomes(self) -> Counter[str]:
         """Count finished jobs of ours by their state."""
@@ -236,6 +236,10 @@ class Bench:
     def count(self) -> int:
         """Return how many calls arrived at the stub."""
         return int(self._http.get("/_stub/count").json())
+
+    def paths(self) -> dict[str, tuple[int, int, int]]:
+        """Return for each path how many calls came, of how many ids, and how many ids were called more than once."""
+        return {path: tuple(numbers) for path, numbers in self._http.get("/_stub/paths").json().items()}
 
     def forget_calls(self) -> None:
         """Empty the stub's books."""

@@ -1,12 +1,12 @@
 """Scale: what a job costs with a short queue and with a very long one, of one tenant and of a thousand; 8 workers.
 
     python ops/bench/scale.py [--sizes 1000,10000,100000] [--tenants 1,1000] [--window 4000] [--workers 8]
-        [--celery-jobs 10000]
+        [--celery-jobs 10000] [--rounds 2]
 
 For each number of tenants one fresh Redis. The queue is filled to each size in turn: Redis' CPU and bytes for each job
 that was submitted. Then one worker, pinned, takes a window of jobs from it until the size is left: CPU of Redis and of
-the worker for each, commands. At last so many workers, not pinned, finish all that is queued; with ever more finished
-jobs, therefore; and one more window is measured with all of them there. A million takes about half an hour for each
+the worker for each, commands. Then so many workers, not pinned, finish all that is queued. At last one more window is
+measured, with all those finished jobs there. A million takes about half an hour for each
 number of tenants, and 10 GB of disk: --sizes 1000,10000,100000,1000000.
 
 Redis' CPU is that of its main thread, bytes are those of redis_bytes.py. Plain Celery, one size, one worker, is
@@ -18,15 +18,18 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from common import OURS, PLAIN, Bench, Process, cpu_s, exhaust, request, wait
+from common import OURS, PLAIN, Bench, cpu_s, exhaust, request, wait
 from redis_bytes import SUM, USED
 from report import Table, finish, parser, say, versus
 from scale_plot import plot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from common import Process
 
 SLICES = 20
 LOOK_EVERY_S = 0.25
@@ -38,7 +41,7 @@ class Line:
 
     def __init__(self, bench: Bench, kind: str, tenants: int = 1) -> None:
         self._bench, self._kind, self._tenants = bench, kind, tenants
-        self.submitted, self.fleet = 0, list[Process]()
+        self.submitted = 0
         self.empty = bench.used_memory()
 
     @property
@@ -82,11 +85,11 @@ class Line:
         figures |= self.window(window)
         return figures | {"life_us": figures["submit_us"] + figures["drain_us"]}
 
-    def finish(self, workers: int) -> tuple[Figures, list[Figures]]:
+    def finish(self, count: int) -> tuple[Figures, list[Figures]]:
         """Let so many workers finish all; return what that took, and Redis' CPU per job on the way."""
         bench = self._bench
         jobs, queued = bench.done(self._kind), self.queued
-        with self._held(workers):
+        with self._held(count) as workers:
             began, cpu = time.monotonic(), bench.redis_cpu_us()
         slices = []
         before, mark = jobs, cpu
@@ -96,18 +99,19 @@ class Line:
             done, now = bench.done(self._kind), bench.redis_cpu_us()
             slices.append({"finished": done, "queued": self.submitted - done, "us": (now - mark) / (done - before)})
             before, mark = done, now
-        figures = {"jobs": queued, "jobs_per_s": queued / (time.monotonic() - began)}
-        return figures | {"redis_us": (mark - cpu) / (self.submitted - jobs)}, slices
+        seconds = time.monotonic() - began
+        for worker in workers:
+            worker.end()
+        return {"jobs_per_s": queued / seconds, "redis_us": (mark - cpu) / (self.submitted - jobs)}, slices
 
     @contextlib.contextmanager
-    def _held(self, workers: int) -> Iterator[None]:
+    def _held(self, count: int) -> Iterator[list[Process]]:
         """Start workers that begin together, and let them begin; they have all cores."""
         bench = self._bench
         pinned, bench.pinned = bench.pinned, False
         with bench.client() as client:
             client.operator.pause()
-            self.fleet = bench.workers(self._kind, workers)
-            yield
+            yield bench.workers(self._kind, count)
             client.operator.resume()
         bench.pinned = pinned
 
@@ -127,36 +131,37 @@ def measure(sizes: list[int], tenants: int, window: int, workers: int) -> dict[s
     """Return all figures of one number of tenants."""
     with Bench(pinned=True) as bench:
         line = Line(bench, OURS, tenants)
-        points = {}
+        points, slices = {}, {}
         for size in sizes:
             say(f"scale: {size:,} queued, {tenants:,} tenants")
-            points[size] = line.at(size, window)
-        say(f"scale: {workers} workers, {line.queued:,} queued, {tenants:,} tenants")
-        fleet, slices = line.finish(workers)
-        fleet |= line.checks()
-        for worker in line.fleet:
-            worker.end()
-        sizes_now = bench.bytes_per_job(line.empty, line.submitted)
-        fleet |= {"finished_bytes": sizes_now[USED], "finished_sum": sizes_now[SUM]}
+            point = line.at(size, window)
+            say(f"scale: {size:,} queued, {tenants:,} tenants, {workers} workers")
+            fleet, slices[size] = line.finish(workers)
+            kinds = bench.bytes_per_job(line.empty, line.submitted)
+            point |= fleet | {"finished": line.submitted}
+            points[size] = point | {"finished_bytes": kinds[USED], "finished_sum": kinds[SUM]}
         say(f"scale: {line.submitted:,} finished, {tenants:,} tenants")
-        after = {"finished": line.submitted, **line.at(0, window)}
-        return {"points": points, "fleet": fleet, "slices": slices, "after": after, "kinds": sizes_now}
+        points[0] = line.at(0, window)
+        if line.queued:
+            line.finish(1)
+        return {"points": points, "checks": line.checks(), "slices": slices, "kinds": kinds}
 
 
-def side_by_side(jobs: int, window: int) -> dict[str, Figures]:
-    """Return the figures of a modest queue, of both."""
-    taken = {}
-    for kind in (OURS, PLAIN):
-        say(f"scale: {kind}, {jobs:,} queued")
-        with Bench(pinned=True) as bench:
-            line = Line(bench, kind)
-            taken[kind] = line.at(jobs, window)
-            worker = bench.workers(kind)[0]
-            wait(lambda: bench.done(kind) >= line.submitted, "all are done", look_every_s=LOOK_EVERY_S)  # noqa: B023 - used here
-            worker.end()
-            sizes = bench.bytes_per_job(line.empty, line.submitted)
-            taken[kind] |= {"finished_bytes": sizes[USED], "finished_sum": sizes[SUM]}
-    return taken
+def side_by_side(jobs: int, window: int, rounds: int) -> dict[str, Figures]:
+    """Return the figures of a modest queue, of both in turn: the median of some rounds."""
+    taken: dict[str, list[Figures]] = {OURS: [], PLAIN: []}
+    for number in range(rounds):
+        for kind, figures in taken.items():
+            say(f"scale: {kind}, {jobs:,} queued, round {number + 1}")
+            with Bench(pinned=True) as bench:
+                line = Line(bench, kind)
+                figures.append(line.at(jobs, window))
+                worker = bench.workers(kind)[0]
+                wait(lambda: bench.done(kind) >= line.submitted, "all are done", look_every_s=LOOK_EVERY_S)  # noqa: B023 - used here
+                worker.end()
+                kinds = bench.bytes_per_job(line.empty, line.submitted)
+                figures[-1] |= {"finished_bytes": kinds[USED], "finished_sum": kinds[SUM]}
+    return {kind: {name: median(item[name] for item in all_) for name in all_[0]} for kind, all_ in taken.items()}
 
 
 COSTS = {
@@ -173,22 +178,19 @@ BYTES = {"finished_bytes": "Redis, bytes per finished job", "finished_sum": "the
 def tables(found: dict[int, dict[str, Any]], both: dict[str, Figures], workers: int) -> list[Table]:
     """Return the tables of the report."""
     result = []
+    many = {"redis_us": f"Redis CPU after submit, {workers} workers, us", "jobs_per_s": f"jobs/s of {workers} workers"}
     for tenants, taken in found.items():
-        points = taken["points"]
-        who = "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
-        columns = [*(f"{size:,} queued" for size in points), f"none, {taken['after']['finished']:,} finished"]
+        points, who = taken["points"], "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
+        columns = [f"{size:,} queued" if size else "0, all others finished" for size in points]
         table = Table(f"One job by length of the queue, {who}", ["what", *columns])
-        for name, what in COSTS.items():
-            table.add(what, *(point[name] for point in points.values()), taken["after"][name])
+        for name, what in (COSTS | many | BYTES).items():
+            table.add(what, *(point.get(name) for point in points.values()))
+        table.note = "; ".join(f"{name}: {number:,}" for name, number in taken["checks"].items()) + "."
         result.append(table)
-    fleets = Table(f"{workers} workers finish what is queued", ["what", *(f"{n:,} tenants" for n in found)])
-    for name in next(iter(found.values()))["fleet"]:
-        what = {**BYTES, "redis_us": COSTS["drain_us"]}.get(name, name)
-        fleets.add(what, *(taken["fleet"][name] for taken in found.values()))
     beside = versus("Beside plain Celery, one worker")
     for name, what in (COSTS | BYTES).items():
         beside.compare(what, both[OURS][name], both[PLAIN][name])
-    return [*result, fleets, beside]
+    return [*result, beside]
 
 
 def main() -> None:
@@ -198,10 +200,11 @@ def main() -> None:
     options.add_argument("--tenants", default="1,1000")
     options.add_argument("--window", type=int, default=4000)
     options.add_argument("--workers", type=int, default=8)
-    options.add_argument("--celery-jobs", type=int, default=10_000)
+    options.add_argument("--celery-jobs", type=int, default=10_000, help="queued beside plain Celery")
+    options.add_argument("--rounds", type=int, default=2, help="of these")
     chosen = options.parse_args()
     sizes = sorted(int(item) for item in chosen.sizes.split(","))
-    both = side_by_side(chosen.celery_jobs, chosen.window)
+    both = side_by_side(chosen.celery_jobs, chosen.window, chosen.rounds)
     found = {n: measure(sizes, n, chosen.window, chosen.workers) for n in map(int, chosen.tenants.split(","))}
     chosen.output.mkdir(parents=True, exist_ok=True)
     plot(chosen.output / "scale.png", found, both)

@@ -21,22 +21,24 @@ def plot(path: Path, found: dict[int, dict[str, Any]], both: dict[str, dict[str,
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after its backend is chosen
 
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), dpi=200, layout="constrained")
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), dpi=200, layout="constrained")
     for colour, (tenants, taken) in zip(COLOURS, found.items(), strict=False):
         who = "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
-        points = taken["points"]
+        points = {size: point for size, point in taken["points"].items() if size}
         left.plot(list(points), [point["life_us"] for point in points.values()], "o-", color=colour, label=who)
         queued = [point["queued_bytes"] for point in points.values()]
         right.plot(list(points), queued, "o-", color=colour, label=f"queued, {who}")
-        number, size = taken["after"]["finished"], taken["fleet"]["finished_bytes"]
-        right.plot([number], [size], "s", color=colour, label=f"finished, {who}")
+        numbers, sizes = zip(*((point["finished"], point["finished_bytes"]) for point in points.values()), strict=True)
+        right.plot(numbers, sizes, "s:", color=colour, label=f"finished, {who}")
     left.axhline(both[PLAIN]["life_us"], color=GREY, ls="--", lw=1.2, label=PLAIN)
     right.axhline(both[PLAIN]["queued_bytes"], color=GREY, ls="--", lw=1.2, label=f"queued, {PLAIN}")
     right.axhline(both[PLAIN]["finished_bytes"], color=GREY, ls=":", lw=1.2, label=f"result, {PLAIN}")
     left.set(xlabel="jobs queued", ylabel="Redis CPU per job, us", xscale="log")
     right.set(xlabel="jobs", ylabel="bytes per job in Redis", xscale="log")
-    for axes in (left, right):
+    for axes, columns in ((left, 1), (right, 2)):
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=9, loc="best")
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.xaxis.set_minor_formatter("")
+        axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)
     figure.savefig(path, facecolor="white")
     plt.close(figure)
