@@ -2,7 +2,8 @@
 
     python ops/bench/all.py [NAME ...] [--output bench-output]
 
-With names only those; scale, stream_day and soak, which are long, only so. Each is a script of its own with options of its own: `python ops/bench/NAME.py --help`.
+With names only those; scale, stream_day and soak, which are long, only so. Each is a script of its own with options of
+its own: `python ops/bench/NAME.py --help`.
 """
 
 from __future__ import annotations
@@ -53,9 +54,8 @@ def chapter(output: Path, name: str) -> str:
 def main() -> int:
     """Run them; one that fails does not keep the others from running."""
     options = parser(__doc__)
-    options.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(available())}; none: all but the long"
-    )
+    names = f"of {', '.join(available())}; none: all but {', '.join(LONG)}"
+    options.add_argument("names", nargs="*", metavar="NAME", help=names)
     chosen = options.parse_args()
     if unknown := sorted(set(chosen.names) - set(available())):
         options.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(available())}")

@@ -2,9 +2,9 @@
 
     python stub.py PORT [LATENCY_MS]
 
-Every POST gets the same success, but for a question about a task that was never sent: that one is not known. Arrival is
-stamped by the kernel (SO_TIMESTAMPNS) where it can, so that a stub that gets no CPU for a while is not taken for a fleet
-that calls in a bunch. One connection for the operator's side:
+Every POST gets the same success, but for a question about a task that was never sent: that one is not known. Arrival
+is stamped by the kernel (SO_TIMESTAMPNS) where it can, so that a stub that gets no CPU for a while is not taken for a
+fleet that calls in a bunch. One connection for the operator's side:
 
     GET    /_stub/calls   [[seconds since the epoch, status, businessTaskId], ...] by arrival
     GET    /_stub/count   how many
