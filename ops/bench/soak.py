@@ -138,9 +138,6 @@ class Soak:
                 now = time.monotonic() - start
                 if now >= end_s:
                     break
-                if now >= restart_at:
-                    restart_at += self._options.restart_every_s
-                    self.fleet.restart(now)
                 if now >= sample_at:
                     sample_at += self._options.sample_s
                     self.samples.append(self._sample(now, whole=len(self.samples) % 6 == 0))
@@ -149,6 +146,10 @@ class Soak:
                 jobs = round(per_s * min(now + 1, end_s)) - self.submitted
                 numbers = range(self.submitted, self.submitted + jobs)
                 self.submitted += exhaust(self._client.submit_many(map(request, numbers)))
+                if now >= restart_at:
+                    restart_at += self._options.restart_every_s
+                    time.sleep(self._options.latency_ms / 1000)  # calls are under way
+                    self.fleet.restart(now)
                 time.sleep(max(start + second - time.monotonic(), 0))
 
     def _sample(self, now: float, *, whole: bool) -> Sample:

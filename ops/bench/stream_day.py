@@ -28,9 +28,10 @@ from swapjobs.store import keys
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
 LOOKS: Final = 12
-QUEUED: Final = 2_000  # no more than this: it is a stream, not a backlog
+QUEUED: Final = 2_000  # no more than this, and a hundredth of the jobs: it is a stream, not a backlog
 BLOCK: Final = 500
 FEW_KEYS: Final = 20_000
 REDIS_BYTES: Final = 8e9
@@ -60,12 +61,13 @@ def play(bench: Bench, options: argparse.Namespace) -> tuple[list[dict[str, Any]
     environment = {"SWAPJOBS_RESULT_TTL_S": str(options.ttl_s), "SWAPJOBS_RATE_LIMIT": options.rate}
     workers = bench.workers(OURS, options.workers, **environment)
     looks, submitted, began = [], 0, time.monotonic()
+    most = min(QUEUED, options.jobs // 100)
     with SwapClient(settings) as client:
         for number in range(1, LOOKS + 1):
             goal = options.jobs * number // LOOKS
             while (done := bench.done(OURS)) < goal:
-                if submitted < options.jobs and submitted - done < QUEUED:
-                    block = range(submitted, min(submitted + BLOCK, options.jobs))
+                if submitted < options.jobs and submitted - done < most:
+                    block = range(submitted, min(submitted + min(BLOCK, most), options.jobs))
                     submitted += exhaust(client.submit_many(map(request, block)))
                 else:
                     time.sleep(0.05)
@@ -112,6 +114,25 @@ def carries_table(finished: float, tombstone: float) -> Table:
     return table
 
 
+def plot(path: Path, looks: list[dict[str, Any]], jobs: int) -> None:
+    """Draw what Redis holds through the day."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and only the plot needs it
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt  # noqa: PLC0415 - after its backend is chosen
+
+    plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
+    figure, axes = plt.subplots(figsize=(9, 3.2), dpi=200, layout="constrained")
+    hours = [24 * seen["done"] / jobs for seen in looks]
+    for name, label, colour in (("used", "used", "#3b6ea5"), ("net", "used, without tombstones", "#2a9d8f")):
+        axes.plot(hours, [seen[name] / 1e6 for seen in looks], "o-", ms=4, color=colour, label=label)
+    axes.set(xlabel="hour of the day", ylabel="Redis, MB", xlim=(0, 24))
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False)
+    figure.savefig(path, facecolor="white")
+    plt.close(figure)
+
+
 def main() -> None:
     """Play the day, and print the tables."""
     options = parser(__doc__)
@@ -125,6 +146,8 @@ def main() -> None:
     finished = redis_bytes(OURS, chosen.finished)["finished"][USED]
     with Bench() as bench:
         looks, took, tombstone = play(bench, chosen)
+    chosen.output.mkdir(parents=True, exist_ok=True)
+    plot(chosen.output / "stream_day.png", looks, chosen.jobs)
     tables = [day_table(looks, chosen, took), carries_table(finished, tombstone)]
     finish("stream_day", chosen, tables, looks=looks, finished_bytes=finished, tombstone_bytes=tombstone)
 

@@ -1,6 +1,6 @@
 """What the planner reckons with is what a job takes now: bytes do not depend on the machine, so they are counted again.
 
-By the benchmark's own code, with workers and a vendor of their own, and a sixteenth of its jobs: the tables of Redis,
+By the benchmark's own code, with workers and a vendor of their own, and an eighth of its jobs: the tables of Redis,
 which grow by doubling, are as full then as with all of them.
 """
 
