@@ -221,10 +221,10 @@ def main() -> None:
         }
     finish("capacity", chosen, [table_of(name, taken) for name, taken in samples.items()], **samples)
     if not chosen.kind:
-        found = constants(samples, {name: case.slots for name, (case, _) in CASES.items()})
-        say("  ".join(f"{name} {value}" for name, value in found.items()))
+        values = constants(samples, {name: case.slots for name, (case, _) in CASES.items()})
+        say("  ".join(f"{name} {value}" for name, value in values.items()))
         if chosen.write:
-            say(f"written: {write(found, samples, machine())}")
+            say(f"written: {write(values, samples, machine())}")
 
 
 if __name__ == "__main__":

@@ -269,10 +269,10 @@ class Bench:
             client.operator.status()
         return settled(self.redis)
 
-    def bytes_per_job(self, empty: int, jobs: int, *, most: int = 100_000) -> dict[str, float]:
+    def bytes_per_job(self, empty: int, jobs: int, *, limit: int = 100_000) -> dict[str, float]:
         """Return what each of so many jobs takes: by `used_memory` since it was `empty`, and key by key."""
         used = self.used_memory() - empty
-        sizes, _ = by_kind(self.redis, most)
+        sizes, _ = by_kind(self.redis, limit)
         return {name: size / jobs for name, size in {USED: used, SUM: sum(sizes.values()), **sizes}.items()}
 
     def forget_all(self) -> None:

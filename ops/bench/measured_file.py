@@ -64,7 +64,7 @@ def constants(samples: Samples, slots: Mapping[str, int]) -> dict[str, int]:
     return {name: int(float(f"{value:.3g}")) for name, value in exact.items()}
 
 
-def write(found: Mapping[str, int], samples: Samples, machine: Mapping[str, Any]) -> str:
+def write(values: Mapping[str, int], samples: Samples, machine: Mapping[str, Any]) -> str:
     """Write the file, and what is made of it."""
     lines = [
         '"""What one job costs, as it was measured: written by `python ops/bench/capacity.py --write`, never by hand.',
@@ -77,7 +77,7 @@ def write(found: Mapping[str, int], samples: Samples, machine: Mapping[str, Any]
         "",
         "from typing import Final",
         "",
-        *(f"{name}: Final = {value:_}  # {_MEANING[name]}" for name, value in found.items()),
+        *(f"{name}: Final = {value:_}  # {_MEANING[name]}" for name, value in values.items()),
         "",
         "MACHINE: Final = {",
         *(f"    {json.dumps(name)}: {json.dumps(str(machine[name]))}," for name in _MACHINE),

@@ -46,12 +46,12 @@ def kind_of(key: str) -> str:
     return match[1] if match else re.split(r"[-.:\x06]", key.lstrip("_"))[0] + "*"
 
 
-def by_kind(client: Any, most: int = 100_000) -> tuple[dict[str, float], dict[str, int]]:
+def by_kind(client: Any, limit: int = 100_000) -> tuple[dict[str, float], dict[str, int]]:
     """Return the bytes of all keys by what they are, with the tables in which they stand, and how many keys there are.
 
-    Bytes are `MEMORY USAGE key SAMPLES 0`. Where there are more than `most` keys each n-th of a kind stands for n.
+    Bytes are `MEMORY USAGE key SAMPLES 0`. Where there are more than `limit` keys each n-th of a kind stands for n.
     """
-    step = client.dbsize() // most + 1
+    step = client.dbsize() // limit + 1
     count, looked_at = Counter[str](), Counter[str]()
     sizes = Counter[str]()
     block: list[tuple[str, str]] = []

@@ -175,11 +175,11 @@ COSTS = {
 BYTES = {"finished_bytes": "Redis, bytes per finished job", "finished_sum": "the same by MEMORY USAGE of all keys"}
 
 
-def tables(found: dict[int, dict[str, Any]], both: dict[str, Figures], workers: int) -> list[Table]:
+def tables(lines: dict[int, dict[str, Any]], both: dict[str, Figures], workers: int) -> list[Table]:
     """Return the tables of the report."""
     result = []
     many = {"redis_us": f"Redis CPU after submit, {workers} workers, us", "jobs_per_s": f"jobs/s of {workers} workers"}
-    for tenants, taken in found.items():
+    for tenants, taken in lines.items():
         points, who = taken["points"], "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
         columns = [f"{size:,} queued" if size else "0, all others finished" for size in points]
         table = Table(f"One job by length of the queue, {who}", ["what", *columns])
@@ -205,10 +205,10 @@ def main() -> None:
     chosen = options.parse_args()
     sizes = sorted(int(item) for item in chosen.sizes.split(","))
     both = side_by_side(chosen.celery_jobs, chosen.window, chosen.rounds)
-    found = {n: measure(sizes, n, chosen.window, chosen.workers) for n in map(int, chosen.tenants.split(","))}
+    lines = {n: measure(sizes, n, chosen.window, chosen.workers) for n in map(int, chosen.tenants.split(","))}
     chosen.output.mkdir(parents=True, exist_ok=True)
-    plot(chosen.output / "scale.png", found, both)
-    finish("scale", chosen, tables(found, both, chosen.workers), tenants=found, side_by_side=both)
+    plot(chosen.output / "scale.png", lines, both)
+    finish("scale", chosen, tables(lines, both, chosen.workers), tenants=lines, side_by_side=both)
 
 
 if __name__ == "__main__":

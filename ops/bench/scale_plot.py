@@ -13,7 +13,7 @@ COLOURS: Final = ("#2a9d8f", "#e9a23b", "#3b6ea5", "#c1272d")
 GREY: Final = "#777777"
 
 
-def plot(path: Path, found: dict[int, dict[str, Any]], both: dict[str, dict[str, float]]) -> None:
+def plot(path: Path, lines: dict[int, dict[str, Any]], both: dict[str, dict[str, float]]) -> None:
     """Draw both curves for each number of tenants, with plain Celery's one point as a line."""
     import matplotlib as mpl  # noqa: PLC0415 - slow to import, and only the plot needs it
 
@@ -22,7 +22,7 @@ def plot(path: Path, found: dict[int, dict[str, Any]], both: dict[str, dict[str,
 
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.4), dpi=200, layout="constrained")
-    for colour, (tenants, taken) in zip(COLOURS, found.items(), strict=False):
+    for colour, (tenants, taken) in zip(COLOURS, lines.items(), strict=False):
         who = "1 tenant" if tenants == 1 else f"{tenants:,} tenants"
         points = {size: point for size, point in taken["points"].items() if size}
         left.plot(list(points), [point["life_us"] for point in points.values()], "o-", color=colour, label=who)

@@ -61,13 +61,13 @@ def play(bench: Bench, options: argparse.Namespace) -> tuple[list[dict[str, Any]
     environment = {"SWAPJOBS_RESULT_TTL_S": str(options.ttl_s), "SWAPJOBS_RATE_LIMIT": options.rate}
     workers = bench.workers(OURS, options.workers, **environment)
     looks, submitted, began = [], 0, time.monotonic()
-    most = min(QUEUED, options.jobs // 100)
+    longest = min(QUEUED, options.jobs // 100)
     with SwapClient(settings) as client:
         for number in range(1, LOOKS + 1):
             goal = options.jobs * number // LOOKS
             while (done := bench.done(OURS)) < goal:
-                if submitted < options.jobs and submitted - done < most:
-                    block = range(submitted, min(submitted + min(BLOCK, most), options.jobs))
+                if submitted < options.jobs and submitted - done < longest:
+                    block = range(submitted, min(submitted + min(BLOCK, longest), options.jobs))
                     submitted += exhaust(client.submit_many(map(request, block)))
                 else:
                     time.sleep(0.05)
