@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from typing import Any, Final
 
+from swapjobs.store import keys
+
 TABLES: Final = "(hash tables)"
 SUM: Final = "(sum)"
 USED: Final = "(used_memory)"
@@ -44,6 +46,9 @@ def kind_of(key: str) -> str:
     """Return what a key is: `job`, `history`, `tombstone`, `index` and so on; of plain Celery what stands before."""
     match = _KIND.match(key)
     return match[1] if match else re.split(r"[-.:\x06]", key.lstrip("_"))[0] + "*"
+
+
+TOMBSTONE: Final = kind_of(keys.tombstone("id"))
 
 
 def by_kind(client: Any, limit: int = 100_000) -> tuple[dict[str, float], dict[str, int]]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -117,13 +116,12 @@ class Line:
 
     def checks(self) -> Figures:
         """Return what became of the jobs, and of the calls."""
-        calls = Counter(id_ for *_, id_ in self._bench.calls())
         states = self._bench.outcomes()
         return {
             "submitted": self.submitted,
             "succeeded": states["succeeded"],
             "lost, or ended otherwise": self.submitted - states["succeeded"],
-            "called more than once": sum(number > 1 for number in calls.values()),
+            "called more than once": sum(again for _, _, again in self._bench.paths().values()),
         }
 
 

@@ -36,7 +36,7 @@ def plot(path: Path, lines: dict[int, dict[str, Any]], both: dict[str, dict[str,
     left.set(xlabel="jobs queued", ylabel="Redis CPU per job, us", xscale="log")
     right.set(xlabel="jobs", ylabel="bytes per job in Redis", xscale="log")
     for axes, columns in ((left, 1), (right, 2)):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, axes.get_ylim()[1] * 1.1)
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.xaxis.set_minor_formatter("")
         axes.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=columns)

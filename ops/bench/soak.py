@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from common import OURS, Bench, Process, exhaust, request, rss_mb, wait
-from redis_bytes import by_kind, held, without
+from redis_bytes import TOMBSTONE, by_kind, held, without
 from report import Table, finish, parser, say
 from soak_http import HttpJobs, start_gateway
 from soak_plot import plot
@@ -168,7 +168,7 @@ class Soak:
         }
         if whole:
             sizes, count = by_kind(redis, FEW_KEYS)
-            sample |= {"net_mb": without("tombstone", used, sizes, count) / 1e6, "count": count, "bytes": sizes}
+            sample |= {"net_mb": without(TOMBSTONE, used, sizes, count) / 1e6, "count": count, "bytes": sizes}
         return sample
 
 

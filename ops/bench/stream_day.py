@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import OURS, Bench, exhaust, request, wait
 from memory import redis_bytes
-from redis_bytes import TABLES, USED, by_kind, held, without
+from redis_bytes import TABLES, TOMBSTONE, USED, by_kind, held, without
 from report import Table, finish, parser, say
 
 from swapjobs import CoreSettings, SwapClient
@@ -48,7 +48,7 @@ def look(bench: Bench, done: int, began: float) -> dict[str, Any]:
         "s": time.monotonic() - began,
         "done": done,
         "used": used,
-        "net": without("tombstone", used, sizes, count),
+        "net": without(TOMBSTONE, used, sizes, count),
         "count": count,
         "bytes": sizes,
     }
@@ -87,7 +87,7 @@ def day_table(looks: list[dict[str, Any]], options: argparse.Namespace, took: fl
     columns = ["hour", "tombstones", "other keys", "index, MB", "tables, MB", "used, MB", "without tombstones, MB"]
     table = Table(f"A day of {options.jobs:,} jobs", columns)
     for seen in looks:
-        graves = seen["count"].get("tombstone", 0)
+        graves = seen["count"].get(TOMBSTONE, 0)
         sizes = (seen["bytes"].get("index", 0), seen["bytes"][TABLES], seen["used"], seen["net"])
         rest = sum(seen["count"].values()) - graves
         table.add(f"{24 * seen['done'] / options.jobs:.0f}", graves, rest, *(size / 1e6 for size in sizes))
