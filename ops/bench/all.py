@@ -2,7 +2,8 @@
 
     python ops/bench/all.py [NAME ...] [--output bench-output]
 
-With names only those. Each is a script of its own with options of its own: `python ops/bench/NAME.py --help`.
+With names only those; scale, stream_day and soak, which are long, only so. Each is a script of its own with options of
+its own: `python ops/bench/NAME.py --help`.
 """
 
 from __future__ import annotations
@@ -32,11 +33,12 @@ ALL: Final = (
     "storm",
     "capacity",
 )
+LONG: Final = ("scale", "stream_day", "soak")  # only when they are named: from ten minutes to an hour each
 
 
 def available() -> list[str]:
     """Return the benchmarks that are there, in their order."""
-    return [name for name in ALL if (HERE / f"{name}.py").exists()]
+    return [name for name in (*ALL, *LONG) if (HERE / f"{name}.py").exists()]
 
 
 def chapter(output: Path, name: str) -> str:
@@ -52,13 +54,14 @@ def chapter(output: Path, name: str) -> str:
 def main() -> int:
     """Run them; one that fails does not keep the others from running."""
     options = parser(__doc__)
-    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(available())}; none: all")
+    names = f"of {', '.join(available())}; none: all but {', '.join(LONG)}"
+    options.add_argument("names", nargs="*", metavar="NAME", help=names)
     chosen = options.parse_args()
     if unknown := sorted(set(chosen.names) - set(available())):
         options.error(f"no such benchmark: {', '.join(unknown)}; there are {', '.join(available())}")
     output = chosen.output.resolve()
     failed = []
-    for name in chosen.names or available():
+    for name in chosen.names or ALL:
         say(f"--- {name}")
         if subprocess.run([sys.executable, str(HERE / f"{name}.py"), "--output", str(output)], check=False).returncode:
             failed.append(name)

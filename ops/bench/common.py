@@ -9,15 +9,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 import psutil
 import redis
+from redis_bytes import SUM, USED, by_kind, settled
 
 from swapjobs import CoreSettings, SwapClient
 from swapjobs.settings import Rate, WorkerSettings
+from swapjobs.store import keys
+from swapjobs.store.metrics import metrics_of
 from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
@@ -29,7 +33,7 @@ OURS: Final = "swapjobs"
 PLAIN: Final = "plain Celery"
 KINDS: Final = (OURS, PLAIN)
 NO_LIMIT: Final = {"SWAPJOBS_RATE_LIMIT": "100000/s", "SWAPJOBS_RATE_BURST": "100"}
-_KEYS_OF_A_FINISHED_JOB: Final = 3  # record, history, tombstone: those with a time to live
+_PAGE: Final = 500
 _QUIET: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
 
 
@@ -195,9 +199,35 @@ class Bench:
         subprocess.run([sys.executable, "-c", script], cwd=HERE, env=environment, check=True)
 
     def done(self, kind: str) -> int:
-        """Count finished jobs: in a fresh Redis only they have keys that expire."""
-        keys = int(self.redis.info("keyspace").get("db0", {}).get("expires", 0))
-        return keys // _KEYS_OF_A_FINISHED_JOB if kind == OURS else keys
+        """Count finished jobs: ours by the metrics, plain Celery's by its results, which alone expire.
+
+        Whatever a record is made of, and however long it is kept. The metrics are read where they lie, since it is
+        asked for many times a second: what was counted, and what is not added to it yet.
+        """
+        if kind == PLAIN:
+            return int(self.redis.info("keyspace").get("db0", {}).get("expires", 0))
+        return self._counted("jobs", "job ")
+
+    def delivered(self) -> int:
+        """Count the webhooks that were delivered."""
+        return self._counted("webhook_tries", "webhook delivered ", ("delivered",))
+
+    def _counted(self, name: str, line: str, labels: tuple[str, ...] | None = None) -> int:
+        with self.redis.pipeline() as pipe:
+            pipe.hgetall(keys.metrics())
+            pipe.lrange(keys.observations(), 0, -1)
+            fields, lines = pipe.execute()
+        counted = metrics_of(fields).counts.get(name, {})
+        number: int = sum(counted.values()) if labels is None else counted.get(labels, 0)
+        return number + sum(1 for item in lines if item.startswith(line))
+
+    def outcomes(self) -> Counter[str]:
+        """Count finished jobs of ours by their state."""
+        settings, states = CoreSettings(redis_url=self.redis_url), Counter[str]()
+        with contextlib.closing(Store(connect(settings), settings)) as store:
+            for (_, state, _), number in store.metrics.read().counts.get("jobs", {}).items():
+                states[state] += number
+        return states
 
     def calls(self) -> list[tuple[float, int, str]]:
         """Return when each call arrived at the stub, how it was answered, and its business id; by arrival."""
@@ -207,6 +237,10 @@ class Bench:
         """Return how many calls arrived at the stub."""
         return int(self._http.get("/_stub/count").json())
 
+    def paths(self) -> dict[str, tuple[int, int, int]]:
+        """Return for each path how many calls came, of how many ids, and how many ids were called more than once."""
+        return {path: tuple(numbers) for path, numbers in self._http.get("/_stub/paths").json().items()}
+
     def forget_calls(self) -> None:
         """Empty the stub's books."""
         self._http.delete("/_stub/calls").raise_for_status()
@@ -215,9 +249,48 @@ class Bench:
         """Change how the stub answers: latency_ms, status, rate, burst."""
         self._http.put("/_stub/mode", json=mode).raise_for_status()
 
+    # -- what Redis needs
+
+    def redis_cpu_us(self) -> float:
+        """Return the CPU time of Redis' main thread so far, without the ticks of 10 ms of a process's."""
+        facts = self.redis.info("cpu")
+        return float(facts["used_cpu_user_main_thread"] + facts["used_cpu_sys_main_thread"]) * 1e6
+
+    def commands(self) -> int:
+        """Return how many commands Redis has run, those inside functions too."""
+        return sum(item["calls"] for item in self.redis.info("commandstats").values())
+
     def used_memory(self) -> int:
-        """Return the bytes that Redis holds."""
-        return int(self.redis.info("memory")["used_memory"])
+        """Return the bytes that Redis holds for its keys, with our functions loaded (redis_bytes.py).
+
+        Its statistics begin anew: counters that were read before are of no use after it.
+        """
+        with self.client() as client:
+            client.operator.status()
+        return settled(self.redis)
+
+    def bytes_per_job(self, empty: int, jobs: int, *, limit: int = 100_000) -> dict[str, float]:
+        """Return what each of so many jobs takes: by `used_memory` since it was `empty`, and key by key."""
+        used = self.used_memory() - empty
+        sizes, _ = by_kind(self.redis, limit)
+        return {name: size / jobs for name, size in {USED: used, SUM: sum(sizes.values()), **sizes}.items()}
+
+    def forget_all(self) -> None:
+        """Leave of finished jobs what is left when their time is over: tombstones; lists are pruned by then."""
+        settings = CoreSettings(redis_url=self.redis_url)
+        ids: list[str] = []
+        cursor = None
+        with self.client() as client:
+            while cursor or not ids:
+                page = client.list(tenant=None, cursor=cursor, limit=_PAGE)
+                ids += [job.id for job in page.jobs]
+                cursor = page.next_cursor
+        with contextlib.closing(Store(connect(settings), settings)) as store:
+            for start in range(0, len(ids), _PAGE):
+                store.jobs.forget(ids[start : start + _PAGE])
+        for pattern in (keys.index("*"), keys.deliveries("*")):
+            for key in list(self.redis.scan_iter(pattern, count=1000)):
+                self.redis.delete(key)
 
 
 def exhaust(items: Iterable[Any]) -> int:

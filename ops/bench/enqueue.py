@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import redis
 from common import request
+from redis_bytes import held
 from report import Table, finish, parser, say
 
 from swapsandbox.processes.redis_server import EmbeddedRedis
@@ -95,7 +96,7 @@ def enqueue_and_count(kind: str, redis_url: str, jobs: int) -> dict[str, float]:
         def server() -> tuple[float, float, float]:
             facts: dict[str, Any] = watch.info("everything")
             cpu = facts["used_cpu_user"] + facts["used_cpu_sys"]
-            return cpu * 1e6, facts["used_memory"], facts["total_reads_processed"]
+            return cpu * 1e6, held(watch), facts["total_reads_processed"]
 
         before, cpu, wall = server(), cpu_us(), time.monotonic()
         enqueue(range(WARM_UP, WARM_UP + jobs))

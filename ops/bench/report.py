@@ -107,7 +107,8 @@ def machine() -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "redis": _redis(),
-        **{name: version(name) for name in ("celery", "kombu", "redis", "hiredis", "httpx", "httpcore")},
+        "redis-py": version("redis"),
+        **{name: version(name) for name in ("celery", "kombu", "hiredis", "httpx", "httpcore")},
     }
 
 

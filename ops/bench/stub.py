@@ -2,11 +2,13 @@
 
     python stub.py PORT [LATENCY_MS]
 
-Every POST gets the same success. Arrival is stamped by the kernel (SO_TIMESTAMPNS) where it can, so that a stub that
-gets no CPU for a while is not taken for a fleet that calls in a bunch. One connection for the operator's side:
+Every POST gets the same success, but for a question about a task that was never sent: that one is not known. Arrival
+is stamped by the kernel (SO_TIMESTAMPNS) where it can, so that a stub that gets no CPU for a while is not taken for a
+fleet that calls in a bunch. One connection for the operator's side:
 
     GET    /_stub/calls   [[seconds since the epoch, status, businessTaskId], ...] by arrival
     GET    /_stub/count   how many
+    GET    /_stub/paths   {path: [calls, different businessTaskIds, those of them that were called more than once]}
     DELETE /_stub/calls   forget them
     PUT    /_stub/mode    {"latency_ms": 0, "status": 200, "rate": null, "burst": 1}: what is left out stays as it is
 
@@ -22,6 +24,7 @@ import socket
 import struct
 import sys
 import time
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +33,8 @@ _BODY = (
     b'{"code":"200","msg":"success","data":{"taskId":"1116","toolTask":"roop","status":1,'
     b'"outputImageUrl":"https://pictures.example/results/2026/11/22/5f0c2a8e6d0b4d579f6a3f5f8d1c7b21.png"}}'
 )
+_UNKNOWN = b'{"code":"404","msg":"no such task"}'
+_QUERY = b"/queryTask"
 _ID = re.compile(rb'"businessTaskId": ?"([^"]*)"')
 _SO_TIMESTAMPNS = 35  # Linux; Python has no name for it
 _TIMESPEC = struct.Struct("qq")
@@ -53,18 +58,26 @@ class Vendor:
     rate: float | None = None
     burst: int = 1
     calls: list[tuple[float, int, str]] = field(default_factory=list)
+    paths: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    sent: set[str] = field(default_factory=set)
     _arrival: float = 0.0
 
     def __post_init__(self) -> None:
         self._replies = {OK: http(OK, _BODY)}
 
-    def call(self, at: float, body: bytes) -> bytes:
+    def call(self, at: float, path: bytes, body: bytes) -> bytes:
         """Answer a call that arrived at this time."""
         status = self.status
         if status == OK and self.rate and not self._admits(at):
             status = TOO_MANY
         match = _ID.search(body)
-        self.calls.append((at, status, match[1].decode() if match else ""))
+        id_ = match[1].decode() if match else ""
+        self.calls.append((at, status, id_))
+        self.paths[path.decode()][id_] += 1
+        if status == OK and path.endswith(_QUERY) and id_ not in self.sent:
+            return http(OK, _UNKNOWN)
+        if status == OK:
+            self.sent.add(id_)
         if status not in self._replies:
             self._replies[status] = http(status, b'{"code":"%d","msg":"no"}' % status)
         return self._replies[status]
@@ -83,8 +96,16 @@ class Vendor:
             return http(OK, json.dumps(sorted(self.calls)).encode())
         if path == b"/_stub/count" and method == b"GET":
             return http(OK, b"%d" % len(self.calls))
+        if path == b"/_stub/paths" and method == b"GET":
+            seen = {
+                name: [ids.total(), len(ids), sum(number > 1 for number in ids.values())]
+                for name, ids in self.paths.items()
+            }
+            return http(OK, json.dumps(seen).encode())
         if path == b"/_stub/calls" and method == b"DELETE":
             self.calls.clear()
+            self.paths.clear()
+            self.sent.clear()
         elif path == b"/_stub/mode" and method == b"PUT":
             mode = json.loads(body)
             if unknown := set(mode) - {"latency_ms", "status", "rate", "burst"}:
@@ -131,7 +152,7 @@ class Connection:
         if method != b"POST":
             self._write(self._vendor.operate(method, path, body))
             return
-        reply = self._vendor.call(self._began, body)
+        reply = self._vendor.call(self._began, path, body)
         if self._vendor.latency_ms:
             self._loop.call_later(self._vendor.latency_ms / 1000, self._write, reply)
         else:

@@ -1,7 +1,7 @@
 """Writes what documents take from the code, and .env.example: python ops/tools/generated_docs.py.
 
 The table of settings comes from the settings classes, the diagram of states from the table of moves, the page of tools
-from their table (`tools_page.py`).
+from their table (`tools_page.py`), the tables of the capacity sheet from what was measured (`capacity_page.py`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from swapjobs.contract.lifecycle import FINAL, MOVES, JobState
 from swapjobs.settings import PREFIX, known_fields
 
 sys.path.insert(0, str(Path(__file__).parent))
+from capacity_page import capacity_parts
 from tools_page import tools_page
 
 ROOT: Final = Path(__file__).parents[2]
@@ -75,9 +76,10 @@ def generated() -> dict[str, str]:
     for path, name, part in (
         ("docs/operations/settings.md", "settings", settings_table()),
         ("docs/architecture.md", "states", state_diagram()),
+        *(("docs/operations/capacity.md", name, part) for name, part in capacity_parts().items()),
     ):
         start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-        text = (ROOT / path).read_text(encoding="utf-8")
+        text = texts.get(path) or (ROOT / path).read_text(encoding="utf-8")
         texts[path] = re.sub(f"{start}.*{end}", lambda _, new=f"{start}\n{part}\n{end}": new, text, flags=re.DOTALL)  # type: ignore[misc]  # mypy infers no type for a default
     return texts
 

@@ -1,7 +1,7 @@
 """What a workload needs: slots, processes, cores, Redis' CPU, memory and disk, hours; and what is the first wall.
 
-Arithmetic over measured costs, without Redis and without network. `docs/operations/capacity.md` explains it, and tells
-how each of the constants is measured again.
+Arithmetic over measured costs (`measured.py`, written by the benchmark), without Redis and without network.
+`docs/operations/capacity.md` explains it, and tells how they are measured again.
 """
 
 from __future__ import annotations
@@ -10,19 +10,20 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-# -- measured, for one job: two URLs of 120 characters, a business id, a webhook; paced: at 100 calls/s of 250 ms
-SWAP_CPU_US: Final = 2_200  # swap worker, paced
-HOOK_CPU_US: Final = 2_450  # webhook worker, paced
-REDIS_SUBMIT_CPU_US: Final = 20  # submitted in blocks
-REDIS_CPU_US: Final = 1_100  # all the rest of its life, paced
-IDLE_CPU_US: Final = 2_400  # of Redis, for one worker process of two, in a second without work
-QUEUED_BYTES: Final = 800  # in Redis' memory, of 100,000 jobs
-FINISHED_BYTES: Final = 1_360  # the whole record and the tombstone
-TOMBSTONE_BYTES: Final = 185  # what is left of it after SWAPJOBS_RESULT_TTL_S
-AOF_BYTES: Final = 6_600  # appended in its whole life, paced
-AOF_REWRITTEN_BYTES: Final = 780  # finished, after a rewrite
-NETWORK_BYTES: Final = 3_900  # to and from Redis, paced
-OTHER_CONNECTIONS: Final = 6  # of a worker process besides one for each slot
+from swapjobs.monitoring.measured import (
+    AOF_BYTES,
+    AOF_REWRITTEN_BYTES,
+    FINISHED_BYTES,
+    HOOK_CPU_US,
+    IDLE_CPU_US,
+    NETWORK_BYTES,
+    OTHER_CONNECTIONS,
+    QUEUED_BYTES,
+    REDIS_CPU_US,
+    REDIS_SUBMIT_CPU_US,
+    SWAP_CPU_US,
+    TOMBSTONE_BYTES,
+)
 
 # -- chosen
 RATE_USED: Final = 0.985  # the rest is in reserve, so that calls that leave late break no limit
@@ -33,7 +34,8 @@ MAX_SLOTS: Final = 400  # of one process
 HOOK_S: Final = 0.2  # a receiver's answer
 HOOK_SLOTS: Final = 16  # SWAPJOBS_WEBHOOK_CONCURRENCY
 TOMBSTONE_S: Final = 40 * 86_400
-USABLE: Final = 0.8  # of `maxmemory`: submits are refused at 90 %
+USABLE: Final = 0.8  # of `maxmemory`: what is planned with
+GUARD: Final = 0.9  # of `maxmemory`: from here on submits are refused
 
 # -- what one Redis is planned to have at most, before a second cell is the better way
 REDIS_BYTES: Final = 32e9  # a restart reads all of it, a rewrite forks and writes all of it
@@ -110,7 +112,7 @@ def plan(rate_per_s: float, latency_s: float, jobs: int, *, result_ttl_s: int) -
         queued_bytes=jobs * QUEUED_BYTES,
         peak_bytes=peak,
         maxmemory_bytes=peak / USABLE,
-        endless_bytes=rate_per_s * (result_ttl_s * FINISHED_BYTES + TOMBSTONE_S * TOMBSTONE_BYTES),
+        endless_bytes=rate_per_s * _bytes_per_rate(result_ttl_s),
         aof_bytes_per_hour=rate_per_s * 3600 * AOF_BYTES,
         aof_disk_bytes=3 * jobs * AOF_REWRITTEN_BYTES,
         network_bits_per_s=rate_per_s * NETWORK_BYTES * 8,
@@ -118,6 +120,16 @@ def plan(rate_per_s: float, latency_s: float, jobs: int, *, result_ttl_s: int) -
         walls=walls,
         cells=math.ceil(walls[0].used),
     )
+
+
+def endless_rate(maxmemory_bytes: float, result_ttl_s: float) -> float:
+    """Return the jobs per second that may come for ever before a Redis of this size refuses any."""
+    return GUARD * maxmemory_bytes / _bytes_per_rate(result_ttl_s)
+
+
+def _bytes_per_rate(result_ttl_s: float) -> float:
+    """Return the bytes that are held for each job per second: records, then for 40 days their tombstones alone."""
+    return result_ttl_s * FINISHED_BYTES + TOMBSTONE_S * TOMBSTONE_BYTES
 
 
 def _walls(rate_per_s: float, redis_cores: float, peak_bytes: float, connections: int) -> tuple[Wall, ...]:

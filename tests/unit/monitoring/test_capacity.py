@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from support.paths import ROOT
 from swapjobs.cli.main import run
 from swapjobs.monitoring import capacity as module
-from swapjobs.monitoring.capacity import Plan, plan
+from swapjobs.monitoring import measured
+from swapjobs.monitoring.capacity import Plan, endless_rate, plan
 
 SHEET = (ROOT / "docs" / "operations" / "capacity.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```console\n\$ swapjobs (doctor --plan .+)\n((?:.*\n)+?)```", SHEET)
@@ -60,9 +61,9 @@ def test_what_it_says_is_enough(rate: float, latency: float, jobs: int, ttl: int
     planned = plan(rate, latency, jobs, result_ttl_s=ttl)
     assert planned.processes * planned.concurrency >= planned.slots > rate * latency
     assert planned.concurrency <= module.MAX_SLOTS
-    assert planned.processes * module.FULL >= rate * module.SWAP_CPU_US / 1e6 * (1 - 1e-9)
+    assert planned.processes * module.FULL >= rate * measured.SWAP_CPU_US / 1e6 * (1 - 1e-9)
     assert planned.queued_bytes <= planned.peak_bytes < planned.maxmemory_bytes
-    assert planned.peak_bytes <= max(planned.queued_bytes, jobs * module.FINISHED_BYTES)
+    assert planned.peak_bytes <= max(planned.queued_bytes, jobs * measured.FINISHED_BYTES)
     assert planned.hours * 3600 * rate * module.RATE_USED == pytest.approx(jobs)
     assert [wall.used for wall in planned.walls] == sorted((wall.used for wall in planned.walls), reverse=True)
     assert planned.cells >= planned.walls[0].used > planned.cells - 1
@@ -79,11 +80,19 @@ def test_a_stream_that_never_ends_needs_what_a_very_long_one_needs(rate: float, 
 
 def test_records_become_tombstones_and_tombstones_go() -> None:
     """1 job/s, 100 jobs, records kept for 60 s: most is held after 60 s, before there is a tombstone."""
-    limit = 60 * module.FINISHED_BYTES + 40 * module.QUEUED_BYTES
+    limit = 60 * measured.FINISHED_BYTES + 40 * measured.QUEUED_BYTES
     assert plan(1, 1, 100, result_ttl_s=60).peak_bytes == limit
     year = 365 * 86_400
-    held = 60 * module.FINISHED_BYTES + module.TOMBSTONE_S * module.TOMBSTONE_BYTES
+    held = 60 * measured.FINISHED_BYTES + module.TOMBSTONE_S * measured.TOMBSTONE_BYTES
     assert plan(1, 1, year, result_ttl_s=60).endless_bytes == held
+
+
+@given(st.floats(min_value=1e6, max_value=1e12), TTLS)
+def test_what_comes_for_ever_fits_until_submits_are_refused(size: float, ttl: int) -> None:
+    """And what is held then is what a plan at this rate says."""
+    rate = endless_rate(size, ttl)
+    held = rate * plan(1, 1, 1, result_ttl_s=ttl).endless_bytes
+    assert held == pytest.approx(module.GUARD * size)
 
 
 @pytest.mark.parametrize("numbers", [(0, 1, 1), (1, -1, 1), (1, 1, 0), (math.nan, 1, 1), (1, math.inf, 1)])
@@ -99,8 +108,7 @@ def no_redis(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_sheet_has_its_three_examples_and_its_figures() -> None:
     assert len(EXAMPLES) == 3
-    measured = {name for name in vars(module) if re.search("_US$|_BYTES$|^OTHER_", name)} - {"REDIS_BYTES"}
-    assert {name for _, name in FIGURES} >= measured
+    assert {name for _, name in FIGURES} == {name for name, value in vars(measured).items() if type(value) is int}
 
 
 @pytest.mark.parametrize(("command", "printed"), EXAMPLES)
@@ -114,7 +122,7 @@ def test_the_examples_of_the_sheet_are_what_is_printed(
 
 @pytest.mark.parametrize(("figure", "name"), FIGURES)
 def test_the_figures_of_the_sheet_are_those_of_the_calculator(figure: str, name: str) -> None:
-    assert float(figure.replace(",", "")) == getattr(module, name)
+    assert float(figure.replace(",", "")) == getattr(measured, name)
 
 
 A_CORE_US = module.FULL * 1e6
@@ -124,22 +132,22 @@ KEPT_BYTES = module.REDIS_BYTES * module.USABLE
 @pytest.mark.parametrize(
     ("row", "number"),
     [
-        ("a swap worker process on one core | about", A_CORE_US / module.SWAP_CPU_US),
-        ("a webhook worker process on one core | about", A_CORE_US / module.HOOK_CPU_US),
-        ("one Redis, CPU | about", A_CORE_US / (module.REDIS_SUBMIT_CPU_US + module.REDIS_CPU_US)),
-        ("one Redis, memory of 32 GB |", KEPT_BYTES / module.FINISHED_BYTES / 1e6),
-        ("the same, jobs that come for ever | about", KEPT_BYTES / plan(1, 1, 1, result_ttl_s=WEEK_S).endless_bytes),
-        ("one Redis, disk at 100 MB/s | about", module.DISK_BYTES_PER_S * module.FULL / module.AOF_BYTES),
-        ("one Redis, network of 1 Gbit/s | about", module.NETWORK_BITS * module.FULL / 8 / module.NETWORK_BYTES),
+        ("a swap worker process on one core |", A_CORE_US / measured.SWAP_CPU_US),
+        ("a webhook worker process on one core |", A_CORE_US / measured.HOOK_CPU_US),
+        ("one Redis, CPU |", A_CORE_US / (measured.REDIS_SUBMIT_CPU_US + measured.REDIS_CPU_US)),
+        ("one Redis, memory of 32 GB |", KEPT_BYTES / measured.FINISHED_BYTES / 1e6),
+        ("the same, jobs that come for ever |", KEPT_BYTES / plan(1, 1, 1, result_ttl_s=WEEK_S).endless_bytes),
+        ("one Redis, disk at 100 MB/s |", module.DISK_BYTES_PER_S * module.FULL / measured.AOF_BYTES),
+        ("one Redis, network of 1 Gbit/s |", module.NETWORK_BITS * module.FULL / 8 / measured.NETWORK_BYTES),
         (
             "one Redis, `maxclients` 10,000 |",
-            module.MAX_CLIENTS / (module.MAX_SLOTS + module.OTHER_CONNECTIONS),
+            module.MAX_CLIENTS / (module.MAX_SLOTS + measured.OTHER_CONNECTIONS),
         ),
     ],
 )
 def test_what_one_of_each_carries_follows_from_the_figures(row: str, number: float) -> None:
     """Told with two digits."""
-    match = re.search(re.escape(f"| {row} ") + r"([0-9,]+) ", SHEET)
+    match = re.search(re.escape(f"| {row} ") + r"([0-9.,]+) ", SHEET)
     assert match is not None
     assert float(match[1].replace(",", "")) == pytest.approx(number, rel=0.05)
 
