@@ -142,7 +142,7 @@ class LineReader:
         """Return the next line with its end, or more than `limit` bytes of one that is too long."""
         if not self._pending and self._kind.end == b"\n":  # as nearly all files are: such a line is read in one go
             self._pending = self._stream.readline(self._limit + 1)
-            if self._pending.endswith(b"\n"):
+            if not self._pending or self._pending.endswith(b"\n"):
                 line, self._pending = self._pending, b""
                 self._offset += len(line)
                 return line

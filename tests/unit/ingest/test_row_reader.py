@@ -71,6 +71,27 @@ def test_every_good_json_line_survives_whatever_the_bad_ones_are(bad: list[bytes
     assert good_ids(b"\n".join(lines)) == [f"good-{number}" for number in range(len(bad) + 1)]
 
 
+class Typed:
+    """A terminal: who asks again after its end has to wait for a second end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+        self.is_over = False
+
+    def readline(self, limit: int, /) -> bytes:
+        assert not self.is_over
+        line = self._stream.readline(limit)
+        self.is_over = not line
+        return line
+
+
+@pytest.mark.parametrize("begin", [HEADER, GOOD_JSON % 0 + b"\n"])
+def test_the_end_is_asked_for_once(begin: bytes) -> None:
+    stream = Typed(begin + GOOD % (1, 1) + b"\n")
+    assert len(list(read_rows(stream, "the-file"))) >= 1
+    assert stream.is_over
+
+
 PLAIN = st.text(st.characters(exclude_characters='"\r\n,;\t|', codec="utf-8"), max_size=6)
 
 
