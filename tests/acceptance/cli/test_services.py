@@ -98,7 +98,7 @@ def test_a_worker_loads_no_other_command_of_celery_and_no_flower(program: Callab
     """To load them was a fifth of its start. Python itself tells on standard error what it imports."""
     worker = program("swapjobs", "worker", "--queues", "swaps", PYTHONPROFILEIMPORTTIME="1").wait_for("ready.")
     loaded = {line.rpartition("|")[2].strip() for line in worker.output.splitlines() if line.startswith("import time:")}
-    assert {"swapworker.app", "swapworker.tasks", "swapworker.runtime"} <= loaded
+    assert {"swapworker.app", "swapworker.runtime"} <= loaded
     assert {name for name in loaded if name.startswith(("celery.bin", "flower", "tornado", "prompt_toolkit"))} == set()
     assert worker.end(signal.SIGTERM) == 0
 
