@@ -19,6 +19,7 @@ from report import Table, parser, say
 HERE: Final = Path(__file__).parent
 ALL: Final = (
     "worker_cost",
+    "cold_start",
     "enqueue",
     "drain",
     "latency",

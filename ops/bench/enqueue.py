@@ -1,6 +1,6 @@
 """What it costs to enqueue one job: the producer's CPU, Redis' CPU, bytes; beside plain Celery in the same run.
 
-    python ops/bench/enqueue.py [--jobs 10000] [--rounds 3]
+    python ops/bench/enqueue.py [--jobs 10000] [--lines 50000] [--rounds 3]
 
     swapjobs    SwapClient.submit_many with mappings: checked, fingerprint, idempotent, an outcome for each
     loop        plain Celery, a loop of apply_async, as everybody does
@@ -8,11 +8,15 @@
 
 Each runs in a process of its own against a fresh Redis, pinned to one core, Redis to the other. CPU is user + system
 time of that process from after the imports and a first block of jobs on.
+
+Then the whole way of the command line, `swapjobs submit-batch FILE`, progress file included: CPU of its process for a
+line, less what a file of one line costs.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import resource
@@ -78,12 +82,27 @@ def batch(redis_url: str) -> Callable[[range], None]:
     return enqueue
 
 
+def write_csv(path: Path, lines: int) -> None:
+    """Write a CSV file."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(request(0)))
+        writer.writeheader()
+        writer.writerows(map(request, range(lines)))
+
+
+def write_json_lines(path: Path, lines: int) -> None:
+    """Write a file of JSON lines."""
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(request(number)) + "\n" for number in range(lines))
+
+
+FILES = {"CSV": write_csv, "JSON lines": write_json_lines}
 KINDS = {"swapjobs": swapjobs, "loop": loop, "batch": batch}
 
 
-def cpu_us() -> float:
-    """Return this process's CPU time so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
+def cpu_us(whose: int = resource.RUSAGE_SELF) -> float:
+    """Return the CPU time so far of this process, or of its children that have ended."""
+    used = resource.getrusage(whose)
     return (used.ru_utime + used.ru_stime) * 1e6
 
 
@@ -127,10 +146,39 @@ def measure(kind: str, jobs: int) -> dict[str, float]:
         return figures
 
 
+def submit_file(kind: str, lines: int) -> float:
+    """Submit a file by the command line to a fresh Redis; return its CPU in us."""
+    with tempfile.TemporaryDirectory() as folder, EmbeddedRedis(Path(folder)) as server:
+        assert server.process is not None
+        psutil.Process(server.process.pid).cpu_affinity([1])
+        file = Path(folder) / "rows"
+        FILES[kind](file, lines)
+        before = cpu_us(resource.RUSAGE_CHILDREN)  # Redis is not among them before it has ended
+        subprocess.run(
+            ["taskset", "-c", "0", sys.executable, "-m", "swapjobs", "submit-batch", str(file)],
+            env={**os.environ, "SWAPJOBS_REDIS_URL": server.url},  # noqa: TID251 - for a child
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        return cpu_us(resource.RUSAGE_CHILDREN) - before
+
+
+def files_table(lines: int, rounds: int, samples: dict[str, Any]) -> Table:
+    """Submit files of each kind, and return the table."""
+    table = Table(f"swapjobs submit-batch, {lines} lines, median of {rounds} rounds", ["file", "CPU us a line"])
+    for kind in FILES:
+        say(f"enqueue: a file of {kind}")
+        taken = [(submit_file(kind, lines) - submit_file(kind, 1)) / (lines - 1) for _ in range(rounds)]
+        table.add(kind, statistics.median(taken))
+        samples[f"submit-batch, {kind}"] = taken
+    return table
+
+
 def main() -> None:
-    """Run the three in turn, and print a table."""
+    """Run the three in turn, then the files, and print the tables."""
     options = parser(__doc__)
     options.add_argument("--jobs", type=int, default=10_000)
+    options.add_argument("--lines", type=int, default=50_000, help="of each file")
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--only", choices=KINDS, help=argparse.SUPPRESS)  # how it runs itself
     chosen = options.parse_args()
@@ -149,7 +197,9 @@ def main() -> None:
     for figure in samples["swapjobs"][0]:
         ours, plain, best = (statistics.median(item[figure] for item in taken) for taken in samples.values())
         table.add(figure, ours, plain, best, plain / ours, best / ours)
-    finish("enqueue", chosen, [table], **samples)
+    of_files: dict[str, Any] = {}
+    tables = [table, files_table(chosen.lines, chosen.rounds, of_files)]
+    finish("enqueue", chosen, tables, **samples, **of_files)
 
 
 if __name__ == "__main__":

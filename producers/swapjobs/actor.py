@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
-import socket
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -54,6 +51,10 @@ def come_by(way: Way) -> None:
 
 
 def _user() -> str:
+    import getpass  # noqa: PLC0415 - few who are asked for their name: what is changed by hand
+    import os  # noqa: PLC0415 - as above
+    import socket  # noqa: PLC0415 - as above
+
     try:
         name = getpass.getuser()
     except (OSError, KeyError):  # a container's user often has no name

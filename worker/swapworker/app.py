@@ -18,7 +18,6 @@ from celery.worker import state
 from kombu import Queue
 
 from swapjobs import logs, tether
-from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import SettingsError
 from swapjobs.settings import WorkerSettings, load_settings
 from swapjobs.store import celery_message, keys
@@ -34,6 +33,7 @@ from swapworker.celery_adapter.watchdog_step import WatchdogStep
 from swapworker.process.shutdown import Shutdown
 
 if TYPE_CHECKING:
+    from swapjobs.client.swap_client import SwapClient
     from swapworker.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ _MAX_WARM_CONNECTIONS = 100  # more come with the jobs
 try:
     settings = load_settings(WorkerSettings)
 except SettingsError as error:
-    if Path(sys.argv[0]).parts[-2:] == ("celery", "__main__.py") or Path(sys.argv[0]).name == "celery":
+    started_by = Path(sys.argv[0])
+    if started_by.parts[-2:] in {("celery", "__main__.py"), ("swapworker", "start.py")} or started_by.name == "celery":
         # `celery -A` would show a traceback for what is a slip in the environment.
         raise SystemExit(f"swapjobs: {error}") from None
     raise
@@ -63,6 +64,8 @@ def runtime() -> Runtime:
 @cache
 def swap_client() -> SwapClient:
     """Return the client behind the result backend."""
+    from swapjobs.client.swap_client import SwapClient  # noqa: PLC0415 - a worker asks for no result
+
     return SwapClient(settings)
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, NoReturn
 
 import typer
 
-from swapjobs.cli.dispatch import print_status
-from swapjobs.cli.output import YEAR_S, JsonFlag, err, plain, print_job, status_of
+from swapjobs.cli.job_view import print_job, status_of
+from swapjobs.cli.output import YEAR_S, JsonFlag, err, plain
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest, WaitTimeout
 from swapjobs.contract.request import SwapRequest
@@ -131,6 +131,8 @@ def status(
         raise InvalidRequest("--attempts: needs the ID of a job")
     with SwapClient() as client:
         if job_id is None:
+            from swapjobs.cli.dispatch import print_status  # noqa: PLC0415 - `submit` needs none of it
+
             print_status(client.operator.status(), as_json=as_json)
         else:
             job = client.get(job_id, tenant=tenant)

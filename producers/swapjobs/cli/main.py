@@ -6,32 +6,13 @@ import io
 import os
 import sys
 import warnings
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from swapjobs import actor
-from swapjobs.cli import (
-    audit,
-    batch,
-    dispatch,
-    doctor,
-    forget,
-    gateway,
-    jobs,
-    keys,
-    listing,
-    operation,
-    retry,
-    run_tool,
-    services,
-    tenants,
-    tools,
-    webhooks,
-)
+from swapjobs.cli.command_table import AllCommands
 from swapjobs.cli.output import out, print_error
-from swapjobs.cli.submit_batch import command
 from swapjobs.contract.errors import (
     InvalidRequest,
     JobNotFound,
@@ -41,8 +22,6 @@ from swapjobs.contract.errors import (
     VendorUnavailable,
     WaitTimeout,
 )
-from swapjobs.store.redis_advice import advice
-from swapjobs.store.redis_client import RedisError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,30 +33,11 @@ INTERRUPTED, PIPE_CLOSED = 130, 141  # what a shell gives for SIGINT and SIGPIPE
 _UsageError: Final[type[Any]] = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
+    cls=AllCommands,
     help="A job queue in front of a face-swap API. Settings come from SWAPJOBS_* variables and .env.",
     epilog="Exit status: 0 done, 1 job failed, 2 usage, 3 not found, 4 Redis unavailable, 5 wait timed out.",
     add_completion=False,
 )
-for module in (
-    jobs,
-    run_tool,
-    tools,
-    listing,
-    command,
-    batch,
-    retry,
-    forget,
-    operation,
-    audit,
-    dispatch,
-    tenants,
-    webhooks,
-    keys,
-    services,
-    gateway,
-    doctor,
-):
-    module.register(app)
 
 
 @app.callback(invoke_without_command=True)
@@ -88,6 +48,8 @@ def root(
 ) -> None:
     """See the help text of `app`."""
     if show_version:
+        from importlib.metadata import version  # noqa: PLC0415 - takes longer than all else of most commands' start
+
         out.print(f"swapjobs {version('swapjobs')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
@@ -129,7 +91,9 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _discard_output()
         return PIPE_CLOSED
-    except (_UsageError, SwapjobsError, RedisError, OSError) as error:
+    except (_UsageError, SwapjobsError, OSError) as error:
+        return _report(error)
+    except _redis_error() as error:
         return _report(error)
     return status
 
@@ -144,12 +108,12 @@ def _report(error: Any) -> int:
     elif isinstance(error, SwapjobsError):
         print_error(error.code, _message_of(error))
         status = exit_status(error)
-    elif isinstance(error, RedisError):
-        print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
-        status = UNAVAILABLE
-    else:
+    elif isinstance(error, OSError):
         _discard_output()
         print_error("system", str(error))
+    else:
+        print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
+        status = UNAVAILABLE
     return status
 
 
@@ -167,8 +131,16 @@ def _invoke(arguments: Sequence[str]) -> int:
     return 0
 
 
+def _redis_error() -> type[Exception]:
+    from swapjobs.store.redis_client import RedisError  # noqa: PLC0415 - asked for only when something went wrong
+
+    return RedisError
+
+
 def _message_of(error: SwapjobsError) -> str:
     if isinstance(error, QueueUnavailable) and error.__cause__:  # else Redis answered, but is not as it should be
+        from swapjobs.store.redis_advice import advice  # noqa: PLC0415 - for this line only
+
         return f"{str(error).rstrip('.')}; {advice(error.__cause__)}"
     return str(error)
 

@@ -24,7 +24,7 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 _FORWARDED = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 # Unknown names in the environment are warned about here, in one line, and not again there.
-_CELERY: Final = (sys.executable, "-W", "ignore:unknown setting", "-m", "celery", "-A", "swapworker.app")
+_PYTHON: Final = (sys.executable, "-W", "ignore:unknown setting")
 
 
 def register(app: typer.Typer) -> None:
@@ -49,19 +49,16 @@ def worker(
     if not wanted or set(wanted) - set(slots):
         raise SettingsError(f"--queues {queues!r}: give {' or '.join(slots)}, or both with a comma between")
     _check_redis(settings)
-    commands = [celery_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
+    commands = [worker_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
     if len(commands) == 1:
         os.execv(commands[0][0], commands[0])  # noqa: S606 - our own fixed command; signals reach Celery directly
     raise typer.Exit(run_together(commands, alive_file=settings.alive_file, health_port=settings.health_port))
 
 
-def celery_command(queue: str, concurrency: int, loglevel: str = "info") -> list[str]:
-    """Return the command line of one Celery worker process."""
-    return [
-        *_CELERY,
-        *("worker", "-Q", queue, "-c", str(concurrency)),
-        *("-n", f"{queue}-{os.getpid()}@%h", "-l", loglevel, "--without-gossip", "--without-mingle"),
-    ]
+def worker_command(queue: str, concurrency: int, loglevel: str) -> list[str]:
+    """Return the command line of one worker process."""
+    name = f"{queue}-{os.getpid()}@%h"
+    return [*_PYTHON, *("-m", "swapworker.start", "-Q", queue, "-c", str(concurrency), "-n", name, "-l", loglevel)]
 
 
 def flower(
@@ -78,7 +75,7 @@ def flower(
     need("flower", "flower")
     if "--help" not in context.args:
         _check_port(address, port)
-    command = [*_CELERY, "flower", f"--conf={_flower_config()}"]
+    command = [*_PYTHON, "-m", "celery", "-A", "swapworker.app", "flower", f"--conf={_flower_config()}"]
     command += [f"--port={port}", f"--address={address}", "--", *context.args]
     # Kubernetes' word on a Service called flower, which Flower would take for its own option: tcp://10.0.0.1:5555
     environment = {name: value for name, value in os.environ.items() if name != "FLOWER_PORT" or value.isdecimal()}  # noqa: TID251 - for Flower

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.filters import MAX_PAGE
+from swapjobs.contract.frozen import DEFERRED
 from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl
 from swapjobs.store.batches import batch_of
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 PATIENCE_S: Final = 1.0
-_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
-_URL: Final[TypeAdapter[str]] = TypeAdapter(CallbackUrl)
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name, config=DEFERRED)
+_URL: Final[TypeAdapter[str]] = TypeAdapter(CallbackUrl, config=DEFERRED)
 
 
 class Batches:

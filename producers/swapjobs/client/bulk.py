@@ -12,11 +12,18 @@ from swapjobs.contract.request import Request, parse_request
 BLOCK: Final = 100  # requests that are taken from the caller's iterable at a time, and reach Redis in one round trip
 
 
-def as_bulk(item: Any) -> Request | Submission:
+def as_bulk(item: Any) -> Request | str:
     """Return a request of `submit_many`, `bulk` where it had no priority; or what is wrong with it."""
-    if isinstance(item, Request):
-        return item if "priority" in item.model_fields_set else item.model_copy(update={"priority": "bulk"})
     try:
+        if isinstance(item, dict):  # the first, as it is told at once
+            return parse_request(item if "priority" in item else {"priority": "bulk", **item})
+        if isinstance(item, Request):
+            return item if "priority" in item.model_fields_set else item.model_copy(update={"priority": "bulk"})
         return parse_request({"priority": "bulk", **item} if isinstance(item, Mapping) else item)
     except InvalidRequest as error:
-        return Submission(id=None, outcome="invalid", error=str(error))
+        return str(error)
+
+
+def refused(problem: str) -> Submission:
+    """Return what became of a request that is none."""
+    return Submission(id=None, outcome="invalid", error=problem)

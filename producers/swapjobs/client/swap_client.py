@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from swapjobs import tracing
 from swapjobs.client.batches import Batches
-from swapjobs.client.bulk import BLOCK, as_bulk
+from swapjobs.client.bulk import BLOCK, as_bulk, refused
 from swapjobs.client.interface import JobClient
 from swapjobs.client.models import ask_for_models
 from swapjobs.client.operations import Operations
@@ -16,8 +16,6 @@ from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
 from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotFinished, NotRetryable
 from swapjobs.contract.filters import JobQuery, RetryFilter
-from swapjobs.contract.job import Job, Submission
-from swapjobs.contract.request import Request
 from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.attempt_log import attempts_of
 from swapjobs.store.redis_client import queue_errors
@@ -30,9 +28,11 @@ if TYPE_CHECKING:
     from swapjobs.client.http.gateway_client import GatewayClient
     from swapjobs.contract.attempt import Attempt
     from swapjobs.contract.filters import JobFilters
+    from swapjobs.contract.job import Job, Submission
     from swapjobs.contract.lifecycle import JobState
     from swapjobs.contract.model_page import ModelPage
     from swapjobs.contract.page import JobPage
+    from swapjobs.contract.request import Request
 
 
 class SwapClient(JobClient):
@@ -97,12 +97,12 @@ class SwapClient(JobClient):
         source = iter(requests)
         while block := list(islice(source, BLOCK)):
             parsed = [as_bulk(item) for item in block]
-            valid = [item for item in parsed if isinstance(item, Request)]
+            valid = [item for item in parsed if not isinstance(item, str)]
             with queue_errors(), tracing.span("submit", "producer", jobs=len(valid)):
                 origin = replace(tracing.current(), is_linked=True)
                 accepted = iter(self._store.jobs.submit(valid, origin=origin, durably=self._durably))
             for item in parsed:
-                yield item if isinstance(item, Submission) else next(accepted)
+                yield refused(item) if isinstance(item, str) else next(accepted)
 
     def get(self, job_id: str, *, tenant: str = "default") -> Job:
         """Return the job as it stands now.

@@ -22,7 +22,7 @@ class DispatchStatus(BaseModel):
     vendor allows less than the limit; `test`, that is being found out; `shut`, nothing at all came through.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     as_of: datetime
     state: Literal["running", "paused"]
@@ -46,7 +46,7 @@ class DispatchStatus(BaseModel):
 class LearnedRate(BaseModel):
     """The part of a `DispatchStatus` that tells of the rate: the limit, what is used of it, why, and since when."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True, defer_build=True)
 
     as_of: datetime
     rate: float

@@ -30,8 +30,9 @@ def check_url(value: str, max_length: int = MAX_URL_LENGTH) -> str:
     Raises:
         ValueError: too long, another scheme, no host, credentials in it, or control characters.
     """
-    if not _PLAIN.fullmatch(value):
-        value = _tidied(value)
+    if len(value) <= max_length and _PLAIN.fullmatch(value):
+        return value
+    value = _tidied(value)
     if len(value) > max_length:
         raise ValueError(f"is {len(value)} characters long; at most {max_length} are allowed")
     if _PLAIN.fullmatch(value):

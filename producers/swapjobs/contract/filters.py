@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 from pydantic import TypeAdapter, ValidationError
 
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.frozen import DEFERRED
 from swapjobs.contract.job import Name
 from swapjobs.contract.lifecycle import MOVES, Event, JobState
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS
@@ -21,7 +22,7 @@ MAX_PAGE: Final = 500  # entries of a page, in all lists
 _RETRYABLE: Final = MOVES[Event.RETRY][0]
 _CURSOR: Final = re.compile(r"[1-9][0-9]{0,14}-[0-9]{1,15}")
 _CURSOR_OF_ALL: Final = re.compile(rf"{_CURSOR.pattern}~[A-Za-z0-9._-]{{1,64}}")
-_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name)
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name, config=DEFERRED)
 
 
 class JobFilters(TypedDict, total=False):

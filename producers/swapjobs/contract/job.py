@@ -5,7 +5,6 @@ The same fields appear in Python, in the command line's `--json`, over HTTP and 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -18,7 +17,11 @@ from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.output import Output
 from swapjobs.contract.vendor_tools.tool_input import urls_in
 
-_BASE32: Final = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+_DIGITS: Final = "abcdefghijklmnopqrstuvwxyz234567"  # of base 32 (RFC 4648), in lower case
+_BASE32: Final = frozenset(_DIGITS)
+# Ten bits at a time take half as long as base64.b32encode, and every job of a bulk submit comes here.
+_PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
+_SHIFTS: Final = range(110, -1, -10)
 MAX_BUSINESS_ID: Final = 255
 # Printable ASCII. What the vendor gets for one that is long or holds a "~" is derived: see `vendor_ids.py`.
 BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_BUSINESS_ID, pattern=r"^[ -~]+$")]
@@ -112,7 +115,8 @@ def job_id(tenant: str, business_task_id: str) -> str:
     24 lower-case letters and digits (120 bits).
     """
     digest = hashlib.blake2b(f"{tenant}~{business_task_id}".encode(), digest_size=15).digest()
-    return base64.b32encode(digest).decode().lower()
+    number = int.from_bytes(digest)
+    return "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])
 
 
 def checked(kind: TypeAdapter[str], field: str, value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter
 
-from swapjobs.contract.frozen import FrozenModel
+from swapjobs.contract.frozen import DEFERRED, FrozenModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class JsonOutput(FrozenModel):
 
 
 Output = Annotated[ImageOutput | TextOutput | JsonOutput, Field(discriminator="kind")]
-_OUTPUTS: Final = TypeAdapter(tuple[Output, ...])
+_OUTPUTS: Final = TypeAdapter(tuple[Output, ...], config=DEFERRED)
 
 
 def stored(outputs: Iterable[Output]) -> dict[str, Any]:

@@ -5,21 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
+from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.job import Name
 from swapjobs.contract.rate import RateSetting
 
 
-class TenantLimits(BaseModel):
+class TenantLimits(FrozenModel):
     """What holds for one tenant besides what holds for all.
 
     The limits count vendor calls, look-ups and polls too. What a tenant could not use of its rate it may catch up for
     two seconds or two calls: in any window of T seconds it gets at most rate x T + max(2, rate x 2 s) calls.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tenant: Name
     rate: RateSetting | None = Field(None, description="vendor calls, like 5/s or 300/m; none: no limit of its own")

@@ -50,8 +50,7 @@ class Position(NamedTuple):
 START: Final = Position(0, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line without what ends it, or what is wrong with it, and where the next one begins."""
 
     number: int
@@ -125,21 +124,28 @@ class LineReader:
 
     def __iter__(self) -> Iterator[Line]:
         """Yield them; a stream that waits for more is asked only when nothing whole is left."""
+        encoding, limit = self._kind.encoding, self._limit
         while raw := self._take():
             self._number += 1
             after = Position(self._offset, self._number)
-            if len(raw) > self._limit:
-                yield Line(self._number, "", after, f"is longer than {self._limit} bytes")
+            if len(raw) > limit:
+                yield Line(self._number, "", after, f"is longer than {limit} bytes")
                 continue
             try:
-                text = raw.decode(self._kind.encoding).rstrip("\r\n")
+                text = raw.decode(encoding).rstrip("\r\n")
             except UnicodeDecodeError:
-                yield Line(self._number, "", after, _not_in(self._kind.encoding))
+                yield Line(self._number, "", after, _not_in(encoding))
             else:
                 yield Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, after)
 
     def _take(self) -> bytes:
         """Return the next line with its end, or more than `limit` bytes of one that is too long."""
+        if not self._pending and self._kind.end == b"\n":  # as nearly all files are: such a line is read in one go
+            self._pending = self._stream.readline(self._limit + 1)
+            if not self._pending or self._pending.endswith(b"\n"):
+                line, self._pending = self._pending, b""
+                self._offset += len(line)
+                return line
         begin = 0
         while (end := self._end(begin)) < 0:
             begin = max(len(self._pending) - self._kind.width, 0)

@@ -11,7 +11,7 @@ from itertools import chain
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from swapjobs.contract.errors import InvalidRequest
-from swapjobs.ingest.columns import Columns, gathered, is_blank, read_header, separator_of
+from swapjobs.ingest.columns import Columns, gathered, is_blank, is_inside, read_header, separator_of
 from swapjobs.ingest.line_reader import START, Line, LineReader, Position, Readable, format_of
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ MAX_LINE_BYTES: Final = 65_536  # far more than the longest valid request
 _OPEN_QUOTE: Final = "is not CSV: a quote is left open"
 _DECIMAL_COMMA: Final = re.compile(r"(\d+),(\d+)")
 _JSON_CELLS: Final = ("metadata", "input")
+_QUOTED: Final = re.compile(r'["\r\n]')  # what csv.reader looks at beside the separator
 _ROUNDED: Final = re.compile(r"\d(?:[.,]\d+)?E\+\d+")
 
 
@@ -30,6 +31,14 @@ class Row(NamedTuple):
     line: int
     content: dict[str, Any] | str
     after: Position
+
+
+class _Header(NamedTuple):
+    """What a CSV file's first line says: the separator, the field of each column; whether any is a part of one."""
+
+    separator: str
+    names: list[str | None]
+    has_parts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +85,8 @@ def read_rows(stream: Readable, name: str, start: Position = START, reading: Rea
         lines = chain([first], lines)
     if header is None:
         return _json_rows(lines, reading.columns)
-    return _csv_rows(header, separator or ",", lines, reading.max_line_bytes)
+    has_parts = any(name is not None and is_inside(name) for name in header)
+    return _csv_rows(_Header(separator or ",", header, has_parts), lines, reading.max_line_bytes)
 
 
 def _first(lines: Iterator[Line], name: str) -> tuple[Line, str | None]:
@@ -103,7 +113,7 @@ def _json_rows(lines: Iterator[Line], columns: Columns) -> Iterator[Row]:
 
 def _json_row(text: str) -> dict[str, Any] | str:
     try:
-        row = json.loads(text, parse_constant=_refuse)
+        row = _decode(text) if not text.startswith("\ufeff") else json.loads(text)  # which says what is wrong with that
         if "\\u" in text:
             json.dumps(row, ensure_ascii=False).encode()  # half a surrogate pair is JSON, but no text
     except json.JSONDecodeError as error:
@@ -119,14 +129,26 @@ def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not a JSON number")
 
 
-def _csv_rows(header: list[str | None], separator: str, lines: Iterator[Line], limit: int) -> Iterator[Row]:
+_decode: Final = json.JSONDecoder(parse_constant=_refuse).decode  # made once: json.loads would make one for each line
+
+
+def _csv_rows(header: _Header, lines: Iterator[Line], limit: int) -> Iterator[Row]:
     ahead: deque[Line] = deque()  # lines taken for a record that came to nothing: they are looked at again
     while True:
+        if not ahead:
+            line = next(lines, None)
+            if line is None:
+                return
+            if not (line.problem or _QUOTED.search(line.text)):  # nearly all: in those csv.reader would find no more
+                if row := _csv_row(header, line.text.split(header.separator)):
+                    yield Row(line.number, row, line.after)
+                continue
+            ahead.append(line)
         taken: list[Line] = []
-        row: dict[str, Any] | str
         try:
             record = _record(ahead, lines, taken, limit)
-            row = _csv_row(header, separator, next(csv.reader(record, delimiter=separator, strict=True), []))
+            cells = next(csv.reader(record, delimiter=header.separator, strict=True), [])
+            row = _csv_row(header, cells, may_hold_breaks=True)
         except csv.Error as error:
             row = _OPEN_QUOTE if taken[1:] else _csv_problem(error)
         if not taken:
@@ -156,13 +178,16 @@ def _record(ahead: deque[Line], lines: Iterator[Line], taken: list[Line], limit:
         yield line.text + "\n"
 
 
-def _csv_row(header: list[str | None], separator: str, cells: list[str]) -> dict[str, Any] | str:
-    if len(cells) > len(header) and any(cell.strip() for cell in cells[len(header) :]):
+def _csv_row(header: _Header, cells: list[str], *, may_hold_breaks: bool = False) -> dict[str, Any] | str:
+    names, separator = header.names, header.separator
+    if len(cells) > len(names) and any(cell.strip() for cell in cells[len(names) :]):
         named = {",": "commas", ";": "semicolons", "\t": "tabs"}.get(separator, f"{separator}")
-        return f"has {len(cells)} cells, the header has {len(header)}; quote cells that hold {named}"
-    named_cells = zip(header, cells, strict=False)
-    row = gathered((name, cell) for name, cell in named_cells if name is not None and cell.strip())
-    for name, cell in _single_cells(row):
+        return f"has {len(cells)} cells, the header has {len(names)}; quote cells that hold {named}"
+    named_cells = zip(names, cells, strict=False)
+    row: dict[str, Any] = {name: cell for name, cell in named_cells if name is not None and cell.strip()}
+    if header.has_parts:
+        row = gathered(row.items())
+    for name, cell in _single_cells(row) if may_hold_breaks else ():
         if "\n" in cell.strip() or "\r" in cell.strip():
             return f"{name}: holds a line break; is a quote left open?"
     if "" in row:

@@ -33,6 +33,7 @@ class CoreSettings(BaseSettings):
         extra="ignore",
         frozen=True,
         env_ignore_empty=True,
+        defer_build=True,  # a process needs one of the three
     )
 
     redis_url: str = Field(

@@ -94,6 +94,15 @@ def test_a_worker_for_one_queue_is_celery_itself_and_warns_once(program: Callabl
     assert one.end(signal.SIGTERM) == 0
 
 
+def test_a_worker_loads_no_other_command_of_celery_and_no_flower(program: Callable[..., Program]) -> None:
+    """To load them was a fifth of its start. Python itself tells on standard error what it imports."""
+    worker = program("swapjobs", "worker", "--queues", "swaps", PYTHONPROFILEIMPORTTIME="1").wait_for("ready.")
+    loaded = {line.rpartition("|")[2].strip() for line in worker.output.splitlines() if line.startswith("import time:")}
+    assert {"swapworker.app", "swapworker.runtime"} <= loaded
+    assert {name for name in loaded if name.startswith(("celery.bin", "flower", "tornado", "prompt_toolkit"))} == set()
+    assert worker.end(signal.SIGTERM) == 0
+
+
 def test_flower_shows_its_own_options_and_serves(
     program: Callable[..., Program], swapjobs_cli: Callable[..., tuple[int, str]]
 ) -> None:

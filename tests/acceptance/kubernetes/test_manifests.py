@@ -13,7 +13,7 @@ import yaml
 
 from support.missing import missing
 from support.paths import ROOT
-from swapjobs.cli.main import app
+from swapjobs.cli.command_table import MODULES
 from swapjobs.settings import GatewaySettings, WorkerSettings, known_names
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_selectors_find_their_pods_and_services_their_ports(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUILT)
 def test_settings_commands_and_times_are_those_of_our_programs(name: str) -> None:
-    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    commands = {name for commands in MODULES.values() for name in commands}
     for item, pod, container in deployments(name):
         if container["image"].partition(":")[0] not in OURS:
             continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +16,8 @@ from support.builders import make_request
 from swapjobs import InvalidRequest, SwapRequest
 from swapjobs.contract.fetched_urls import check_url
 from swapjobs.contract.job import job_id
+from swapjobs.contract.request import Request
+from swapjobs.contract.vendor_tools.table import swap_tools
 
 GOOD = {"source_url": "https://a.example/s.jpg", "target_url": "https://a.example/t.jpg"}
 
@@ -193,7 +197,25 @@ def test_common_urls_are_taken_quickly_but_by_the_same_rules(scheme: str, host: 
         assert is_allowed(url)
 
 
+@given(
+    st.sampled_from([tool.name for tool in swap_tools()]),
+    st.sampled_from(["", "?", "?a=1&X-Amz-Signature=2", '"<source>"', "<target>", "%(source)s", "%", "\xe4\\"]),
+    st.text(st.characters(exclude_categories=["Cs", "Cc", "Zs"]), max_size=5),
+)
+def test_the_quick_fingerprint_of_two_urls_is_that_of_any_request(tool: str, special: str, more: str) -> None:
+    request = SwapRequest.parse(
+        {"tool": tool, "source_url": f"https://a.example/{special}{more}", "target_url": f"HTTP://b.example/{more}"}
+    )
+    assert request.fingerprint() == Request.fingerprint(request)
+
+
 names = st.text("abc.-", min_size=1, max_size=4)
+
+
+@given(names, names)
+def test_a_job_id_is_base_32(tenant: str, business_task_id: str) -> None:
+    digest = hashlib.blake2b(f"{tenant}~{business_task_id}".encode(), digest_size=15).digest()
+    assert job_id(tenant, business_task_id) == base64.b32encode(digest).decode().lower()
 
 
 @given(st.tuples(names, names), st.tuples(names, names))

@@ -71,6 +71,45 @@ def test_every_good_json_line_survives_whatever_the_bad_ones_are(bad: list[bytes
     assert good_ids(b"\n".join(lines)) == [f"good-{number}" for number in range(len(bad) + 1)]
 
 
+class Typed:
+    """A terminal: who asks again after its end has to wait for a second end."""
+
+    def __init__(self, data: bytes) -> None:
+        self._stream = io.BytesIO(data)
+        self.is_over = False
+
+    def readline(self, limit: int, /) -> bytes:
+        assert not self.is_over
+        line = self._stream.readline(limit)
+        self.is_over = not line
+        return line
+
+
+@pytest.mark.parametrize("begin", [HEADER, GOOD_JSON % 0 + b"\n"])
+def test_the_end_is_asked_for_once(begin: bytes) -> None:
+    stream = Typed(begin + GOOD % (1, 1) + b"\n")
+    assert len(list(read_rows(stream, "the-file"))) >= 1
+    assert stream.is_over
+
+
+PLAIN = st.text(st.characters(exclude_characters='"\r\n,;\t|', codec="utf-8"), max_size=6)
+
+
+@given(
+    st.sampled_from(",;\t|"),
+    st.sampled_from(["business_task_id,fidelity_weight", "metadata.a,input.b", ",business_task_id", "metadata,"]),
+    st.lists(PLAIN | st.sampled_from(["", " ", "1,5", "1E+15", "{}"]), max_size=6),
+)
+def test_a_line_without_quotes_is_read_as_it_is_with_them(separator: str, columns: str, cells: list[str]) -> None:
+    """The first are split, csv.reader looks at the second: nearly all lines are of the first kind."""
+    header = f"source_url,target_url,{columns}".replace(",", separator)
+    bare = [cell.replace(separator, "") for cell in cells]
+    quoted = [f'"{cell}"' for cell in bare]
+    lines = ["http://s", "http://t"]
+    one, other = (rows("\n".join([header, separator.join([*lines, *more])]).encode()) for more in (bare, quoted))
+    assert one == other
+
+
 def test_rows_have_the_number_of_their_first_line_and_no_empty_cells() -> None:
     data = b'\xef\xbb\xbfsource_url,target_url, metadata ,\r\nhttp://s,,"{\r\n""a"": 1}"\r\n\r\n,http://t,\r\n'
     assert rows(data) == [(2, {"source_url": "http://s", "metadata": {"a": 1}}), (5, {"target_url": "http://t"})]
@@ -111,6 +150,7 @@ def test_a_bad_csv_line_is_told_with_its_number(line: bytes, problem: str) -> No
         (b'{"a": ' + b"1" * 5000 + b"}", "is not JSON: Exceeds the limit (4300 digits)"),
         (b'{"a":' * 10_000, "is not JSON: maximum recursion depth exceeded"),
         (b'{"a": "\xff"}', "is not UTF-8"),
+        (b'\xef\xbb\xbf{"a": 1}', "is not JSON: Unexpected UTF-8 BOM"),
     ],
 )
 def test_a_bad_json_line_is_told_with_its_number(line: bytes, problem: str) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
 
-from swapjobs.client.bulk import BLOCK, as_bulk
+from swapjobs.client.bulk import BLOCK, as_bulk, refused
 from swapjobs.client.http.answers import place, read, retry_after_s
 from swapjobs.client.http.groups import GatewayBatches, GatewayOperations, GatewayWebhooks, own, text_of
 from swapjobs.client.http.transport import GatewayHttp, GatewayOptions
@@ -102,10 +102,10 @@ class GatewayClient(JobClient):
                     for outcome in outcomes:
                         outcome.cancel()
 
-    def _outcome(self, item: Request | Submission, first: Future[Submission] | None) -> Submission:
+    def _outcome(self, item: Request | str, first: Future[Submission] | None) -> Submission:
         """Submit one; after `first`, which has the same id."""
-        if isinstance(item, Submission):
-            return item
+        if isinstance(item, str):
+            return refused(item)
         if first is not None:
             wait([first])
         try:

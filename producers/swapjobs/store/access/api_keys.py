@@ -15,9 +15,10 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from swapjobs.contract.errors import InvalidRequest, JobNotFound
+from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.job import Name, explain
 from swapjobs.contract.scope import ALL_TENANTS, OF_ALL_TENANTS, TENANT_SCOPES, Scope
 from swapjobs.store import keys
@@ -39,10 +40,8 @@ class KeyNotFound(JobNotFound):
     code = "key_not_found"
 
 
-class ApiKey(BaseModel):
+class ApiKey(FrozenModel):
     """A key as lists show it. Times are UTC."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     id: str
     tenant: Name | Literal["*"] = Field(description="whose; `*`: nobody's alone, for who looks after all tenants")
