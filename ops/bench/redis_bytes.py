@@ -43,12 +43,12 @@ def settled(client: Any, seconds: float = 20) -> int:
 
 
 def kind_of(key: str) -> str:
-    """Return what a key is: `job`, `history`, `tombstone`, `index` and so on; of plain Celery what stands before."""
+    """Return what a key is: `job`, `tombstones`, `index` and so on; of plain Celery what stands before."""
     match = _KIND.match(key)
     return match[1] if match else re.split(r"[-.:\x06]", key.lstrip("_"))[0] + "*"
 
 
-TOMBSTONE: Final = kind_of(keys.tombstone("id"))
+TOMBSTONE: Final = kind_of(keys.tombstones("id"))
 
 
 def by_kind(client: Any, limit: int = 100_000) -> tuple[dict[str, float], dict[str, int]]:

@@ -49,6 +49,7 @@ def look(bench: Bench, done: int, began: float) -> dict[str, Any]:
         "done": done,
         "used": used,
         "net": without(TOMBSTONE, used, sizes, count),
+        "tombstones": sum(bench.redis.hlen(key) for key in bench.redis.scan_iter(keys.tombstones("*"), count=1000)),
         "count": count,
         "bytes": sizes,
     }
@@ -87,10 +88,9 @@ def day_table(looks: list[dict[str, Any]], options: argparse.Namespace, took: fl
     columns = ["hour", "tombstones", "other keys", "index, MB", "tables, MB", "used, MB", "without tombstones, MB"]
     table = Table(f"A day of {options.jobs:,} jobs", columns)
     for seen in looks:
-        graves = seen["count"].get(TOMBSTONE, 0)
         sizes = (seen["bytes"].get("index", 0), seen["bytes"][TABLES], seen["used"], seen["net"])
-        rest = sum(seen["count"].values()) - graves
-        table.add(f"{24 * seen['done'] / options.jobs:.0f}", graves, rest, *(size / 1e6 for size in sizes))
+        rest = sum(seen["count"].values()) - seen["count"].get(TOMBSTONE, 0)
+        table.add(f"{24 * seen['done'] / options.jobs:.0f}", seen["tombstones"], rest, *(size / 1e6 for size in sizes))
     hours = 24 * options.ttl_s / took
     table.note = (
         f"Played in {took:,.0f} s, {DAY_S / took:,.0f} times as fast as the day:"
