@@ -107,7 +107,7 @@ def machine() -> dict[str, Any]:
         "load": os.getloadavg()[0],
         "python": platform.python_version(),
         "redis": _redis(),
-        **{name: version(name) for name in ("celery", "kombu", "redis", "hiredis", "httpx", "httpcore")},
+        **{name: version(name) for name in ("celery", "kombu", "redis", "hiredis", "httpx", "h11")},
     }
 
 
