@@ -18,6 +18,7 @@ from report import Table, parser, say
 HERE: Final = Path(__file__).parent
 ALL: Final = (
     "worker_cost",
+    "task_events",
     "enqueue",
     "drain",
     "latency",
