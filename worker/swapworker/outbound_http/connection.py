@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 MAX_RETRY_AFTER_S: Final = 3600.0
 _MOST_HEADERS: Final = 100
-_SWITCHING_PROTOCOLS: Final = 101
 _LONGEST_EVENT: Final = 102_400  # bytes of a head or chunk header; the stream's own limit for a head is lower
 _END: Final = h11.EndOfMessage()
 
@@ -122,12 +121,10 @@ class Connection:
             http.send_failed()  # and a reply is looked for: a server may refuse a request before it has read all of it
 
     def _receive(self, max_bytes: int) -> Reply:
-        response = self._next_event()
-        while not isinstance(response, h11.Response):  # else an informational one
-            if getattr(response, "status_code", 0) == _SWITCHING_PROTOCOLS:
-                self._status = _SWITCHING_PROTOCOLS
-                raise BadReply(f"{self._origin.host} changed the protocol")
-            response = self._next_event()
+        while isinstance(response := self._next_event(), h11.InformationalResponse):
+            pass
+        if not isinstance(response, h11.Response):
+            raise BadReply(f"{self._origin.host} did not answer in HTTP/1.1")
         self._status = response.status_code
         if len(response.headers) > _MOST_HEADERS:
             raise BadReply(f"{self._origin.host} sent more than {_MOST_HEADERS} headers")
