@@ -20,6 +20,7 @@ HERE: Final = Path(__file__).parent
 ALL: Final = (
     "worker_cost",
     "cold_start",
+    "task_events",
     "enqueue",
     "drain",
     "latency",

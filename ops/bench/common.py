@@ -26,7 +26,7 @@ from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 HERE: Final = Path(__file__).parent
 OURS: Final = "swapjobs"
@@ -151,11 +151,11 @@ class Bench:
         self._stack.callback(process.end)
         return process
 
-    def start_worker(self, kind: str, *, slots: int = 50, **environment: str) -> Process:
-        """Start a worker of ours or of plain Celery; it is not ready yet."""
+    def start_worker(self, kind: str, *, slots: int = 50, options: Sequence[str] = (), **environment: str) -> Process:
+        """Start a worker of ours or of plain Celery, with more of Celery's `options`; it is not ready yet."""
         app = {OURS: ["swapworker.app", "worker", "-Q", "swaps"], PLAIN: ["plain_celery", "worker", "-P", "threads"]}
         name = f"{kind.split(maxsplit=1)[0]}-{time.monotonic_ns()}@bench"
-        command = ["-m", "celery", "-A", *app[kind], "-c", str(slots), "-n", name, *_QUIET]
+        command = ["-m", "celery", "-A", *app[kind], "-c", str(slots), "-n", name, *_QUIET, *options]
         return self.start(command, core=0, **{**NO_LIMIT, **self.environment(kind), **environment})
 
     def workers(self, kind: str, count: int = 1, *, slots: int = 50, **environment: str) -> list[Process]:

@@ -10,15 +10,14 @@ from swapjobs.store.record import HEAD
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_LATER = ("started_at", "finished_at")
-
 
 def packed(fields: Mapping[str, str], history: str = "{}") -> str:
     """Return a record's text, as lua/shared/records/record.lua would write it."""
     given = {"created_at": "0", **fields}
-    for name in _LATER:
-        if name in given:
-            given[name] = str(int(given[name]) - int(given["created_at"]))
+    if "finished_at" in given:
+        given["finished_at"] = str(int(given["finished_at"]) - int(given.get("started_at", given["created_at"])))
+    if "started_at" in given:
+        given["started_at"] = str(int(given["started_at"]) - int(given["created_at"]))
     others = [f"{name}={value}" for name, value in given.items() if name not in HEAD]
     return "\t".join([*(given.get(name, "") for name in HEAD), *others]) + "\n" + history
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import redis
 
 from swapjobs.store import keys
+from swapjobs.store.kept_connections import KeptConnections
 from swapjobs.store.redis_client import time_ms
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class Functions:
 
     def __init__(self, client: redis.Redis, library: Library, result_ttl_s: int) -> None:
         self._client = client
+        self._connections = KeptConnections(client)
         self._library = library
         self._ttl_ms = result_ttl_s * 1000
         self._is_loaded = False
@@ -32,7 +34,8 @@ class Functions:
     def call(self, name: str, *args: str | float) -> Any:
         """Run `lua/functions/<name>.lua` atomically and return its answer."""
         try:
-            return self.with_library(lambda: self._client.fcall(self._library.function(name), 0, *args, self._ttl_ms))
+            call = "FCALL", self._library.function(name), 0, *args, self._ttl_ms
+            return self.with_library(lambda: self._connections.run(*call))
         except _NoRoom:
             return self._client.eval(self._library.script(name), 0, *args, self._ttl_ms)
 

@@ -1,9 +1,10 @@
 """How a job lies in Redis, as one string: a line of fields, then its history of JSON lines; and back into a `Job`.
 
-The line of fields has those of `HEAD` by their place, with a tab between, then others as `name=value`. The history
-begins with the request; then come `attempt` (a failure after which it goes on), `error` (why it failed for good),
-`result`, `webhook` (a try), `retry` (the user's: a new round begins, what stands before it is the past). One string
-takes half the memory of a hash with a history beside it, and one command. lua/shared/records/record.lua writes it.
+The line of fields has those of `HEAD` by their place, with a tab between, then others as `name=value`. The default
+tenant is left out, `started_at` is in ms since `created_at`, `finished_at` since the one before it. The history begins
+with the request; then come `attempt` (a failure after which it goes on), `error` (why it failed for good), `result`,
+`webhook` (a try), `retry` (the user's: a new round begins, what stands before it is the past). One string takes half
+the memory of a hash with a history beside it, and one command. lua/shared/records/record.lua writes it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 from swapjobs.contract.errors import ErrorCode
-from swapjobs.contract.job import Job, JobError, WebhookStatus, job_id
+from swapjobs.contract.job import DEFAULT_TENANT, Job, JobError, WebhookStatus, job_id
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.output import first_picture, outputs_of
 from swapjobs.contract.request import Request, as_stored
@@ -32,7 +33,6 @@ HEAD: Final = (
     *("state", "tenant", "priority", "business_id", "fingerprint"),
     *("created_at", "claims", "started_at", "finished_at"),
 )
-_LATER: Final = ("started_at", "finished_at")  # kept as ms after created_at
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_ENTRY: Final = '{"kind": "retry", "at": %d, "round": %d}'  # operations/retry.lua fills it in
 # The last line of a job whose URLs are past their time; signed_urls.lua fills in when that was.
@@ -245,9 +245,12 @@ def _with_times(result: dict[str, Any], fields: Mapping[str, str]) -> dict[str, 
 def _fields(line: str) -> dict[str, str]:
     values = line.split("\t")
     fields = {name: value for name, value in zip(HEAD, values, strict=False) if value}
-    for name in _LATER:
-        if name in fields:
-            fields[name] = str(int(fields["created_at"]) + int(fields[name]))
+    fields.setdefault("tenant", DEFAULT_TENANT)
+    if "started_at" in fields:
+        fields["started_at"] = str(int(fields["created_at"]) + int(fields["started_at"]))
+    if "finished_at" in fields:
+        before = fields.get("started_at", fields["created_at"])
+        fields["finished_at"] = str(int(before) + int(fields["finished_at"]))
     if len(values) > len(HEAD):
         fields |= dict(item.split("=", 1) for item in values[len(HEAD) :])
     return fields

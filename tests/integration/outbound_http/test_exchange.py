@@ -129,6 +129,16 @@ def test_a_broken_connection_after_the_request_is_a_lost_reply(script: Script) -
     assert isinstance(error_of(script), ReplyLost)
 
 
+def test_a_refusal_that_comes_before_the_whole_request_was_read_is_the_reply() -> None:
+    def refuse(peer: Peer) -> None:
+        peer.sock.recv(1)
+        peer.send(answer("no", "413 Content Too Large"))
+        peer.reset()
+
+    with serving(refuse) as server:
+        assert post(server.url, b"x" * 50_000_000).status == 413
+
+
 @pytest.mark.parametrize(
     "reply",
     [

@@ -13,6 +13,7 @@ from kombu.transport import redis as transport
 from swapjobs.settings.redis_url import sentinel_place
 from swapjobs.store.keys import READY_OF_QUEUE
 from swapjobs.store.redis_client import OutOfMemoryError, sentinel_options
+from swapworker.celery_adapter.bulk_fetch import BulkFetch
 
 
 def broker_url(redis_url: str) -> str:
@@ -55,11 +56,11 @@ class _TolerantChannel:
             super().maybe_refresh_binding_expiry()  # type: ignore[misc]  # the same
 
 
-class _Channel(_TolerantChannel, transport.Channel):  # type: ignore[misc]  # kombu is untyped
+class _Channel(_TolerantChannel, BulkFetch, transport.Channel):  # type: ignore[misc]  # kombu is untyped
     pass
 
 
-class _SentinelChannel(_TolerantChannel, transport.SentinelChannel):  # type: ignore[misc]  # kombu is untyped
+class _SentinelChannel(_TolerantChannel, BulkFetch, transport.SentinelChannel):  # type: ignore[misc]  # kombu is untyped
     pass
 
 

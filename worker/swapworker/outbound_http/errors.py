@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import httpcore
+import h11
 
 from swapworker.outbound_http.dial import Forbidden
 
-Raised = OSError | httpcore.ProtocolError | httpcore.WriteError
+Raised = OSError | h11.ProtocolError
 
 
 class NetError(Exception):
@@ -43,7 +43,7 @@ class ResponseTooLarge(NetError):
 
 
 def explain(error: Raised, host: str, *, sent: bool, ended: bool) -> NetError:
-    """Return the `NetError` for what a socket or httpcore raised.
+    """Return the `NetError` for what a socket or the parser raised.
 
     `sent`: a byte of the request was (or, under TLS, may have been) taken. `ended`: the peer has closed.
     """
@@ -53,7 +53,7 @@ def explain(error: Raised, host: str, *, sent: bool, ended: bool) -> NetError:
         return TimedOut(f"{host} did not answer in time")
     if isinstance(error, OSError):
         return ReplyLost(f"the connection to {host} broke: {_reason(error)}")
-    if ended or isinstance(error, httpcore.WriteError):
+    if ended:
         return ReplyLost(f"{host} closed the connection before the end of the reply")
     return BadReply(f"{host} did not answer in HTTP/1.1")
 

@@ -20,9 +20,9 @@ local function value(text)
   if text ~= '' then return text end
 end
 
--- Times after created_at are kept as what they are later, in ms: half as long.
-local function time_of(text, created_at)
-  if text ~= '' then return created_at + text end
+-- Times are kept as what they are later than the one before, in ms: half as long.
+local function time_of(text, before)
+  if text ~= '' then return before + text end
 end
 
 -- What a table holds besides its fields, none of which may have such a name: id, names (of the fields that stand by
@@ -31,11 +31,12 @@ local function parse(id, text)
   local end_of_line = string.find(text, '\n', 1, true)
   local state, tenant, priority, business_id, fingerprint, created_at, claims, started, finished, others =
     string.match(string.sub(text, 1, end_of_line - 1), LINE)
+  local started_at = time_of(started, created_at)
   local record = {
-    id = id, names = {}, history = string.sub(text, end_of_line + 1), text = text, state = value(state),
-    tenant = tenant, priority = value(priority), business_id = business_id, fingerprint = fingerprint,
-    created_at = created_at, claims = tonumber(claims) or 0, started_at = time_of(started, created_at),
-    finished_at = time_of(finished, created_at),
+    id = id, names = {}, history = string.sub(text, end_of_line + 1), text = text,
+    state = value(state), tenant = value(tenant) or contract.DEFAULT_TENANT, priority = value(priority),
+    business_id = business_id, fingerprint = fingerprint, created_at = created_at, claims = tonumber(claims) or 0,
+    started_at = started_at, finished_at = time_of(finished, started_at or created_at),
   }
   if others ~= '' then
     for name, text_of in string.gmatch(others, '\t([%w_]+)=([^\t]*)') do
@@ -70,16 +71,18 @@ local function note_change(record)
   changed[record.id], record.text = record, nil
 end
 
-local function since(time, created_at)
-  return time and time - created_at or ''
+local function since(time, before)
+  return time and time - before or ''
 end
 
 local function pack(record)
-  local claims = record.claims
+  local claims, tenant = record.claims, record.tenant
   local parts = {
-    record.state or '', record.tenant, record.priority or '', record.business_id or '', record.fingerprint or '',
-    record.created_at, claims == 0 and '' or claims < 1e14 and claims or string.format('%.0f', claims),
-    since(record.started_at, record.created_at), since(record.finished_at, record.created_at),
+    record.state or '', tenant == contract.DEFAULT_TENANT and '' or tenant, record.priority or '',
+    record.business_id or '', record.fingerprint or '', record.created_at,
+    claims == 0 and '' or claims < 1e14 and claims or string.format('%.0f', claims),
+    since(record.started_at, record.created_at),
+    since(record.finished_at, record.started_at or record.created_at),
   }
   local written = {}
   for _, name in ipairs(record.names) do
