@@ -13,7 +13,6 @@ from fastapi import Response, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import authenticate, caller_of, parts_of
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ def json_answer(model: BaseModel, status: int = 200) -> Response:
 
 def _scopes_of(endpoint: Any) -> tuple[str, ...]:
     annotation = get_type_hints(endpoint, include_extras=True)["caller"]
-    (security,) = (item for item in annotation.__metadata__ if isinstance(item, params.Security))
-    if annotation.__origin__ is not Caller or security.dependency is not authenticate:
+    security = next((item for item in annotation.__metadata__ if isinstance(item, params.Security)), None)
+    if security is None or security.dependency is not authenticate:
         raise TypeError("the caller of a direct route is one of gateway/dependencies.py")
     return tuple(security.scopes or ())

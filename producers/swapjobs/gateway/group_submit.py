@@ -93,6 +93,9 @@ class GroupSubmit:
 
 def _own(error: Exception) -> Exception:
     """Return a copy of an error that several are told: what Python notes in it where it is raised is for one alone."""
-    result = copy.copy(error)
+    try:
+        result = copy.copy(error)
+    except TypeError:  # its class wants more than what it was made of
+        return error
     result.__cause__ = error.__cause__
     return result
