@@ -91,7 +91,8 @@ def test_each_gets_its_own_answer(redis_url: str, store: Store, client: SwapClie
     got = answers(redis_url, bodies)
     assert [answer.status_code for answer in got] == [202] * 10 + [202, 422, 409, 422, 202, 202]
     replayed = ["Idempotent-Replayed" in answer.headers for answer in got]
-    assert replayed == [False] * 10 + [True] + [False] * 4 + [True]
+    assert replayed[:14] == [False] * 10 + [True] + [False] * 3
+    assert sorted(replayed[14:]) == [False, True]  # two calls may be under way, and either one come first
     existing, conflict, closed, refused, first, again = got[10:]
     known_id = job_id("default", known["business_task_id"])
     assert existing.json()["id"] == known_id
