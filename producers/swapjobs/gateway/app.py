@@ -16,6 +16,7 @@ from swapjobs.gateway.backpressure import Pressure
 from swapjobs.gateway.broadcast import Broadcast
 from swapjobs.gateway.console import router as console
 from swapjobs.gateway.dependencies import Parts
+from swapjobs.gateway.direct_route import DirectRoutes
 from swapjobs.gateway.group_submit import GroupSubmit
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.gateway.middleware import Edge
@@ -88,6 +89,7 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         app.include_router(routes.router)
     if settings.console:
         app.include_router(console.router)
+    app.add_middleware(DirectRoutes, router=jobs.direct, handlers=app.exception_handlers)
     if settings.gateway_cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,24 +1,27 @@
 """Routes that are asked for thousands of times a second, or stay open by the thousand.
 
 To resolve dependencies as FastAPI does, and to check our own answer against its model, costs more than the rest of a
-submit. Such a route is declared like any other, so that the document has it, and returns its answer as bytes; what it
-is given is read here, straight from the request.
+submit; and each request that is under way holds twenty frames of its routers. Such a route is declared like any other,
+so that the document has it, and is served ahead of them: what it is given is read here, straight from the request.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, get_type_hints
 
-from fastapi import Response, params
+from fastapi import APIRouter, Request, Response, params
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Match
 
 from swapjobs.gateway.dependencies import authenticate, caller_of, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
-    from fastapi import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _GIVEN: Final = {"request", "caller"}
 
@@ -28,6 +31,8 @@ class DirectRoute(APIRoute):
 
     Headers are optional texts, parts of the path are texts; all else the function reads for itself.
     """
+
+    answer: Callable[[Request], Coroutine[Any, Any, Response]]
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what answers a request."""
@@ -44,7 +49,36 @@ class DirectRoute(APIRoute):
             response: Response = await endpoint(request=request, caller=caller, **given, **request.path_params)
             return response
 
+        self.answer = answer
         return answer
+
+
+class DirectRoutes:
+    """ASGI middleware, the innermost one: serves the direct routes of a router, with the app's answers to errors."""
+
+    def __init__(self, app: ASGIApp, *, router: APIRouter, handlers: Mapping[Any, Any]) -> None:
+        self._app = app
+        self._routes = [route for route in router.routes if isinstance(route, DirectRoute)]
+        unexpected = (Exception, HTTPStatus.INTERNAL_SERVER_ERROR)  # further out, where the app has it
+        mapped = {kind: handler for kind, handler in handlers.items() if kind not in unexpected}
+        self._serve = ExceptionMiddleware(_serve, mapped)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, or pass it on."""
+        if scope["type"] == "http":
+            for route in self._routes:
+                match, facts = route.matches(scope)
+                if match is Match.FULL:
+                    scope.update(facts)
+                    await self._serve(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
+    route: DirectRoute = scope["route"]
+    response = await route.answer(Request(scope, receive, send))
+    await response(scope, receive, send)
 
 
 def json_answer(model: BaseModel, status: int = 200) -> Response:

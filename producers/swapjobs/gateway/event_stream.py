@@ -6,13 +6,12 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from starlette.concurrency import run_in_threadpool
 
 from swapjobs.contract.errors import JobNotFound, QueueUnavailable
 from swapjobs.contract.lifecycle import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from swapjobs.contract.job import Job
     from swapjobs.gateway.job_watch import Watch
@@ -27,10 +26,10 @@ def version_of(job: Job) -> str:
     return hashlib.blake2b(job.model_dump_json(exclude={"webhook"}).encode(), digest_size=8).hexdigest()
 
 
-async def changes(job: Job, seen: str, watch: Watch, look: Callable[[], Job]) -> AsyncGenerator[bytes]:
+async def changes(job: Job, seen: str, watch: Watch, look: Callable[[], Awaitable[Job]]) -> AsyncGenerator[bytes]:
     """Yield the job as it stands and then each change, until it is final or the gateway ends.
 
-    `seen` is the version that the reader has: it is not told again. `look` gets the job, and is called in a thread.
+    `seen` is the version that the reader has: it is not told again. `look` gets the job.
     """
     yield f"retry: {_RETRY_MS}\n\n".encode()
     current: Job | None = job
@@ -48,11 +47,11 @@ async def changes(job: Job, seen: str, watch: Watch, look: Callable[[], Job]) ->
         current = await _looked(watch, look)
 
 
-async def _looked(watch: Watch, look: Callable[[], Job]) -> Job | None:
+async def _looked(watch: Watch, look: Callable[[], Awaitable[Job]]) -> Job | None:
     """Return the job, once Redis tells; None where it is gone, or nobody waits for it any more."""
     while not watch.stopped:
         try:
-            job = await run_in_threadpool(look)
+            job = await look()
         except QueueUnavailable:
             await watch.changed(_LOOK_AGAIN_S)
         except JobNotFound:

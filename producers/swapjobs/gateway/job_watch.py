@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
 from swapjobs.contract.errors import QueueUnavailable, TooManyRequests
 from swapjobs.contract.lifecycle import FINAL
@@ -22,7 +22,7 @@ from swapjobs.store import keys
 from swapjobs.store.redis_client import RedisError, async_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from starlette.requests import Request
@@ -37,6 +37,7 @@ _PING_EVERY_S: Final = 10.0
 _SILENT_S: Final = 25.0  # a connection that sent nothing for so long, not even a pong, is taken for lost
 _PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
 _CANCEL_AGAIN_S: Final = 0.5
+_READERS: Final = 16  # threads; more would only wait for one another
 _READ_AGAIN_S: Final = 1.0  # after a read that Redis did not answer
 
 
@@ -77,6 +78,22 @@ class Watch:
         return result
 
 
+class _Place:
+    """A waiter's place, for as long as the block lasts; it knows no more than that, as thousands are open."""
+
+    __slots__ = ("_owner", "_tenant", "_watch")
+
+    def __init__(self, owner: JobWatch, tenant: str, watch: Watch) -> None:
+        self._owner, self._tenant, self._watch = owner, tenant, watch
+
+    def __enter__(self) -> Watch:
+        self._owner.take(self._tenant, self._watch)
+        return self._watch
+
+    def __exit__(self, *_: object) -> None:
+        self._owner.give_back(self._tenant, self._watch)
+
+
 def _wake(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)
@@ -93,6 +110,7 @@ class JobWatch:
         self._confirmed: set[str] = set()
         self._commands: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._readers = CapacityLimiter(_READERS)
         self.stopped = False
 
     # -- for waiters
@@ -108,20 +126,24 @@ class JobWatch:
         Raises:
             TooManyRequests: all places are taken.
         """
-        return self._place(job.tenant, Watch(_channel_of(job.id)))
+        return _Place(self, job.tenant, Watch(_channel_of(job.id)))
 
-    @contextlib.contextmanager
-    def _place(self, tenant: str, watch: Watch) -> Iterator[Watch]:
+    async def read(self, look: Callable[[], Job]) -> Job:
+        """Return what `look` reads from Redis: in a thread, of which a thousand waiters at once get a few."""
+        return await to_thread.run_sync(look, limiter=self._readers)
+
+    def take(self, tenant: str, watch: Watch) -> None:
+        """Take a place; see `watch`."""
         if self.open >= self._max_open or self._open[tenant] >= self._max_open - self._max_open // 4:
             raise TooManyRequests("too many requests wait for jobs here; ask again without waiting", retry_after_s=5)
         watch.stopped = self.stopped
         self._open[tenant] += 1
         self._join(watch)
-        try:
-            yield watch
-        finally:
-            self._open[tenant] -= 1
-            self._leave(watch)
+
+    def give_back(self, tenant: str, watch: Watch) -> None:
+        """Give a place back that was taken."""
+        self._open[tenant] -= 1
+        self._leave(watch)
 
     async def until_final(
         self, job: Job, timeout_s: float, read: Callable[[], Job], request: Request | None = None
@@ -143,8 +165,7 @@ class JobWatch:
         except TooManyRequests:
             return job
 
-    @staticmethod
-    async def _until_final(job: Job, timeout_s: float, read: Callable[[], Job], watch: Watch) -> Job:
+    async def _until_final(self, job: Job, timeout_s: float, read: Callable[[], Job], watch: Watch) -> Job:
         loop = asyncio.get_running_loop()
         until, patience = loop.time() + timeout_s, math.inf
         while (left := until - loop.time()) > 0:
@@ -152,7 +173,7 @@ class JobWatch:
             if watch.stopped:
                 break
             try:
-                job = await run_in_threadpool(read)
+                job = await self.read(read)
             except QueueUnavailable:
                 patience = _READ_AGAIN_S
                 continue

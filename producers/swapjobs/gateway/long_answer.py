@@ -27,19 +27,25 @@ class WatchedStream(Response):
     """An event stream that holds a waiter's place, and gives it back at its end, however early that is."""
 
     media_type = "text/event-stream"
-    charset = "utf-8"
 
     def __init__(self, place: AbstractContextManager[Watch], watch: Watch, content: AsyncGenerator[bytes]) -> None:
         super().__init__(headers={"X-Accel-Buffering": "no"})
-        del self.headers["content-length"]
-        self._place, self._watch, self._content = place, watch, content
+        self._rest = _Rest(place, watch, content)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - as ASGI has it
         """Send the head; `finish` does the rest."""
-        scope["state"][_UNDER_WAY] = self
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        scope["state"][_UNDER_WAY] = self._rest
+        headers = [header for header in self.raw_headers if header[0] != b"content-length"]
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
 
-    async def finish(self, receive: Receive, send: Send) -> None:
+
+class _Rest:
+    __slots__ = ("_content", "_place", "_watch")
+
+    def __init__(self, place: AbstractContextManager[Watch], watch: Watch, content: AsyncGenerator[bytes]) -> None:
+        self._place, self._watch, self._content = place, watch, content
+
+    async def send(self, receive: Receive, send: Send) -> None:
         """Send what there is, until it is over or the client has gone."""
         listening = asyncio.create_task(_end_with_client(receive, self._watch))
         try:
@@ -57,16 +63,16 @@ class WatchedStream(Response):
 
 async def finish(scope: Scope, receive: Receive, send: Send) -> None:
     """Finish a request's answer, where it is a long one."""
-    stream: WatchedStream | None = scope["state"].get(_UNDER_WAY)
-    if stream is not None:
-        await stream.finish(receive, send)
+    rest: _Rest | None = scope["state"].get(_UNDER_WAY)
+    if rest is not None:
+        await rest.send(receive, send)
 
 
 async def close(scope: Scope) -> None:
     """End a request's answer, where it is a long one, whether it is complete or not."""
-    stream: WatchedStream | None = scope["state"].pop(_UNDER_WAY, None)
-    if stream is not None:
-        await stream.close()
+    rest: _Rest | None = scope["state"].pop(_UNDER_WAY, None)
+    if rest is not None:
+        await rest.close()
 
 
 async def _end_with_client(receive: Receive, watch: Watch) -> None:

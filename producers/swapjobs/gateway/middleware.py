@@ -72,6 +72,8 @@ class Edge:
 class _Answer:
     """The way of an answer to the client."""
 
+    __slots__ = ("_mark", "_replaced", "_scope", "_send", "_state", "origin", "request_id", "status")
+
     def __init__(self, scope: Scope, send: Send) -> None:
         headers = Headers(scope=scope)
         given = headers.get("x-request-id", "")

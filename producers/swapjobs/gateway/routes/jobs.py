@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -199,8 +200,8 @@ async def events(
 ) -> Response:
     """Tell the job as it stands and each change until it is final, as server-sent events: `event` is the state."""
     gateway = parts_of(request)
-    look = _looking(gateway, caller, job_id)
-    job = await run_in_threadpool(look)
+    look = partial(gateway.job_watch.read, _looking(gateway, caller, job_id))
+    job = await look()
     seen = last_event_id or ""
     if job.state in FINAL and version_of(job) == seen:
         return Response(status_code=204)  # which tells a browser not to connect again
