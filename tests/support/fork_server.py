@@ -41,7 +41,6 @@ LIBRARIES: Final = (
     "pydantic",
     "pydantic_settings",
     "fastapi.applications",
-    "limits.aio.strategies",
     "prometheus_client",
     "uvicorn.main",
     "uvicorn.protocols.http.h11_impl",

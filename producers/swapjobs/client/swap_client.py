@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from swapjobs import tracing
+from swapjobs.client.accept import accepted, submitting
 from swapjobs.client.batches import Batches
 from swapjobs.client.bulk import BLOCK, as_bulk, refused
 from swapjobs.client.interface import JobClient
@@ -14,16 +15,17 @@ from swapjobs.client.models import ask_for_models
 from swapjobs.client.operations import Operations
 from swapjobs.client.operator import Operator
 from swapjobs.client.webhooks import Webhooks
-from swapjobs.contract.errors import BatchClosed, IdempotencyConflict, JobNotFound, NotFinished, NotRetryable
+from swapjobs.contract.errors import JobNotFound, NotFinished, NotRetryable
 from swapjobs.contract.filters import JobQuery, RetryFilter
 from swapjobs.settings import CoreSettings, load_settings
 from swapjobs.store.attempt_log import attempts_of
+from swapjobs.store.group_submit import pack
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
     import builtins
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from swapjobs.client.http.gateway_client import GatewayClient
     from swapjobs.contract.attempt import Attempt
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.model_page import ModelPage
     from swapjobs.contract.page import JobPage
     from swapjobs.contract.request import Request
+    from swapjobs.store.group_submit import Packed, Submitted
 
 
 class SwapClient(JobClient):
@@ -72,18 +75,14 @@ class SwapClient(JobClient):
 
     def accept(self, request: Request) -> tuple[Job, bool]:
         """Accept one job as `submit` does; tell also whether it is new."""
-        with queue_errors(), tracing.span("submit", "producer", tenant=request.tenant, tool=request.tool) as span:
-            outcome, job = self._store.jobs.submit_one(request, origin=tracing.current(), durably=self._durably)
-            span.note(outcome=outcome, job=job.id if job else None)
-        if outcome == "closed" or job is None:
-            raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
-        if outcome == "conflict":
-            raise IdempotencyConflict(
-                f"business_task_id {request.business_task_id!r} was already used for a different request"
-                f" by tenant {request.tenant!r}",
-                job_id=job.id,
-            )
-        return job.to_job(), outcome == "created"
+        with queue_errors(), submitting(request) as span:
+            submitted = self._store.submits.one(pack(request, tracing.current()), durably=self._durably)
+            span.note(outcome=submitted.outcome, job=submitted.record.id if submitted.record else None)
+        return accepted(request, submitted)
+
+    def accept_each(self, packed: Sequence[Packed]) -> list[Submitted | Exception]:
+        """Accept jobs of several callers in one call, for `swapjobs.client.accept`; what goes wrong is Redis' word."""
+        return self._store.submits.each(packed, durably=self._durably)
 
     def submit_many(self, requests: Iterable[Request | Mapping[str, Any]]) -> Iterator[Submission]:
         """Accept many jobs, lazily and in order: one `Submission` for each request.

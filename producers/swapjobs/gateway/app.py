@@ -16,6 +16,8 @@ from swapjobs.gateway.backpressure import Pressure
 from swapjobs.gateway.broadcast import Broadcast
 from swapjobs.gateway.console import router as console
 from swapjobs.gateway.dependencies import Parts
+from swapjobs.gateway.direct_route import DirectRoutes
+from swapjobs.gateway.group_submit import GroupSubmit
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.gateway.middleware import Edge
 from swapjobs.gateway.openapi import document
@@ -55,12 +57,13 @@ def make_app(settings: GatewaySettings) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         redis_client = connect(settings)
         store = Store(redis_client, settings)
-        with SwapClient(settings) as client:
+        with SwapClient(settings) as client, GroupSubmit(client) as submits:
             async with JobWatch(settings) as job_watch:
                 app.state.parts = Parts(
                     settings=settings,
                     client=client,
                     store=store,
+                    submits=submits,
                     job_watch=job_watch,
                     access=Access(store.api_keys, settings),
                     pressure=Pressure(store.dispatch, settings.gateway_max_queued),
@@ -80,11 +83,13 @@ def make_app(settings: GatewaySettings) -> FastAPI:
         redirect_slashes=False,
     )
     problems.install(app)
+    app.include_router(jobs.direct)
     api = (jobs, batches, webhooks, operations, operate, models)
     for routes in (*api, vendor_callbacks, vendor_compat, health, docs):
         app.include_router(routes.router)
     if settings.console:
         app.include_router(console.router)
+    app.add_middleware(DirectRoutes, router=jobs.direct, handlers=app.exception_handlers)
     if settings.gateway_cors_origins:
         app.add_middleware(
             CORSMiddleware,

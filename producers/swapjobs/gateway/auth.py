@@ -14,14 +14,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from limits import RateLimitItemPerSecond
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.concurrency import run_in_threadpool
 
 from swapjobs.contract.errors import AccessDenied, ScopeMissing, TooManyRequests
 from swapjobs.contract.scope import ALL_TENANTS, SCOPES, TENANT_SCOPES
 from swapjobs.contract.urls import is_loopback
+from swapjobs.gateway.key_rate import KeyRate
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.store.access.api_keys import digest, id_of
 from swapjobs.store.redis_client import queue_errors
@@ -76,9 +74,8 @@ class Access:
         self._remembered: OrderedDict[str, tuple[float, Caller | None]] = OrderedDict()
         self._needed = bool(self._own)
         self._asked_at = -_REMEMBERED_S
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
         rate = settings.gateway_key_rate
-        self._limit = RateLimitItemPerSecond(rate.calls, rate.period_s)
+        self._rate = KeyRate(rate.calls, rate.period_s)
 
     def find(self, key_id: str, sent: str) -> Caller | None:
         """Return whose key has this id and digest; None for an unknown one. It may ask Redis: call it in a thread.
@@ -132,18 +129,17 @@ class Access:
     def count(self, caller: Caller, headers: dict[str, str]) -> None:
         """Count one request, and add the headers that tell how many are left.
 
-        Kept in this process: in Redis it took 98 us and a round trip for each request, here it takes 39 us.
+        Kept in this process: in Redis it took 98 us and a round trip for each request.
 
         Raises:
             TooManyRequests: none is.
         """
-        passed = self._limiter.hit(self._limit, caller.key_id)
-        window = self._limiter.get_window_stats(self._limit, caller.key_id)
-        after = max(0.0, window.reset_time - time.time())
-        headers["RateLimit-Policy"] = f'"key";q={self._limit.amount};w={self._limit.get_expiry()}'
-        headers["RateLimit"] = f'"key";r={window.remaining};t={math.ceil(after)}'
-        if not passed:
-            raise TooManyRequests("this key makes too many requests", retry_after_s=math.ceil(after))
+        hit = self._rate.hit(caller.key_id, time.time())
+        after_s = math.ceil(hit.reset_s)
+        headers["RateLimit-Policy"] = f'"key";q={self._rate.amount};w={self._rate.period_s}'
+        headers["RateLimit"] = f'"key";r={hit.remaining};t={after_s}'
+        if not hit.passed:
+            raise TooManyRequests("this key makes too many requests", retry_after_s=after_s)
 
     async def allow_local(self, request: Request) -> Caller:
         """Return the caller of a request without a key, where none is needed.

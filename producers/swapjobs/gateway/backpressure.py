@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final
 
+from starlette.concurrency import run_in_threadpool
+
 from swapjobs.contract.errors import TooManyRequests
 from swapjobs.store import keys
 from swapjobs.store.redis_client import queue_errors
@@ -43,6 +45,20 @@ class Pressure:
                 self._ask()
             finally:
                 self._asking.release()
+        self._refuse_beyond()
+
+    async def admit(self) -> None:
+        """`check` for the event loop: in a thread only where Redis is to be asked.
+
+        Raises:
+            TooManyRequests: too many are queued.
+        """
+        if self._limit and time.monotonic() >= self._next_at:
+            await run_in_threadpool(self.check)
+        elif self._limit:
+            self._refuse_beyond()
+
+    def _refuse_beyond(self) -> None:
         if self.queued >= self._limit:
             raise TooManyRequests(f"{self.queued} jobs are queued, {self._limit} may", retry_after_s=10)
 

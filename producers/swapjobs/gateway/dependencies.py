@@ -18,8 +18,11 @@ from swapjobs.settings import GatewaySettings
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from swapjobs.gateway.backpressure import Pressure
     from swapjobs.gateway.broadcast import Broadcast
+    from swapjobs.gateway.group_submit import GroupSubmit
     from swapjobs.store.store import Store
 
 
@@ -30,6 +33,7 @@ class Parts:
     settings: GatewaySettings
     client: SwapClient
     store: Store
+    submits: GroupSubmit
     job_watch: JobWatch
     access: Access
     pressure: Pressure
@@ -65,6 +69,18 @@ async def authenticate(
     _: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
 ) -> Caller:
     """Return who calls, by the header Authorization, if the key allows what the route needs."""
+    return await caller_of(request, gateway, needed.scopes)
+
+
+async def caller_of(request: Request, gateway: Parts, needed: Collection[str]) -> Caller:
+    """Return who makes a request for which a key needs these scopes.
+
+    Raises:
+        AccessDenied, HttpProblem: nobody whom the gateway serves.
+        ScopeMissing: the key does not allow it.
+        TooManyRequests: the key made too many lately.
+        InvalidRequest: the query has a parameter that the route does not know.
+    """
     access = gateway.access
     scheme, _space, key = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and key.strip():
@@ -77,11 +93,12 @@ async def authenticate(
     request.state.headers = {}
     actor.act(actor_of(caller))
     access.count(caller, request.state.headers)
-    for scope in needed.scopes:
+    for scope in needed:
         caller.require(scope)
-    if caller.tenant == ALL_TENANTS and not {"metrics", "operate"}.issuperset(needed.scopes):
+    if caller.tenant == ALL_TENANTS and not {"metrics", "operate"}.issuperset(needed):
         raise ScopeMissing("jobs are one tenant's: a key for all tenants is for the console, /metrics and the levers")
-    _check_query(request, caller)
+    if request.scope["query_string"]:
+        _check_query(request, caller)
     return caller
 
 

@@ -5,17 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final
 
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
-from starlette.concurrency import run_in_threadpool
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from swapjobs.contract.errors import JobNotFound, QueueUnavailable
 from swapjobs.contract.lifecycle import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from contextlib import AbstractContextManager
-
-    from starlette.types import Receive, Scope, Send
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from swapjobs.contract.job import Job
     from swapjobs.gateway.job_watch import Watch
@@ -25,48 +21,41 @@ _RETRY_MS: Final = 2000  # after which a browser connects again
 _LOOK_AGAIN_S: Final = 1.0
 
 
-class WatchedStream(EventSourceResponse):
-    """An event stream that gives its waiter's place back, also where the client is gone before it begins."""
-
-    def __init__(self, place: AbstractContextManager[Watch], content: AsyncIterator[bytes]) -> None:
-        super().__init__(content, headers={"X-Accel-Buffering": "no"})
-        self._place = place
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._place.__exit__(None, None, None)
-
-
 def version_of(job: Job) -> str:
     """Return what changes whenever the job does; its webhook, which goes on after the end, is left out."""
     return hashlib.blake2b(job.model_dump_json(exclude={"webhook"}).encode(), digest_size=8).hexdigest()
 
 
-async def changes(job: Job, seen: str, watch: Watch, look: Callable[[], Job]) -> AsyncIterator[bytes]:
+async def changes(job: Job, seen: str, watch: Watch, look: Callable[[], Awaitable[Job]]) -> AsyncGenerator[bytes]:
     """Yield the job as it stands and then each change, until it is final or the gateway ends.
 
-    `seen` is the version that the reader has: it is not told again. `look` gets the job, and is called in a thread.
+    `seen` is the version that the reader has: it is not told again. `look` gets the job.
     """
     yield f"retry: {_RETRY_MS}\n\n".encode()
-    while True:
-        version = version_of(job)
+    current: Job | None = job
+    del job  # the next change is all that matters: a job takes as much memory as the rest of its stream
+    while current is not None:
+        version, is_over = version_of(current), current.state in FINAL
         if version != seen:
             seen = version
-            yield format_sse_event(data_str=job.model_dump_json(), event=str(job.state), id=version)
-        if job.state in FINAL:
+            yield format_sse_event(data_str=current.model_dump_json(), event=str(current.state), id=version)
+        if is_over:
             return
+        current = None
         while not await watch.changed(_KEEP_ALIVE_S):
             yield KEEPALIVE_COMMENT
-        while not watch.stopped:
-            try:
-                job = await run_in_threadpool(look)
-                break
-            except QueueUnavailable:
-                await watch.changed(_LOOK_AGAIN_S)
-            except JobNotFound:
-                return
-        if watch.stopped:
-            return
+        current = await _looked(watch, look)
+
+
+async def _looked(watch: Watch, look: Callable[[], Awaitable[Job]]) -> Job | None:
+    """Return the job, once Redis tells; None where it is gone, or nobody waits for it any more."""
+    while not watch.stopped:
+        try:
+            job = await look()
+        except QueueUnavailable:
+            await watch.changed(_LOOK_AGAIN_S)
+        except JobNotFound:
+            return None
+        else:
+            return None if watch.stopped else job
+    return None

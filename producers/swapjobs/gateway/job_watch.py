@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from starlette.concurrency import run_in_threadpool
+from anyio import CapacityLimiter, to_thread
 
 from swapjobs.contract.errors import QueueUnavailable, TooManyRequests
 from swapjobs.contract.lifecycle import FINAL
@@ -22,7 +22,8 @@ from swapjobs.store import keys
 from swapjobs.store.redis_client import RedisError, async_connections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from starlette.requests import Request
 
@@ -36,30 +37,66 @@ _PING_EVERY_S: Final = 10.0
 _SILENT_S: Final = 25.0  # a connection that sent nothing for so long, not even a pong, is taken for lost
 _PAUSES_S: Final = (0.1, 0.2, 0.5, 1.0)
 _CANCEL_AGAIN_S: Final = 0.5
+_READERS: Final = 16  # threads; more would only wait for one another
 _READ_AGAIN_S: Final = 1.0  # after a read that Redis did not answer
 
 
 class Watch:
     """One waiter's place: notified of every change of one job."""
 
+    __slots__ = ("_has_changed", "_waiter", "channel", "stopped")
+
     def __init__(self, channel: str) -> None:
         self.channel = channel
         self.stopped = False  # the gateway ends, or the client has gone: no notification comes any more
-        self._changed = asyncio.Event()
+        self._has_changed = False
+        self._waiter: asyncio.Future[None] | None = None
 
     def notify(self) -> None:
         """Say that the job may have changed."""
-        self._changed.set()
+        self._has_changed = True
+        if self._waiter is not None:
+            _wake(self._waiter)
+
+    def end(self) -> None:
+        """Let the waiter go: nobody wants to know any more."""
+        self.stopped = True
+        self.notify()
 
     async def changed(self, timeout_s: float) -> bool:
         """Return once the job may have changed; False after `timeout_s` seconds without that."""
-        try:
-            async with asyncio.timeout(max(timeout_s, 0)):
-                await self._changed.wait()
-        except TimeoutError:
-            return False
-        self._changed.clear()
-        return True
+        if not self._has_changed:
+            loop = asyncio.get_running_loop()
+            self._waiter = loop.create_future()  # an Event and a Timeout would take four times the memory
+            timer = loop.call_later(max(timeout_s, 0), _wake, self._waiter)
+            try:
+                await self._waiter
+            finally:
+                timer.cancel()
+                self._waiter = None
+        result, self._has_changed = self._has_changed, False
+        return result
+
+
+class _Place:
+    """A waiter's place, for as long as the block lasts; it knows no more than that, as thousands are open."""
+
+    __slots__ = ("_owner", "_tenant", "_watch")
+
+    def __init__(self, owner: JobWatch, tenant: str, watch: Watch) -> None:
+        self._owner, self._tenant, self._watch = owner, tenant, watch
+
+    def __enter__(self) -> Watch:
+        self._owner.take(self._tenant, self._watch)
+        return self._watch
+
+    def __exit__(self, *_: object) -> None:
+        self._owner.give_back(self._tenant, self._watch)
+
+
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 class JobWatch:
@@ -73,28 +110,40 @@ class JobWatch:
         self._confirmed: set[str] = set()
         self._commands: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
+        self._readers = CapacityLimiter(_READERS)
         self.stopped = False
 
     # -- for waiters
 
-    @contextlib.contextmanager
-    def watch(self, job: Job) -> Iterator[Watch]:
+    @property
+    def open(self) -> int:
+        """How many places are taken."""
+        return self._open.total()
+
+    def watch(self, job: Job) -> AbstractContextManager[Watch]:
         """Take a waiter's place for as long as the block lasts. A quarter of the places is left for other tenants.
 
         Raises:
             TooManyRequests: all places are taken.
         """
-        if self._open.total() >= self._max_open or self._open[job.tenant] >= self._max_open - self._max_open // 4:
+        return _Place(self, job.tenant, Watch(_channel_of(job.id)))
+
+    async def read(self, look: Callable[[], Job]) -> Job:
+        """Return what `look` reads from Redis: in a thread, of which a thousand waiters at once get a few."""
+        return await to_thread.run_sync(look, limiter=self._readers)
+
+    def take(self, tenant: str, watch: Watch) -> None:
+        """Take a place; see `watch`."""
+        if self.open >= self._max_open or self._open[tenant] >= self._max_open - self._max_open // 4:
             raise TooManyRequests("too many requests wait for jobs here; ask again without waiting", retry_after_s=5)
-        watch = Watch(_channel_of(job.id))
         watch.stopped = self.stopped
-        self._open[job.tenant] += 1
+        self._open[tenant] += 1
         self._join(watch)
-        try:
-            yield watch
-        finally:
-            self._open[job.tenant] -= 1
-            self._leave(watch)
+
+    def give_back(self, tenant: str, watch: Watch) -> None:
+        """Give a place back that was taken."""
+        self._open[tenant] -= 1
+        self._leave(watch)
 
     async def until_final(
         self, job: Job, timeout_s: float, read: Callable[[], Job], request: Request | None = None
@@ -116,8 +165,7 @@ class JobWatch:
         except TooManyRequests:
             return job
 
-    @staticmethod
-    async def _until_final(job: Job, timeout_s: float, read: Callable[[], Job], watch: Watch) -> Job:
+    async def _until_final(self, job: Job, timeout_s: float, read: Callable[[], Job], watch: Watch) -> Job:
         loop = asyncio.get_running_loop()
         until, patience = loop.time() + timeout_s, math.inf
         while (left := until - loop.time()) > 0:
@@ -125,7 +173,7 @@ class JobWatch:
             if watch.stopped:
                 break
             try:
-                job = await run_in_threadpool(read)
+                job = await self.read(read)
             except QueueUnavailable:
                 patience = _READ_AGAIN_S
                 continue
@@ -168,8 +216,7 @@ class JobWatch:
         self.stopped = True
         for watches in self._watches.values():
             for watch in watches:
-                watch.stopped = True
-                watch.notify()
+                watch.end()
 
     async def _run(self) -> None:
         """Keep one connection up for ever."""
@@ -207,7 +254,10 @@ class JobWatch:
                     command: tuple[str, ...] = await self._commands.get()
             except TimeoutError:
                 command = ("PING",)
-            await connection.send_command(*command, check_health=False)
+            try:
+                await connection.send_command(*command, check_health=False)
+            except AttributeError:  # the reader saw the end of the connection, and redis-py forgot its stream
+                raise ConnectionError("closed while a command was sent") from None
 
     async def _read(self, connection: Any) -> None:
         while True:
@@ -223,5 +273,4 @@ async def _leave_with(request: Request, watch: Watch) -> None:
     """End the watch when the client has gone away."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
-    watch.stopped = True
-    watch.notify()
+    watch.end()

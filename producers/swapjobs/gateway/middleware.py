@@ -9,13 +9,16 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 
 from swapjobs import logs, tracing
+from swapjobs.gateway import long_answer
 from swapjobs.gateway.problems import GONE, problem
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _logger: Final = logging.getLogger("swapjobs.gateway")
@@ -23,13 +26,15 @@ _PROBES: Final = frozenset({"/healthz", "/readyz", "/metrics"})  # asked every f
 _ERROR: Final = 400
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _FRAMES: Final = 8
-_SECURITY: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_REQUEST_ID: Final = b"x-request-id"
+_MARK: Final = b"swapjobs-request"
+_SECURITY: Final = (
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
 
 
 class Edge:
@@ -50,7 +55,9 @@ class Edge:
     async def _serve(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
         began = time.perf_counter()
         try:
-            await self._app(scope, receive, answer.send)
+            # A copy: what the layers below put into it is not kept for as long as a long answer takes.
+            await self._app({**scope}, receive, answer.send)
+            await long_answer.finish(scope, receive, answer.send)
         except ClientDisconnect:
             pass
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends here, in one line of the log
@@ -58,11 +65,14 @@ class Edge:
             facts = {"request_id": answer.request_id, "error": type(error).__name__, "at": _places(error)}
             logs.event(_logger, "error", level=logging.ERROR, **facts)
         finally:
+            await long_answer.close(scope)
             _log(scope, answer, time.perf_counter() - began)
 
 
 class _Answer:
     """The way of an answer to the client."""
+
+    __slots__ = ("_mark", "_replaced", "_scope", "_send", "_state", "origin", "request_id", "status")
 
     def __init__(self, scope: Scope, send: Send) -> None:
         headers = Headers(scope=scope)
@@ -83,22 +93,35 @@ class _Answer:
     async def send(self, message: Message) -> None:
         """Pass a part of the answer on."""
         if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            if message["status"] == 413 and headers.get("content-type", "").startswith("text/plain"):  # noqa: PLR2004
+            if message["status"] == 413 and _is_plain_text(message):  # noqa: PLR2004
                 self._replaced = True  # Starlette's own word on a body whose Content-Length is too large
                 await problem(413, "body_too_large", "the body is larger than this route takes")(
                     self._scope, _nothing, self.send
                 )
                 return
             self.status = message["status"]
-            headers["X-Request-Id"] = self.request_id
-            if self._mark:
-                headers["Swapjobs-Request"] = self._mark
-            for name, value in {**_SECURITY, **self._state.get("headers", {})}.items():
-                headers.setdefault(name, value)
+            message["headers"] = self._with_own(message.get("headers", ()))
         elif self._replaced and message.get("body") == b"Content Too Large":
             return
         await self._send(message)
+
+    def _with_own(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        own = [(_REQUEST_ID, self.request_id.encode())]
+        if self._mark:
+            own.append((_MARK, self._mark.encode()))
+        replaced = {name for name, _ in own}
+        headers = [*(header for header in given if header[0] not in replaced), *own]
+        names = {name for name, _ in headers}
+        headers += [header for header in _SECURITY if header[0] not in names]
+        for name, value in self._state.get("headers", {}).items():
+            raw = name.lower().encode()
+            if raw not in names:
+                headers.append((raw, value.encode("latin-1")))
+        return headers
+
+
+def _is_plain_text(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith("text/plain")
 
 
 async def _nothing() -> Message:

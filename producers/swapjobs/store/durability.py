@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
-from swapjobs.contract.errors import QueueUnavailable
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
 PATIENCE_S: Final = 4.0
 
 
-def on_disk(client: redis.Redis, queue: Callable[[Pipeline], Any], what: str) -> Any:
-    """Do the one command that `queue` puts into a pipeline and return its answer once it is on Redis' disk.
+def on_disk(client: redis.Redis, queue: Callable[[Pipeline], Any]) -> tuple[list[Any], str]:
+    """Do the commands that `queue` puts into a pipeline; return their replies once the first one is on Redis' disk.
 
-    One pipeline, so one connection: on another one, opened after a break, Redis would have nothing to wait for and
-    say so at once.
+    The text beside them is empty; or it says why that is not known, as the end of a sentence that begins with what was
+    accepted. One pipeline, so one connection: on another one, opened after a break, Redis would have nothing to wait
+    for and say so at once.
 
     Raises:
-        QueueUnavailable: it was done, but is not known to be on disk; the text calls it `what`.
-        redis.RedisError: it was not done, or that is not known.
+        redis.RedisError: the first command was not done, or that is not known. Errors of others are among the replies.
     """
     with client.pipeline(transaction=False) as pipe:
         queue(pipe)
@@ -34,19 +33,19 @@ def on_disk(client: redis.Redis, queue: Callable[[Pipeline], Any], what: str) ->
         pipe.set(keys.disk(), 1, ex=60)
         pipe.waitaof(1, 0, int(PATIENCE_S * 1000))
         # Not raised by redis-py, which would put the arguments into the error's text: URLs, perhaps with signatures.
-        answer, barrier, waited = pipe.execute(raise_on_error=False)
-    if isinstance(answer, redis.RedisError):
-        raise answer
+        *replies, barrier, waited = pipe.execute(raise_on_error=False)
+    if isinstance(replies[0], redis.RedisError):
+        raise replies[0]
     for result in (barrier, waited):
         if isinstance(result, redis.RedisError):
             remedy = "CONFIG SET appendonly yes turns the append-only file on; or set SWAPJOBS_SUBMIT_DURABILITY=memory"
-            raise _unknown(what, f"Redis says: {result}", remedy) from None
+            return replies, _unknown(f"Redis says: {result}", remedy)
     if waited[0] < 1:
         remedy = "look at its disk, and at its appendfsync, which must not be no"
-        raise _unknown(what, f"Redis did not have it there within {PATIENCE_S:g} s", remedy)
-    return answer
+        return replies, _unknown(f"Redis did not have it there within {PATIENCE_S:g} s", remedy)
+    return replies, ""
 
 
-def _unknown(what: str, why: str, remedy: str) -> QueueUnavailable:
+def _unknown(why: str, remedy: str) -> str:
     again = "to submit again with the same business_task_id is safe"
-    return QueueUnavailable(f"{what} accepted, but not known to be on disk: {why}; {again}; {remedy}")
+    return f"accepted, but not known to be on disk: {why}; {again}; {remedy}"

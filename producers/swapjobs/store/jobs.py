@@ -6,9 +6,7 @@ from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
-import redis
-
-from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull
+from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable
 from swapjobs.contract.job import DEFAULT_TENANT, Submission, job_id
 from swapjobs.contract.signed_urls import until_of
 from swapjobs.store import fresh_urls, job_index, keys, record
@@ -17,6 +15,8 @@ from swapjobs.tracing import NOWHERE, JobOrigin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    import redis
 
     from swapjobs.contract.filters import JobQuery
     from swapjobs.contract.job import Job
@@ -51,7 +51,9 @@ class JobStore:
         if durably:
             what = f"job {ids[0]} was" if len(ids) == 1 else f"{len(ids)} jobs were"
             queue = partial(self._functions.queue, name="jobs/submit", args=args)
-            outcomes = self._functions.with_library(lambda: on_disk(self._redis, queue, what))
+            (outcomes,), lost = self._functions.with_library(lambda: on_disk(self._redis, queue))
+            if lost:
+                raise QueueUnavailable(f"{what} {lost}")
         else:
             outcomes = self._functions.call("jobs/submit", *args)
         if "full" in outcomes:
@@ -61,38 +63,6 @@ class JobStore:
         ]
         self._renew_all_urls(known)
         return [_submission(id_, outcome) for id_, outcome in zip(ids, outcomes, strict=True)]
-
-    def submit_one(
-        self, request: Request, *, origin: JobOrigin = NOWHERE, durably: bool = False
-    ) -> tuple[str, Record | None]:
-        """Accept one job; return the outcome and the job that now has its id, in one round trip unless `durably`.
-
-        The outcome `closed` comes without a job: its batch takes no more.
-
-        Raises as `submit` and `get` do.
-        """
-        if durably:
-            (submission,) = self.submit([request], origin=origin, durably=True)
-            return (submission.outcome, self.get(submission.id)) if submission.id else ("closed", None)
-        (id_,), args = record.packed([request], until_of, [origin])
-
-        def call() -> list[Any]:
-            with self._redis.pipeline(transaction=False) as pipe:
-                self._functions.queue(pipe, "jobs/submit", args)
-                pipe.get(keys.job(id_))
-                # Not raised by redis-py, which would put the arguments into the error's text: URLs, with signatures.
-                answers = pipe.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, redis.RedisError):
-                    raise answer
-            return answers
-
-        (outcome,), text = self._functions.with_library(call)
-        if outcome == "full":
-            raise QueueFull
-        if outcome == "existing" and self._renew_urls(id_, text, request):
-            return outcome, self.get(id_)
-        return outcome, record.unpack(id_, text) if text else None
 
     def get(self, id_: str) -> Record:
         """Return the record.
@@ -190,9 +160,9 @@ class JobStore:
             texts = pipe.execute()
         for (id_, request), text in zip(known, texts, strict=True):
             if text:
-                self._renew_urls(id_, text, request)
+                self.renew_urls(id_, text, request)
 
-    def _renew_urls(self, id_: str, text: str, request: Request) -> bool:
+    def renew_urls(self, id_: str, text: str, request: Request) -> bool:
         """Let one job, whose record was read, have the URLs of `request`; return whether they are others."""
         before, after = fresh_urls.packed_with(record.history_of(text), request)
         if after is not None:

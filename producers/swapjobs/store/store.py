@@ -13,6 +13,7 @@ from swapjobs.store.deliveries import DeliveryStore
 from swapjobs.store.dispatch import DispatchStore
 from swapjobs.store.endpoints import EndpointStore
 from swapjobs.store.functions import Functions, call_on_connect
+from swapjobs.store.group_submit import GroupSubmit
 from swapjobs.store.jobs import JobStore
 from swapjobs.store.library import library
 from swapjobs.store.metrics import MetricStore
@@ -59,6 +60,7 @@ class Store:
 
     Attributes:
         jobs: Submitted, read, cancelled, retried.
+        submits: Of one caller, or of several in one call.
         attempts: What workers do with jobs: claim, confirm, record the outcome.
         batches: Groups of jobs.
         deliveries: Webhooks on their way.
@@ -83,6 +85,7 @@ class Store:
         self.redis = client
         self.functions = functions
         self.jobs = JobStore(client, functions)
+        self.submits = GroupSubmit(client, functions, self.jobs)
         self.attempts = AttemptStore(functions)
         self.batches = BatchStore(client, functions)
         self.deliveries = DeliveryStore(client, functions)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -19,9 +20,11 @@ from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools.table import TOOLS
 from swapjobs.gateway.auth import Caller
-from swapjobs.gateway.dependencies import Actor, Gateway, Parts, Reader, Submitter
-from swapjobs.gateway.event_stream import WatchedStream, changes, version_of
-from swapjobs.gateway.json_body import JsonObject
+from swapjobs.gateway.dependencies import Actor, Gateway, Parts, Reader, Submitter, parts_of
+from swapjobs.gateway.direct_route import DirectRoute, json_answer
+from swapjobs.gateway.event_stream import changes, version_of
+from swapjobs.gateway.json_body import read_object
+from swapjobs.gateway.long_answer import WatchedStream
 from swapjobs.gateway.openapi import (
     BODY_PROBLEMS,
     DONE_EXAMPLE,
@@ -46,6 +49,7 @@ FreshUrls = Annotated[
 
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+direct = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=DirectRoute)
 
 _SOON_S: Final = 2  # after which it makes sense to ask again how an unfinished job stands
 _LATEST_S: Final = 60
@@ -54,9 +58,10 @@ JobId = Annotated[str, Path(description="the job's id, or your own: its `busines
 Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job is final, or after N seconds (0..60)")]
 
 
-@router.post(
+@direct.post(
     "",
     status_code=202,
+    response_model=Job,
     openapi_extra=body("JobRequest", SWAP_EXAMPLES),
     responses={
         200: job_answer("It is final", DONE_EXAMPLE),
@@ -66,16 +71,13 @@ Prefer = Annotated[str | None, Header(description="`wait=N`: answer when the job
 )
 async def submit(
     request: Request,
-    response: Response,
     caller: Submitter,
-    gateway: Gateway,
-    wanted: JsonObject,
     *,
     prefer: Prefer = None,
     idempotency_key: Annotated[
         str | None, Header(description="the same as `business_task_id` in the body", json_schema_extra=PLAIN_KEY)
     ] = None,
-) -> Job:
+) -> Response:
     """Accept a job: from now on it reaches a final state. 202 while it is not final, 200 when it is.
 
     `Idempotent-Replayed: true` tells that it was accepted before; `Swapjobs-No-Worker: swaps`, after a wait, that no
@@ -83,20 +85,17 @@ async def submit(
     """
     if len(request.headers.getlist("idempotency-key")) > 1:
         raise HttpProblem(400, "Idempotency-Key: is there more than once", field="Idempotency-Key")
-    swap = request_of(wanted, caller.tenant, idempotency_key)
-    wait_of(prefer)  # a wish that can't be understood is refused before the job is accepted
-
-    def accept() -> tuple[Job, bool]:
-        gateway.pressure.check()
-        return gateway.client.accept(swap)
-
-    job, is_new = await run_in_threadpool(accept)
+    swap = request_of(await read_object(request), caller.tenant, idempotency_key)
+    wait_s = wait_of(prefer)  # a wish that can't be understood is refused before the job is accepted
+    gateway = parts_of(request)
+    await gateway.pressure.admit()
+    job, is_new = await gateway.submits.accept(swap)
     request.state.job_id = job.id
+    response = await _waited(job, wait_s, caller, gateway, request)
     if not is_new:
         response.headers["Idempotent-Replayed"] = "true"
-    job = await _waited(job, prefer, caller, gateway, request, response)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job
+    return response
 
 
 @router.get("")
@@ -129,19 +128,19 @@ def list_jobs(
     )
 
 
-@router.get(
+@direct.get(
     "/{job_id}",
+    response_model=Job,
     responses={
         200: job_answer("How it stands", DONE_EXAMPLE),
         **problems("job_not_found", "job_gone", "malformed_request"),
     },
 )
-async def get_job(
-    job_id: JobId, request: Request, response: Response, caller: Reader, gateway: Gateway, prefer: Prefer = None
-) -> Job:
+async def get_job(job_id: JobId, request: Request, caller: Reader, prefer: Prefer = None) -> Response:
     """Tell how a job stands; 404 for an unknown one, 410 for one that finished and whose record has expired."""
+    gateway = parts_of(request)
     job = await run_in_threadpool(own_job, gateway, caller, job_id)
-    return await _waited(job, prefer, caller, gateway, request, response, unfinished=200)
+    return await _waited(job, wait_of(prefer), caller, gateway, request, unfinished=200)
 
 
 @router.get("/{job_id}/attempts", responses=problems("job_not_found", "job_gone"))
@@ -184,7 +183,7 @@ def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: FreshUrls | None
     return gateway.client.retry(own_job(gateway, caller, job_id).id, **(urls or {}))
 
 
-@router.get(
+@direct.get(
     "/{job_id}/events",
     response_class=Response,
     responses={
@@ -194,21 +193,21 @@ def retry(job_id: JobId, caller: Actor, gateway: Gateway, urls: FreshUrls | None
     },
 )
 async def events(
+    request: Request,
     job_id: JobId,
     caller: Reader,
-    gateway: Gateway,
     last_event_id: Annotated[str | None, Header(description="the id of the last event that was seen")] = None,
 ) -> Response:
     """Tell the job as it stands and each change until it is final, as server-sent events: `event` is the state."""
-    look = _looking(gateway, caller, job_id)
-    job = await run_in_threadpool(look)
+    gateway = parts_of(request)
+    look = partial(gateway.job_watch.read, _looking(gateway, caller, job_id))
+    job = await look()
     seen = last_event_id or ""
     if job.state in FINAL and version_of(job) == seen:
         return Response(status_code=204)  # which tells a browser not to connect again
     places = gateway.job_watch.watch(job)
     watch = places.__enter__()
-
-    return WatchedStream(places, changes(job, seen, watch, look))
+    return WatchedStream(places, watch, changes(job, seen, watch, look))
 
 
 def own_job(gateway: Parts, caller: Caller, job_id: str) -> Job:
@@ -240,28 +239,19 @@ def retry_after_s(job: Job) -> int:
 
 
 async def _waited(
-    job: Job,
-    prefer: str | None,
-    caller: Caller,
-    gateway: Parts,
-    request: Request,
-    response: Response,
-    *,
-    unfinished: int = 202,
-) -> Job:
-    """Wait as long as the caller prefers, and set the status and the headers that tell how it went."""
-    seconds = wait_of(prefer)
-    if seconds is not None:
-        response.headers["Preference-Applied"] = f"wait={seconds}"
-        job = await gateway.job_watch.until_final(job, seconds, _looking(gateway, caller, job.id), request)
-    if job.state in FINAL:
-        response.status_code = 200
-    else:
-        response.status_code = unfinished
+    job: Job, wait_s: int | None, caller: Caller, gateway: Parts, request: Request, *, unfinished: int = 202
+) -> Response:
+    """Wait as long as the caller prefers; return the job with the status and the headers that tell how it went."""
+    if wait_s is not None:
+        job = await gateway.job_watch.until_final(job, wait_s, _looking(gateway, caller, job.id), request)
+    response = json_answer(job, 200 if job.state in FINAL else unfinished)
+    if wait_s is not None:
+        response.headers["Preference-Applied"] = f"wait={wait_s}"
+    if job.state not in FINAL:
         response.headers["Retry-After"] = str(retry_after_s(job))
-        if seconds is not None and (unattended := await run_in_threadpool(gateway.unattended)):
+        if wait_s is not None and (unattended := await run_in_threadpool(gateway.unattended)):
             response.headers["Swapjobs-No-Worker"] = ", ".join(unattended)
-    return job
+    return response
 
 
 def _looking(gateway: Parts, caller: Caller, job_id: str) -> Callable[[], Job]:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
     from swapjobs.gateway.auth import Caller
     from swapjobs.gateway.dependencies import Parts
+    from swapjobs.store.record import Record
 
     Answer = Callable[[Parts, Caller, bytes, Request], Awaitable[dict[str, Any]]]
 
@@ -80,7 +81,7 @@ async def _call(tool: Tool, gateway: Parts, caller: Caller, raw: bytes, request:
     body = read_call(tool, raw)
     caller.require("submit")
     wanted = request_of(tool, body, caller.tenant)
-    job = await run_in_threadpool(_accept, gateway, wanted)
+    job = await _accept(gateway, wanted)
     request.state.job_id = job.id
     if tool.answers_at_once and not (wanted.callback_url and tool.takes_callback):
         wait_s = gateway.settings.gateway_vendor_wait_s
@@ -114,25 +115,30 @@ async def _query(
     return vendor_envelope(job, path=path) if is_own else envelope("200", "success")
 
 
-def _accept(gateway: Parts, request: JobRequest) -> Job:
+async def _accept(gateway: Parts, request: JobRequest) -> Job:
     """Accept the job, or return the one that has its id.
 
     Raises:
         JobGone: there was one, it ended, and its record has expired: `SwapClient.submit` would make a new one of it.
     """
     try:
-        with queue_errors():
-            known = gateway.store.jobs.get(job_id(request.tenant, str(request.business_task_id)))
+        known = await run_in_threadpool(_known, gateway, request)
     except JobGone:
         raise
     except JobNotFound:
-        gateway.pressure.check()
-        return gateway.client.submit(request)
-    job = known.to_job()
-    # A final record may expire before a submit comes to it; one that is not final can't.
-    if job.state in FINAL and known.fields["fingerprint"] == request.fingerprint():
-        return job
-    return gateway.client.submit(request)
+        await gateway.pressure.admit()
+    else:
+        job = known.to_job()
+        # A final record may expire before a submit comes to it; one that is not final can't.
+        if job.state in FINAL and known.fields["fingerprint"] == request.fingerprint():
+            return job
+    job, _ = await gateway.submits.accept(request)
+    return job
+
+
+def _known(gateway: Parts, request: JobRequest) -> Record:
+    with queue_errors():
+        return gateway.store.jobs.get(job_id(request.tenant, str(request.business_task_id)))
 
 
 async def _caller_of(gateway: Parts, request: Request) -> Caller:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import timedelta
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from swapjobs.gateway.console.routing import ConsoleRoute
 from swapjobs.gateway.console.session import Changing, Viewer, Viewing, is_still_there
 from swapjobs.gateway.console.timeline import cost_of, steps_of
 from swapjobs.gateway.dependencies import Gateway, Parts
-from swapjobs.gateway.event_stream import WatchedStream
+from swapjobs.gateway.long_answer import WatchedStream
 from swapjobs.store.record import Record
 from swapjobs.store.redis_client import queue_errors
 
@@ -53,7 +53,7 @@ async def live(request: Request, gateway: Gateway, viewer: Viewing, job_id: str)
         waits = any(delivery.state == "pending" for delivery in seen["deliveries"])
         return render(request, viewer, "job_live.html", **seen), seen["job"].state in FINAL and not waits
 
-    async def events() -> AsyncIterator[bytes]:
+    async def events() -> AsyncGenerator[bytes]:
         shown = ""
         while not watch.stopped:
             if not await is_still_there(gateway, viewer):
@@ -72,7 +72,7 @@ async def live(request: Request, gateway: Gateway, viewer: Viewing, job_id: str)
                 return
             await watch.changed(_LOOK_EVERY_S)
 
-    return WatchedStream(places, events())
+    return WatchedStream(places, watch, events())
 
 
 @router.post("/cancel")
