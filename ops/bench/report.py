@@ -108,7 +108,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "redis": _redis(),
         "redis-py": version("redis"),
-        **{name: version(name) for name in ("celery", "kombu", "hiredis", "httpx", "h11")},
+        **{name: version(name) for name in ("celery", "kombu", "hiredis", "httpx", "httpcore")},
     }
 
 

@@ -26,9 +26,8 @@ class KeyRate:
 
     def __init__(self, amount: int, period_s: int) -> None:
         self.amount, self.period_s = amount, period_s
-        self._counted: dict[
-            str, tuple[int, int, int]
-        ] = {}  # the window's number; requests in it, and in the one before
+        # the window's number; requests in it, and in the one before
+        self._counted: dict[str, tuple[int, int, int]] = {}
 
     def hit(self, key_id: str, now_s: float) -> Hit:
         """Count a request, if it may pass."""

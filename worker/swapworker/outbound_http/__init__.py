@@ -1,14 +1,14 @@
 """Outgoing HTTP: one POST under one total deadline, with errors that say whether the request got out.
 
-Built on httpx's parser, h11, over sockets of our own: httpx knows timeouts per read only, and can't tell a request that
-never left from one whose reply was lost. There is no proxy, no redirect, no cookie, no decompression and
+Built on httpx's engine, httpcore, over a network of our own: httpx knows timeouts per read only, and can't tell a
+request that never left from one whose reply was lost. There is no proxy, no redirect, no cookie, no decompression and
 nothing read from the environment: a reply is what the peer sent.
 
 Everything about an exchange ends by its deadline: looking up the name, connecting, TLS, writing, and every read.
 The request's first byte divides the errors: before it `NotSent`, after it the others.
 
-`dial` opens a connection, `deadline_stream` is what the parser talks through, `connection` makes one exchange, `pool`
-keeps connections, `errors` names what failed.
+`dial` opens a connection, `wire` is what httpcore talks through, `connection` makes one exchange, `freelist` keeps
+connections, `errors` names what failed.
 """
 
 from swapworker.outbound_http.connection import Connection, Headers, Reply, retry_after_s

@@ -1,4 +1,4 @@
-"""What an exchange is sent and received through: a socket that keeps to its one deadline and to its size.
+"""What httpcore sends and receives through: sockets that keep to the exchange's one deadline and to its size.
 
 The parser's own limit is 100 kB for one head or chunk header; it lets any number of those pass.
 """
@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import select
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import httpcore
 
 from swapworker.outbound_http.dial import Deadline, Guard, Origin, Resolver, connect
 from swapworker.outbound_http.errors import BadReply, ResponseTooLarge
@@ -21,119 +23,130 @@ _HEAD_BYTES: Final = 32_768  # of a reply's head, with all informational ones be
 _CHUNKING: Final = 8  # bytes on the wire per byte of a body: somebody may send it in chunks of one byte
 
 
-class WriteFailed(OSError):
-    """A part of the request was taken, the rest was not."""
-
-
-class DeadlineStream:
-    """The socket of one connection, and what happened on it in the present exchange.
+class DeadlineStream(httpcore.NetworkBackend):
+    """The network of one connection, and what happened on it in the present exchange.
 
     `sent`: a byte of the request was (or, under TLS, may have been) taken. `ended`: the peer has closed.
     """
 
-    def __init__(self, origin: Origin, guard: Guard | None, resolver: Resolver, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: Origin, guard: Guard | None, resolver: Resolver) -> None:
         self._origin = origin
         self._guard = guard
         self._resolver = resolver
-        self._tls = tls
-        self._socket: socket.socket | None = None
-        self._deadline = Deadline(0)
+        self.deadline = Deadline(0)
         self.sent = False
         self.ended = False
         self._received = 0
         self._body_limit: int | None = None
-
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a socket."""
-        return self._socket is not None
+        self._head = bytearray()
+        self._body_bytes = -1  # while the head is not whole
+        self._tail = b""
 
     def begin(self, deadline: Deadline) -> None:
         """Start an exchange."""
-        self._deadline, self.sent, self.ended = deadline, False, False
+        self.deadline, self.sent, self.ended = deadline, False, False
         self._received, self._body_limit = 0, None
-
-    def connect(self) -> None:
-        """Connect to the origin.
-
-        Raises:
-            OSError: no connection.
-        """
-        plain = connect(self._origin, self._deadline, guard=self._guard, resolver=self._resolver)
-        try:
-            plain.settimeout(self._deadline.left_s())
-            self._socket = self._tls.wrap_socket(plain, server_hostname=self._origin.host) if self._tls else plain
-        except BaseException:
-            plain.close()
-            raise
+        self._head, self._body_bytes, self._tail = bytearray(), -1, b""
 
     def expect_body(self, max_bytes: int) -> None:
         """Allow a body of `max_bytes`, however it is chunked, from now on: the head has been read."""
         self._body_limit = self._received + _HEAD_BYTES + _CHUNKING * max_bytes
 
-    def read(self) -> bytes:
-        """Return what has come, at least a byte; nothing where the peer has closed.
+    def check(self) -> None:
+        """Say, before more is read, whether more may come.
 
         Raises:
             BadReply: the head does not end.
             ResponseTooLarge: the body, or what it is wrapped in, does not end.
-            OSError: the connection broke, or the deadline passed.
         """
-        self._check()
-        data = self._timed().recv(_READ_BYTES)
-        self.ended = not data
-        self._received += len(data)
-        return data
-
-    def write(self, data: bytes) -> None:
-        """Send it all.
-
-        Raises:
-            WriteFailed: the connection broke when a part of it was sent.
-            OSError: the connection broke before, or the deadline passed.
-        """
-        rest = memoryview(data)
-        try:
-            while rest:
-                sock = self._timed()
-                # A plain send that raises took nothing. A TLS one may have flushed a record before it raised.
-                self.sent = self.sent or self._tls is not None
-                rest = rest[sock.send(rest) :]
-                self.sent = True
-        except TimeoutError:
-            raise
-        except OSError as error:
-            if not self.sent:
-                raise
-            raise WriteFailed(str(error)) from None
-
-    def is_readable(self) -> bool:
-        """Say whether there is something to read; before a request is sent that means hung up, or unasked bytes."""
-        sock = self._socket
-        if sock is None or sock.fileno() < 0:
-            return True
-        if isinstance(sock, ssl.SSLSocket) and sock.pending():
-            return True
-        poll = select.poll()
-        poll.register(sock, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def close(self) -> None:
-        """Close the socket; closing twice does no harm."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _timed(self) -> socket.socket:
-        """Return the socket, whose next step ends by the deadline."""
-        if self._socket is None:
-            raise OSError("the connection is closed")
-        self._socket.settimeout(self._deadline.left_s())
-        return self._socket
-
-    def _check(self) -> None:
         if self._body_limit is None:
             if self._received > _HEAD_BYTES:
                 raise BadReply(f"{self._origin.host} sent more than {_HEAD_BYTES} bytes of headers")
         elif self._received > self._body_limit:
             raise ResponseTooLarge(f"{self._origin.host} sent more than {self._body_limit} bytes of chunks")
+
+    def note(self, data: bytes) -> None:
+        """Keep account of what was received."""
+        self.ended = not data
+        self._received += len(data)
+        if self._body_bytes >= 0:
+            self._body_bytes += len(data)
+        else:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            self._body_bytes = len(self._head) - end - 4 if end >= 0 else -1
+        self._tail = (self._tail + data)[-5:]
+
+    def has_surplus(self, content_length: str | None) -> bool:
+        """Say whether more came than the reply, as far as can be told; if in doubt, yes.
+
+        httpcore would take such bytes for the beginning of the next reply: one job would get another's picture.
+        """
+        if content_length is not None:
+            return str(self._body_bytes) != content_length.strip()
+        return self._tail != b"0\r\n\r\n"
+
+    def connect_tcp(self, *_: Any, **__: Any) -> httpcore.NetworkStream:
+        """Connect to the origin; the timeouts that httpcore hands over are the deadline's business."""
+        return _Stream(self, connect(self._origin, self.deadline, guard=self._guard, resolver=self._resolver))
+
+
+class _Stream(httpcore.NetworkStream):
+    def __init__(self, wire: DeadlineStream, sock: socket.socket) -> None:
+        self._wire = wire
+        self._socket = sock
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - httpcore's signature
+        self._wire.check()
+        self._socket.settimeout(self._wire.deadline.left_s())
+        data = self._socket.recv(min(max_bytes, _READ_BYTES))
+        self._wire.note(data)
+        return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - httpcore's signature
+        rest = memoryview(buffer)
+        try:
+            while rest:
+                self._socket.settimeout(self._wire.deadline.left_s())
+                # A plain send that raises took nothing. A TLS one may have flushed a record before it raised.
+                self._wire.sent = self._wire.sent or isinstance(self._socket, ssl.SSLSocket)
+                rest = rest[self._socket.send(rest) :]
+                self._wire.sent = True
+        except TimeoutError:
+            raise
+        except OSError as error:
+            if not self._wire.sent:
+                raise
+            # httpcore then looks for a reply: a server may refuse a request before it has read all of it
+            raise httpcore.WriteError(str(error)) from None
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - httpcore's signature
+    ) -> httpcore.NetworkStream:
+        self._socket.settimeout(self._wire.deadline.left_s())
+        try:
+            return _Stream(self._wire, ssl_context.wrap_socket(self._socket, server_hostname=server_hostname))
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        if info == "is_readable":  # asked before a kept connection is used: readable means hung up, or unasked bytes
+            return _is_readable(self._socket)
+        return None
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    if sock.fileno() < 0:
+        return True
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))

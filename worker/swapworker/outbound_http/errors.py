@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import h11
+import httpcore
 
 from swapworker.outbound_http.dial import Forbidden
 
-Raised = OSError | h11.ProtocolError
+Raised = OSError | httpcore.ProtocolError | httpcore.WriteError
 
 
 class NetError(Exception):
@@ -43,7 +43,7 @@ class ResponseTooLarge(NetError):
 
 
 def explain(error: Raised, host: str, *, sent: bool, ended: bool) -> NetError:
-    """Return the `NetError` for what a socket or the parser raised.
+    """Return the `NetError` for what a socket or httpcore raised.
 
     `sent`: a byte of the request was (or, under TLS, may have been) taken. `ended`: the peer has closed.
     """
@@ -53,7 +53,7 @@ def explain(error: Raised, host: str, *, sent: bool, ended: bool) -> NetError:
         return TimedOut(f"{host} did not answer in time")
     if isinstance(error, OSError):
         return ReplyLost(f"the connection to {host} broke: {_reason(error)}")
-    if ended:
+    if ended or isinstance(error, httpcore.WriteError):
         return ReplyLost(f"{host} closed the connection before the end of the reply")
     return BadReply(f"{host} did not answer in HTTP/1.1")
 
