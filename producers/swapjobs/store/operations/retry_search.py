@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from swapjobs.contract.filters import RetryFilter
     from swapjobs.store.jobs import JobStore
 
-_KEYS_LOOKED_AT: Final = 1000  # by one SCAN; about a third of them are records
+_KEYS_LOOKED_AT: Final = 1000  # by one SCAN; nearly all of them are records
 _BLOCK: Final = 25  # retried by one function, for whose 2 ms or so everybody else waits
 
 

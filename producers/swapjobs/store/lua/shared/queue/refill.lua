@@ -10,13 +10,14 @@ local records = require('records.record')
 local keys, fleet = contract.keys, contract.fleet
 
 local function refill_lane(lane, room)
-  while room > 0 do
-    local ids = fair.next_fair(lane, room)
+  local chosen = {}
+  while #chosen < room do
+    local ids = fair.next_fair(lane, room - #chosen)  -- of one owner
     if #ids == 0 then break end
-    ready.publish(lane, ids)
-    room = room - #ids
+    for _, id in ipairs(ids) do chosen[#chosen + 1] = id end
   end
-  return room
+  if chosen[1] then ready.publish(lane, chosen) end
+  return room - #chosen
 end
 
 -- Lets the job that was parked first probe the vendor again: no other job is left to do so.
