@@ -76,27 +76,35 @@ def test_an_open_stream_holds_none_of_the_layers_it_came_through(
     ids = [client.submit(make_request()).id for _ in range(_STREAMS)]
     app = make_app(GatewaySettings(redis_url=redis_url, gateway_key_rate="1000/s", gateway_cors_origins=origins))
 
+    async def look(app: FastAPI, readers: list[Reader], before: int) -> None:
+        for reader in readers:
+            await asyncio.wait_for(reader.has_begun.wait(), 20)
+        # Each of them looks once more as soon as Redis tells that it listens; then nothing goes on.
+        await asyncio.to_thread(wait_until, lambda: coroutines() - before <= 15 * _STREAMS, what="all are idle")
+        job_watch = app.state.parts.job_watch
+        assert job_watch.open == _STREAMS
+        shown = dict(readers[0].head["headers"])
+        assert shown[b"content-type"].startswith(b"text/event-stream")
+        assert b"content-length" not in shown
+        assert shown.get(b"access-control-allow-origin") == (b"http://localhost" if origins else None)
+        await asyncio.to_thread(client.cancel, ids[0])
+        await asyncio.wait_for(readers[0].task, 20)
+        assert b"event: cancelled" in readers[0].text
+        assert readers[0].is_complete
+        for reader in readers[1:]:
+            reader.goes.set()
+        await asyncio.wait_for(asyncio.gather(*(reader.task for reader in readers)), 20)
+        assert job_watch.open == 0
+
     async def run() -> None:
         async with app.router.lifespan_context(app):
             before = coroutines()
             readers = [Reader(app, id_) for id_ in ids]
-            for reader in readers:
-                await asyncio.wait_for(reader.has_begun.wait(), 20)
-            # Each of them looks once more as soon as Redis tells that it listens; then nothing goes on.
-            await asyncio.to_thread(wait_until, lambda: coroutines() - before <= 15 * _STREAMS, what="all are idle")
-            job_watch = app.state.parts.job_watch
-            assert job_watch.open == _STREAMS
-            shown = dict(readers[0].head["headers"])
-            assert shown[b"content-type"].startswith(b"text/event-stream")
-            assert b"content-length" not in shown
-            assert shown.get(b"access-control-allow-origin") == (b"http://localhost" if origins else None)
-            await asyncio.to_thread(client.cancel, ids[0])
-            await asyncio.wait_for(readers[0].task, 20)
-            assert b"event: cancelled" in readers[0].text
-            assert readers[0].is_complete
-            for reader in readers[1:]:
-                reader.goes.set()
-            await asyncio.wait_for(asyncio.gather(*(reader.task for reader in readers)), 20)
-            assert job_watch.open == 0
+            try:
+                await look(app, readers, before)
+            finally:  # what is open would keep the app from its end
+                for reader in readers:
+                    reader.task.cancel()
+                await asyncio.gather(*(reader.task for reader in readers), return_exceptions=True)
 
     asyncio.run(run())
