@@ -152,6 +152,14 @@ def test_tombstones_stay_for_forty_days_after_the_record_and_are_swept_then(
     assert (buried(early), buried([late])) == (0, 1)
 
 
+def test_what_a_product_calls_its_task_spoils_no_record(store: Store) -> None:
+    store.redis.lpush(keys.arriving(), "message")
+    store.product_tasks.refuse("a task\twith\nany=name", "{}", "message")
+    (id_,) = (str(key).removeprefix(keys.delivery("")) for key in store.redis.scan_iter(keys.delivery("*")))
+    delivery = record.unpack(id_, str(store.redis.get(keys.delivery(id_))))
+    assert (delivery.fields["subject"], delivery.fields["event"]) == ("a task with any=name", "celery")
+
+
 def test_the_hash_of_a_tombstone_expires_no_sooner_than_any_of_its_tombstones(store: Store) -> None:
     """A tenant whose records are kept for a minute shares it with one whose records are kept for a year."""
     ids: Any = {tenant: [job_id(tenant, f"n{number}") for number in range(4000)] for tenant in ("long", "short")}

@@ -31,7 +31,8 @@ end
 local function new_delivery(id, about, host, url)
   local history = cjson.encode({url = url, data = about.data})
   local delivery = records.create(id, {tenant = about.tenant, created_at = clock.now_ms}, history)
-  records.set(delivery, 'event', about.event, 'subject', about.subject, 'delivery_host', host)
+  local subject = string.gsub(about.subject, '%c', ' ')  -- perhaps the id of a product's task: any text at all
+  records.set(delivery, 'event', about.event, 'subject', subject, 'delivery_host', host)
   if about.endpoint then records.set(delivery, 'endpoint', about.endpoint) end
   if about.job then records.set(delivery, 'job', about.job) end
   deliveries.start(id, delivery, about.unlisted)
