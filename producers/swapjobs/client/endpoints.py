@@ -12,8 +12,8 @@ from swapjobs.contract.errors import EndpointNotFound, InvalidRequest, SettingsE
 from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl, target_of
 from swapjobs.contract.webhook import EVENT_TYPES, Endpoint, EndpointSecret
-from swapjobs.store.endpoints import ALL_EVENTS
 from swapjobs.store.redis_client import queue_errors
+from swapjobs.store.webhooks.endpoints import ALL_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

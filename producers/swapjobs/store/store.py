@@ -9,9 +9,7 @@ from swapjobs.store.access.api_keys import ApiKeys
 from swapjobs.store.access.console_sessions import ConsoleSessions
 from swapjobs.store.attempts import AttemptStore
 from swapjobs.store.batches import BatchStore
-from swapjobs.store.deliveries import DeliveryStore
 from swapjobs.store.dispatch import DispatchStore
-from swapjobs.store.endpoints import EndpointStore
 from swapjobs.store.functions import Functions, call_on_connect
 from swapjobs.store.group_submit import GroupSubmit
 from swapjobs.store.jobs import JobStore
@@ -26,6 +24,8 @@ from swapjobs.store.tenants import TenantStore
 from swapjobs.store.trends import TrendStore
 from swapjobs.store.vendor.callbacks import CallbackStore
 from swapjobs.store.vendor.reads import ReadStore
+from swapjobs.store.webhooks.deliveries import DeliveryStore
+from swapjobs.store.webhooks.endpoints import EndpointStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from swapjobs.settings import WorkerSettings
     from swapjobs.store.claims import DeliveryClaim
-    from swapjobs.store.deliveries import DeliveryStore
+    from swapjobs.store.webhooks.deliveries import DeliveryStore
     from swapworker.delivery.continuation import TaskEnd
     from swapworker.delivery.sender import Style, WebhookSender
 

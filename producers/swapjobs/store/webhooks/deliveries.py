@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-from swapjobs.store import delivery_log, keys, record
+from swapjobs.store import keys, record
 from swapjobs.store.claims import DeliveryClaim
+from swapjobs.store.webhooks import delivery_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable

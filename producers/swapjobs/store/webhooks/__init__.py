@@ -1,0 +1,1 @@
+"""What is delivered to receivers: endpoints, deliveries, and the log of those."""
