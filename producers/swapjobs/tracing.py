@@ -117,6 +117,15 @@ def span(
     return _OFF if origin is None or origin == NOWHERE else _passed_on(origin)
 
 
+def name_request(name: str, route: str) -> None:
+    """Name the current span, of a request that FastAPI's routers do not see, as they would."""
+    trace = _sdk()
+    if trace is not None:
+        current_span = trace.get_current_span()
+        current_span.update_name(name)
+        current_span.set_attribute("http.route", route)
+
+
 @contextmanager
 def _passed_on(origin: JobOrigin) -> Iterator[Span]:
     with coming_from(origin):

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Match
 
+from swapjobs import tracing
 from swapjobs.gateway.dependencies import authenticate, caller_of, parts_of
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class DirectRoutes:
                 match, facts = route.matches(scope)
                 if match is Match.FULL:
                     scope.update(facts)
+                    tracing.name_request(f"{scope['method']} {route.path_format}", route.path_format)
                     await self._serve(scope, receive, send)
                     return
         await self._app(scope, receive, send)
