@@ -155,7 +155,8 @@ def test_a_person_reads_in_a_browser_what_became_of_a_job(
     done = finished(client, client.submit(make_request()).id).id
     vendor.faults(NO_FACE)
     failed = finished(client, client.submit(make_request()).id).id
-    seen(board, failed, "FAILURE")
+    for id_, state in ((done, "SUCCESS"), (failed, "FAILURE")):  # each is told by its own slot, in a bundle of its own
+        seen(board, id_, state)
 
     rows = rows_of(page(browser, board, "/tasks", tmp_path))
     assert rows[done].startswith(f"{done} SUCCESS swapjobs.swap"), rows
