@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import records
-from support.builders import claim, make_request, submit
+from support.builders import claim, make_request, submit, wait_until
 from support.fake_clock import FakeClock, clocked_store
 from swapjobs import InvalidRequest, JobState, SwapClient
 from swapjobs.contract.errors import ErrorCode
@@ -260,7 +260,11 @@ def test_the_jobs_of_all_tenants_are_merged_newest_first(clocked: tuple[Store, F
 
 
 def test_filters_hold_for_the_jobs_of_all_tenants(store: Store) -> None:
-    ids = [submit(store, tenant=f"t{number % 5}") for number in range(40)]
+    ids = []
+    for number in range(40):
+        ids.append(submit(store, tenant=f"t{number % 5}"))
+        submitted_at = store.now_ms()  # those of one millisecond stand by their tenants
+        wait_until(lambda: store.now_ms() > submitted_at)  # noqa: B023 - used here
     for id_ in ids[::4]:
         store.jobs.cancel(id_)
     assert listed(store, tenant=None, state="cancelled", limit=3) == ids[::4][::-1]
