@@ -13,10 +13,9 @@ import time
 from typing import TYPE_CHECKING, Final
 
 import httpx
-from common import Bench, Process, cpu_s, exhaust, request, rss_mb, wait
+from common import Bench, cpu_s, exhaust, request, rss_mb
+from gateway_process import start_gateway
 from report import Table, finish, parser, percentile, say
-
-from swapsandbox.processes.redis_server import free_port
 
 if TYPE_CHECKING:
     import argparse
@@ -40,24 +39,6 @@ PAGES: Final = {
 CANCELLED: Final = 2000
 
 
-def start(bench: Bench) -> tuple[Process, str]:
-    """Start a gateway, and return it with its address when it answers."""
-    port = free_port()
-    settings = {"SWAPJOBS_REDIS_URL": bench.redis_url, "SWAPJOBS_GATEWAY_KEY_RATE": "100000/s"}
-    server = bench.start(["-m", "swapjobs", "gateway", "--port", str(port)], core=0, **settings)
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        server.check()
-        try:
-            return httpx.get(f"{url}/healthz", trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
-
-    wait(answers, "the gateway answers", 30)
-    return server, url
-
-
 def places(client: SwapClient) -> dict[str, str]:
     """Return what stands in the addresses of the pages."""
     cursor = None
@@ -75,7 +56,7 @@ def pages(bench: Bench, chosen: argparse.Namespace, tenants: int) -> dict[str, d
         for job in client.list(tenant="t0", limit=500).jobs[: CANCELLED // tenants]:
             client.cancel(job.id)
         known = places(client)
-    server, url = start(bench)
+    server, url = start_gateway(bench, SWAPJOBS_GATEWAY_KEY_RATE="100000/s")
     result = {}
     with httpx.Client(base_url=f"{url}/console", trust_env=False, timeout=60, follow_redirects=True) as http:
         for name, place in PAGES.items():
@@ -119,7 +100,7 @@ async def _watch(url: str, watchers: int, seconds: float) -> int:
 
 def watched(bench: Bench, chosen: argparse.Namespace, *, watchers: int, busy: bool = False) -> dict[str, float]:
     """Return what it costs that the overview is watched: of a queue that changes all the time, or rests."""
-    server, url = start(bench)
+    server, url = start_gateway(bench, SWAPJOBS_GATEWAY_KEY_RATE="100000/s")
     with bench.client() as client:
 
         async def submit(seconds: float) -> None:

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from common import OURS, Bench, Process, exhaust, request, rss_mb, wait
+from gateway_process import start_gateway
 from redis_bytes import TOMBSTONE, by_kind, held, without
 from report import Table, finish, parser, say
-from soak_http import HttpJobs, start_gateway
+from soak_http import SETTINGS, HttpJobs
 from soak_plot import plot
 
 from swapjobs import CoreSettings, SwapClient
@@ -96,7 +97,7 @@ class Soak:
     def __init__(self, bench: Bench, options: argparse.Namespace) -> None:
         self._bench, self._options = bench, options
         self._client = SwapClient(CoreSettings(redis_url=bench.redis_url, result_ttl_s=TTL_S))
-        self._gateway, self._url = start_gateway(bench, TTL_S)
+        self._gateway, self._url = start_gateway(bench, SWAPJOBS_RESULT_TTL_S=str(TTL_S), **SETTINGS)
         self.fleet = Fleet(bench, options)
         self.samples: list[Sample] = []
         self.submitted = 0

@@ -5,40 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httpx
-from common import OURS, request, wait
-
-from swapsandbox.processes.redis_server import free_port
-
-if TYPE_CHECKING:
-    from common import Bench, Process
+from common import request
 
 KEY: Final = "the-key-of-the-benchmark"
+SETTINGS: Final = {"SWAPJOBS_GATEWAY_KEYS": f"bench:{KEY}", "SWAPJOBS_GATEWAY_KEY_RATE": "1000000/s"}
 FIRST: Final = 10**8  # numbers of these jobs begin here
 ENDS: Final = ("event: succeeded", "event: failed", "event: cancelled", "event: expired")
 ACCEPTED: Final = 202
 MOST_OPEN: Final = 200  # else httpx, whose pool looks at each for each, would keep a slow minute slow for ever
-
-
-def start_gateway(bench: Bench, ttl_s: int) -> tuple[Process, str]:
-    """Start a gateway and return it with its address when it answers."""
-    port = free_port()
-    settings = {"SWAPJOBS_GATEWAY_KEYS": f"bench:{KEY}", "SWAPJOBS_GATEWAY_KEY_RATE": "1000000/s"}
-    settings |= {"SWAPJOBS_RESULT_TTL_S": str(ttl_s), **bench.environment(OURS)}
-    server = bench.start(["-m", "swapjobs", "gateway", "--port", str(port)], core=0, **settings)
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        server.check()
-        try:
-            return httpx.get(f"{url}/healthz", trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
-
-    wait(answers, "the gateway answers", 30)
-    return server, url
 
 
 class HttpJobs(threading.Thread):

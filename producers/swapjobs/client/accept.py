@@ -20,6 +20,11 @@ def submitting(request: Request) -> AbstractContextManager[tracing.Span]:
     return tracing.span("submit", "producer", tenant=request.tenant, tool=request.tool)
 
 
+def note(span: tracing.Span, submitted: Submitted) -> None:
+    """Note on a submit's span what became of it."""
+    span.note(outcome=submitted.outcome, job=submitted.record.id if submitted.record else None)
+
+
 def accepted(request: Request, submitted: Submitted) -> tuple[Job, bool]:
     """Return the job that a request has now, and whether it is new.
 

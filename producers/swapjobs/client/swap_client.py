@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from swapjobs import tracing
-from swapjobs.client.accept import accepted, submitting
+from swapjobs.client.accept import accepted, note, submitting
 from swapjobs.client.batches import Batches
 from swapjobs.client.bulk import BLOCK, as_bulk, refused
 from swapjobs.client.interface import JobClient
@@ -77,7 +77,7 @@ class SwapClient(JobClient):
         """Accept one job as `submit` does; tell also whether it is new."""
         with queue_errors(), submitting(request) as span:
             submitted = self._store.submits.one(pack(request, tracing.current()), durably=self._durably)
-            span.note(outcome=submitted.outcome, job=submitted.record.id if submitted.record else None)
+            note(span, submitted)
         return accepted(request, submitted)
 
     def accept_each(self, packed: Sequence[Packed]) -> list[Submitted | Exception]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self, cast
 
 from swapjobs import tracing
-from swapjobs.client.accept import accepted, submitting
+from swapjobs.client.accept import accepted, note, submitting
 from swapjobs.client.bulk import BLOCK
 from swapjobs.store.group_submit import pack
 from swapjobs.store.redis_client import queue_errors
@@ -56,7 +56,7 @@ class GroupSubmit:
         """Accept one job as `SwapClient.accept` does, with its errors."""
         with queue_errors(), submitting(request) as span:
             submitted = await self._submitted(pack(request, tracing.current()))
-            span.note(outcome=submitted.outcome, job=submitted.record.id if submitted.record else None)
+            note(span, submitted)
         return accepted(request, submitted)
 
     async def _submitted(self, packed: Packed) -> Submitted:

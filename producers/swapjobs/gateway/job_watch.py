@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from starlette.requests import Request
+    from starlette.types import Receive
 
     from swapjobs.contract.job import Job
     from swapjobs.settings import GatewaySettings
@@ -156,7 +157,7 @@ class JobWatch:
             return job
         try:
             with self.watch(job) as watch:
-                listening = asyncio.create_task(_leave_with(request, watch)) if request else None
+                listening = asyncio.create_task(end_with_client(request.receive, watch)) if request else None
                 try:
                     return await self._until_final(job, timeout_s, read, watch)
                 finally:
@@ -269,8 +270,8 @@ class JobWatch:
                     watch.notify()
 
 
-async def _leave_with(request: Request, watch: Watch) -> None:
+async def end_with_client(receive: Receive, watch: Watch) -> None:
     """End the watch when the client has gone away."""
-    while (await request.receive())["type"] != "http.disconnect":
+    while (await receive())["type"] != "http.disconnect":
         pass
     watch.end()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
+from swapjobs.gateway.job_watch import end_with_client
+
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from contextlib import AbstractContextManager
@@ -47,7 +49,7 @@ class _Rest:
 
     async def send(self, receive: Receive, send: Send) -> None:
         """Send what there is, until it is over or the client has gone."""
-        listening = asyncio.create_task(_end_with_client(receive, self._watch))
+        listening = asyncio.create_task(end_with_client(receive, self._watch))
         try:
             async for part in self._content:
                 await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -73,9 +75,3 @@ async def close(scope: Scope) -> None:
     rest: _Rest | None = scope["state"].pop(_UNDER_WAY, None)
     if rest is not None:
         await rest.close()
-
-
-async def _end_with_client(receive: Receive, watch: Watch) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    watch.end()

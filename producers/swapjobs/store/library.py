@@ -23,7 +23,7 @@ from swapjobs.contract.metrics import BUCKETS_MS
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL
 from swapjobs.store import celery_message, keys
 from swapjobs.store.fleet_state import FIELDS, MAX_PAUSE_MS, OUTAGES, PHASES, RATE_REASONS, STATE, TRAFFIC
-from swapjobs.store.record import RETRY_ENTRY, URL_EXPIRED_ENTRY
+from swapjobs.store.record import HEAD, RETRY_ENTRY, URL_EXPIRED_ENTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -108,6 +108,7 @@ def contract() -> str:
             f"contract.TARGET = {_table({event: target for event, (_, target) in MOVES.items()})}",
             f"contract.UNFINISHED = {_set(UNFINISHED)}",
             f"contract.UNFINISHED_STATES = {_list(sorted(UNFINISHED))}",
+            f"contract.RECORD_HEAD = {_set(HEAD)}",
             f"contract.READY = {_table(keys.READY)}",
             f"contract.TASK_QUEUES = {_list(keys.TASK_QUEUES)}",
             f"contract.MESSAGE = {{{', '.join(f'{lane} = {_message(lane)}' for lane in keys.LANES)}}}",
@@ -175,7 +176,7 @@ def _table(values: Mapping[str, str]) -> str:
     return "{" + ", ".join(f"{name} = {_quote(str(value))}" for name, value in values.items()) + "}"
 
 
-def _set(values: frozenset[JobState]) -> str:
+def _set(values: Iterable[str]) -> str:
     return "{" + ", ".join(f"{value} = true" for value in sorted(values)) + "}"
 
 

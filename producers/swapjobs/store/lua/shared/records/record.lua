@@ -2,13 +2,11 @@
 -- one string, a line of fields and then its history. A function reads a record once, and it is written once, at the
 -- function's end.
 local contract = require('contract')
-local keys = contract.keys
+local keys, IN_HEAD = contract.keys, contract.RECORD_HEAD
 
 -- The fields that nearly all jobs have stand first, by their place (`HEAD` in store/record.py); others by name.
 local FIVE = '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t'
 local LINE = FIVE .. '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)(.*)$'
-local IN_HEAD = {state = true, tenant = true, priority = true, business_id = true, fingerprint = true,
-                 created_at = true, claims = true, started_at = true, finished_at = true}
 local read_ones, changed = {}, {}
 
 -- A job's own delivery lies in the job's record; every other one has a record of its own, and an "@" in its id.
@@ -155,6 +153,11 @@ local function expire(record, ttl_ms)
   note_change(record)
 end
 
+-- Returns for how many ms more the record is kept as it lies; below 0 where it is not to expire, or not there yet.
+local function time_left(record)
+  return redis.call('PTTL', key_of(record.id))
+end
+
 local function delete(record)
   redis.call('DEL', key_of(record.id))
   read_ones[record.id], changed[record.id] = false, nil
@@ -190,6 +193,7 @@ return {
   append = append,
   rewrite = rewrite,
   expire = expire,
+  time_left = time_left,
   delete = delete,
   begin = begin,
   write = write,

@@ -21,8 +21,9 @@ end
 -- Keeps what comes after a task; a task that is known already changes nothing. Returns whether it is new.
 local function keep(id, task, data)
   if redis.call('HSETNX', keys.continuations .. id, task, data) == 0 then return false end
-  records.set(records.read(id), 'continued', 1)
-  local ttl = redis.call('PTTL', keys.job .. id)
+  local job = records.read(id)
+  records.set(job, 'continued', 1)
+  local ttl = records.time_left(job)
   if ttl > 0 then redis.call('PEXPIRE', keys.continuations .. id, ttl) end
   return true
 end
