@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from common import HERE, OURS, Bench, cpu_s, exhaust, request, rss_mb, wait
 from measured_file import BARE, HOT, PACED, constants, write
+from redis_bytes import of_jobs
 from report import Table, finish, machine, parser, say
 
 from swapjobs import SwapRequest
@@ -52,7 +53,7 @@ class Case:
     idle_s: float = 5  # how long idle workers are watched
 
 
-# Redis' tables grow by doubling, so bytes are those of the cases of many jobs; the test of the figures takes an eighth.
+# Redis' tables grow by doubling, and tombstones share 1,024 hashes, so bytes are those of the cases of many jobs.
 CASES: Final = {
     PACED: (Case("webhook", 1500, "100/s", 250), 2),
     HOT: (Case("webhook", 10_000), 1),
@@ -97,7 +98,11 @@ class Jobs:
             empty, before = self._bench.used_memory(), self._read()
             exhaust(producer.submit_many(self._requests(FIRST, self._case.jobs)))
             figures = self._since(before, self._case.jobs, "submit")
-        return figures | {"queued_bytes": (self._bench.used_memory() - empty) / self._case.jobs}, empty
+        queued = (self._bench.used_memory() - empty) / self._case.jobs
+        return figures | {"queued_bytes": queued, "queued_keys_bytes": self._keys_bytes()}, empty
+
+    def _keys_bytes(self) -> float:
+        return of_jobs(self._redis, self._case.jobs + FIRST)
 
     def submit_singly(self) -> dict[str, float]:
         """Submit one by one, as a web product does; return what each job took of Redis."""
@@ -148,7 +153,8 @@ class Jobs:
     def leftovers(self, empty: int) -> dict[str, float]:
         """Return a finished job's bytes in memory and in a rewritten file, then those of its tombstone alone."""
         jobs = self._case.jobs
-        figures = {"finished_bytes": (self._bench.used_memory() - empty) / jobs}
+        finished = (self._bench.used_memory() - empty) / jobs
+        figures = {"finished_bytes": finished, "finished_keys_bytes": self._keys_bytes()}
         self._redis.bgrewriteaof()
         wait(self._rewritten, "the append-only file is rewritten", 120)
         figures["finished_aof_bytes"] = self._redis.info("persistence")["aof_base_size"] / jobs
@@ -170,15 +176,13 @@ def measure(case: Case) -> dict[str, float]:
 
 
 def bytes_of(case: Case) -> dict[str, float]:
-    """Return a job's bytes in Redis only."""
+    """Return only what a job's keys take in Redis."""
     with Bench() as bench:
         jobs = Jobs(bench, case)
-        figures, empty = jobs.submit()
+        queued, empty = jobs.submit()
         jobs.work()
-        return {
-            "queued_bytes": figures["queued_bytes"],
-            "finished_bytes": (bench.used_memory() - empty) / case.jobs,
-        }
+        finished = jobs.leftovers(empty)
+    return {name: figures[name] for figures in (queued, finished) for name in figures if name.endswith("keys_bytes")}
 
 
 def rounds_of(name: str, case: Case, rounds: int) -> list[dict[str, float]]:

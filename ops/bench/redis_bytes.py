@@ -49,6 +49,7 @@ def kind_of(key: str) -> str:
 
 
 TOMBSTONE: Final = kind_of(keys.tombstones("id"))
+OBSERVATIONS: Final = kind_of(keys.observations())
 
 
 def by_kind(client: Any, limit: int = 100_000) -> tuple[dict[str, float], dict[str, int]]:
@@ -82,6 +83,16 @@ def by_kind(client: Any, limit: int = 100_000) -> tuple[dict[str, float], dict[s
     sized = {kind: sizes[kind] * count[kind] / looked_at[kind] for kind in count}
     sized[TABLES] = float(sum(size for name, size in tables.items() if name.startswith("overhead.hashtable")))
     return dict(sorted(sized.items(), key=lambda item: -item[1])), dict(count)
+
+
+def of_jobs(client: Any, jobs: int) -> float:
+    """Return what each of so many jobs takes of the keys that grow with them: the same for few jobs as for many.
+
+    Tombstones do not, in 1,024 hashes of a handful of fields each, nor Redis' tables, which grow by doubling, nor what
+    the metrics have still to count.
+    """
+    sizes, _ = by_kind(client)
+    return sum(size for kind, size in sizes.items() if kind not in (TABLES, TOMBSTONE, OBSERVATIONS)) / jobs
 
 
 def without(kind: str, used: float, sizes: dict[str, float], count: dict[str, int]) -> float:

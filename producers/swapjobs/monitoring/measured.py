@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from typing import Final
 
-SWAP_CPU_US: Final = 2_770  # swap worker, paced
-HOOK_CPU_US: Final = 2_800  # webhook worker, paced
-REDIS_SUBMIT_CPU_US: Final = 59  # submitted in blocks
-REDIS_CPU_US: Final = 1_710  # all the rest of its life, paced
-IDLE_CPU_US: Final = 3_060  # of Redis, for one worker process of two, in a second without work
+SWAP_CPU_US: Final = 2_830  # swap worker, paced
+HOOK_CPU_US: Final = 2_890  # webhook worker, paced
+REDIS_SUBMIT_CPU_US: Final = 53  # submitted in blocks
+REDIS_CPU_US: Final = 1_730  # all the rest of its life, paced
+IDLE_CPU_US: Final = 3_390  # of Redis, for one worker process of two, in a second without work
 QUEUED_BYTES: Final = 677  # in Redis' memory
 FINISHED_BYTES: Final = 1_070  # the whole record and the tombstone
-TOMBSTONE_BYTES: Final = 39  # what is left of it after SWAPJOBS_RESULT_TTL_S
-AOF_BYTES: Final = 7_930  # appended in its whole life, paced
-AOF_REWRITTEN_BYTES: Final = 633  # finished, after a rewrite
+TOMBSTONE_BYTES: Final = 38  # what is left of it after SWAPJOBS_RESULT_TTL_S
+AOF_BYTES: Final = 7_920  # appended in its whole life, paced
+AOF_REWRITTEN_BYTES: Final = 634  # finished, after a rewrite
 NETWORK_BYTES: Final = 4_590  # to and from Redis, paced
 OTHER_CONNECTIONS: Final = 7  # of a worker process besides one for each slot
 
 MACHINE: Final = {
-    "date": "2026-11-29T16:37:24+00:00",
-    "revision": "153c077a8d",
+    "date": "2026-11-29T17:47:55+00:00",
+    "revision": "e24e5c858d-dirty",
     "cpu": "Intel(R) Xeon(R) Processor",
     "cores": "2",
     "python": "3.11.7",
@@ -34,82 +34,88 @@ MACHINE: Final = {
 # The median of each case's rounds, the lowest and the highest.
 SEEN: Final = {
     "paced, webhook": {
-        "submit_redis_cpu_us": (45.4, 43.5, 47.4),
+        "submit_redis_cpu_us": (46.5, 41.7, 51.4),
         "submit_commands": (6.08, 6.08, 6.08),
         "submit_round_trips": (0.0213, 0.0213, 0.0213),
         "submit_net_in_bytes": (475, 475, 475),
         "submit_net_out_bytes": (18.1, 18.1, 18.1),
         "submit_aof_bytes": (720, 720, 720),
-        "queued_bytes": (675, 675, 676),
-        "work_redis_cpu_us": (1_710, 1_690, 1_730),
-        "work_commands": (80.9, 80.8, 81),
-        "work_round_trips": (6.99, 6.96, 7.02),
-        "work_net_in_bytes": (1_260, 1_260, 1_270),
-        "work_net_out_bytes": (2_840, 2_830, 2_840),
-        "work_aof_bytes": (7_210, 7_210, 7_210),
-        "work_jobs_per_s": (100, 100, 100),
-        "swap_worker_cpu_us": (2_770, 2_610, 2_920),
-        "swap_worker_rss_mb": (91.7, 91.2, 92.2),
-        "hook_worker_cpu_us": (2_800, 2_670, 2_920),
-        "hook_worker_rss_mb": (85.8, 85.7, 85.9),
+        "queued_bytes": (675, 675, 675),
+        "queued_keys_bytes": (659, 659, 659),
+        "work_redis_cpu_us": (1_730, 1_660, 1_800),
+        "work_commands": (80.7, 80.5, 80.9),
+        "work_round_trips": (6.99, 6.91, 7.07),
+        "work_net_in_bytes": (1_260, 1_250, 1_270),
+        "work_net_out_bytes": (2_830, 2_810, 2_860),
+        "work_aof_bytes": (7_200, 7_180, 7_210),
+        "work_jobs_per_s": (99.7, 98.7, 101),
+        "swap_worker_cpu_us": (2_830, 2_740, 2_910),
+        "swap_worker_rss_mb": (91, 91, 91),
+        "hook_worker_cpu_us": (2_890, 2_820, 2_970),
+        "hook_worker_rss_mb": (85.7, 85.7, 85.8),
         "connections": (79, 79, 79),
-        "idle_redis_cpu_us": (7_720, 7_640, 7_800),
-        "idle_worker_cpu_us": (12_000, 9_990, 14_000),
-        "finished_bytes": (1_150, 1_150, 1_150),
-        "finished_aof_bytes": (739, 739, 739),
-        "tombstone_bytes": (70.7, 68, 73.4),
-        "single_submit_redis_cpu_us": (198, 154, 241),
+        "idle_redis_cpu_us": (6_860, 6_600, 7_120),
+        "idle_worker_cpu_us": (7_000, 6_000, 8_000),
+        "finished_bytes": (1_160, 1_160, 1_170),
+        "finished_keys_bytes": (1_030, 1_020, 1_030),
+        "finished_aof_bytes": (740, 739, 741),
+        "tombstone_bytes": (86.8, 86.2, 87.4),
+        "single_submit_redis_cpu_us": (229, 189, 269),
     },
     "hot, webhook": {
-        "submit_redis_cpu_us": (59.4, 59.4, 59.4),
+        "submit_redis_cpu_us": (53.8, 53.8, 53.8),
         "submit_commands": (6.08, 6.08, 6.08),
         "submit_round_trips": (0.0202, 0.0202, 0.0202),
         "submit_net_in_bytes": (475, 475, 475),
         "submit_net_out_bytes": (13.8, 13.8, 13.8),
         "submit_aof_bytes": (720, 720, 720),
         "queued_bytes": (677, 677, 677),
-        "work_redis_cpu_us": (1_400, 1_400, 1_400),
-        "work_commands": (87.9, 87.9, 87.9),
-        "work_round_trips": (4.29, 4.29, 4.29),
-        "work_net_in_bytes": (918, 918, 918),
+        "queued_keys_bytes": (661, 661, 661),
+        "work_redis_cpu_us": (1_200, 1_200, 1_200),
+        "work_commands": (88.2, 88.2, 88.2),
+        "work_round_trips": (4.31, 4.31, 4.31),
+        "work_net_in_bytes": (923, 923, 923),
         "work_net_out_bytes": (2_130, 2_130, 2_130),
-        "work_aof_bytes": (7_460, 7_460, 7_460),
-        "work_jobs_per_s": (290, 290, 290),
-        "swap_worker_cpu_us": (1_430, 1_430, 1_430),
-        "swap_worker_rss_mb": (90.1, 90.1, 90.1),
-        "hook_worker_cpu_us": (1_980, 1_980, 1_980),
+        "work_aof_bytes": (7_500, 7_500, 7_500),
+        "work_jobs_per_s": (330, 330, 330),
+        "swap_worker_cpu_us": (1_300, 1_300, 1_300),
+        "swap_worker_rss_mb": (90.3, 90.3, 90.3),
+        "hook_worker_cpu_us": (1_720, 1_720, 1_720),
         "hook_worker_rss_mb": (86.3, 86.3, 86.3),
         "connections": (79, 79, 79),
-        "idle_redis_cpu_us": (6_120, 6_120, 6_120),
-        "idle_worker_cpu_us": (6_000, 6_000, 6_000),
+        "idle_redis_cpu_us": (6_790, 6_790, 6_790),
+        "idle_worker_cpu_us": (12_000, 12_000, 12_000),
         "finished_bytes": (1_070, 1_070, 1_070),
-        "finished_aof_bytes": (633, 633, 633),
-        "tombstone_bytes": (39.4, 39.4, 39.4),
-        "single_submit_redis_cpu_us": (282, 282, 282),
+        "finished_keys_bytes": (995, 995, 995),
+        "finished_aof_bytes": (634, 634, 634),
+        "tombstone_bytes": (38.9, 38.9, 38.9),
+        "single_submit_redis_cpu_us": (150, 150, 150),
     },
     "hot, no webhook": {
-        "submit_redis_cpu_us": (51.2, 51.2, 51.2),
+        "submit_redis_cpu_us": (35.3, 35.3, 35.3),
         "submit_commands": (6.08, 6.08, 6.08),
         "submit_round_trips": (0.0201, 0.0201, 0.0201),
         "submit_net_in_bytes": (410, 410, 410),
         "submit_net_out_bytes": (13.4, 13.4, 13.4),
         "submit_aof_bytes": (620, 620, 620),
         "queued_bytes": (580, 580, 580),
-        "work_redis_cpu_us": (419, 419, 419),
+        "queued_keys_bytes": (564, 564, 564),
+        "work_redis_cpu_us": (426, 426, 426),
         "work_commands": (20.3, 20.3, 20.3),
         "work_round_trips": (2.14, 2.14, 2.14),
         "work_net_in_bytes": (536, 536, 536),
-        "work_net_out_bytes": (923, 923, 923),
+        "work_net_out_bytes": (920, 920, 920),
         "work_aof_bytes": (2_490, 2_490, 2_490),
-        "work_jobs_per_s": (845, 845, 845),
-        "swap_worker_cpu_us": (1_180, 1_180, 1_180),
-        "swap_worker_rss_mb": (89.1, 89.1, 89.1),
+        "work_jobs_per_s": (916, 916, 916),
+        "swap_worker_cpu_us": (1_080, 1_080, 1_080),
+        "swap_worker_rss_mb": (89.9, 89.9, 89.9),
         "connections": (56, 56, 56),
-        "idle_redis_cpu_us": (6_670, 6_670, 6_670),
+        "idle_redis_cpu_us": (5_670, 5_670, 5_670),
         "idle_worker_cpu_us": (4_000, 4_000, 4_000),
-        "finished_bytes": (679, 679, 679),
+        "finished_bytes": (677, 677, 677),
+        "finished_keys_bytes": (615, 615, 615),
         "finished_aof_bytes": (386, 386, 386),
-        "tombstone_bytes": (39.9, 39.9, 39.9),
-        "single_submit_redis_cpu_us": (187, 187, 187),
+        "tombstone_bytes": (35.4, 35.4, 35.4),
+        "single_submit_redis_cpu_us": (116, 116, 116),
     },
 }
