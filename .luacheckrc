@@ -1,4 +1,5 @@
--- The dialect of Redis Functions: Lua 5.1 with Redis' own globals and a `require` that swapjobs/store/library.py defines.
+-- The dialect of Redis Functions: Lua 5.1 with Redis' own globals, and what swapjobs/store/library.py
+-- defines: a `require`, and `find_offered`.
 std = "lua51"
-read_globals = { "redis", "cjson", "cmsgpack", "struct", "bit" }
+read_globals = { "redis", "cjson", "cmsgpack", "struct", "bit", "find_offered" }
 max_line_length = 120

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 def packed(fields: Mapping[str, str], history: str = "{}") -> str:
     """Return a record's text, as lua/shared/records/record.lua would write it."""
     given = {"created_at": "0", **fields}
-    if "finished_at" in given:
-        given["finished_at"] = str(int(given["finished_at"]) - int(given.get("started_at", given["created_at"])))
-    if "started_at" in given:
-        given["started_at"] = str(int(given["started_at"]) - int(given["created_at"]))
+    at = int(given["created_at"])
+    for span, time in (("waited_ms", "started_at"), ("ran_ms", "finished_at")):
+        if time in given:
+            given[span] = str(int(given[time]) - at)
+            at = int(given.pop(time))
     others = [f"{name}={value}" for name, value in given.items() if name not in HEAD]
     return "\t".join([*(given.get(name, "") for name in HEAD), *others]) + "\n" + history
 

@@ -40,6 +40,18 @@ local function require(name)
   end
   return loaded[name]
 end"""
+# What Redis offers functions stands behind two tables, the library's own and Redis', and is looked up at every use: a
+# twentieth of what a job costs. It is not there yet while the library is loaded, so the first call finds it.
+_OFFERED: Final = (
+    *("math", "string", "table", "redis", "struct", "cjson"),
+    *("tonumber", "tostring", "type", "ipairs", "pairs", "next", "unpack", "setmetatable", "getmetatable"),
+)
+_FIND_OFFERED: Final = """local register_function = redis.register_function
+local function offered() return {names} end
+local {names}
+local function find_offered()
+  if not math then {names} = offered() end
+end""".format(names=", ".join(_OFFERED))
 _MAIN: Final = "require('main')(require('functions.{}'))"
 
 
@@ -75,8 +87,7 @@ class Library:
         flags = ", ".join(map(_quote, filter(None, self.flags[name].split(","))))
         callback = _MAIN.format(name.replace("/", "."))
         return (
-            f"redis.register_function{{function_name = '{self.function(name)}', flags = {{{flags}}},"
-            f" callback = {callback}}}"
+            f"register_function{{function_name = '{self.function(name)}', flags = {{{flags}}}, callback = {callback}}}"
         )
 
 
@@ -90,7 +101,8 @@ def library(redis_time: str = "") -> Library:
         texts["fleet.redis_time"] = redis_time
     texts["contract"] = contract()
     texts |= {f"functions.{name.replace('/', '.')}": text for name, text in functions.items()}
-    modules = "\n".join([_REQUIRE, *(f"modules['{name}'] = function()\n{text}\nend" for name, text in texts.items())])
+    bodies = (f"modules['{name}'] = function()\n{text}\nend" for name, text in texts.items())
+    modules = "\n".join([_FIND_OFFERED, _REQUIRE, *bodies])
     flags = {name: ",".join(re.findall(r"'([a-z-]+)'", _flags(text))) for name, text in functions.items()}
     name = "swapjobs_" + hashlib.sha256(modules.encode()).hexdigest()[:12]
     return Library(name, modules, flags)

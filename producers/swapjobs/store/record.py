@@ -1,10 +1,11 @@
 """How a job lies in Redis, as one string: a line of fields, then its history of JSON lines; and back into a `Job`.
 
 The line of fields has those of `HEAD` by their place, with a tab between, then others as `name=value`. The default
-tenant is left out, `started_at` is in ms since `created_at`, `finished_at` since the one before it. The history begins
-with the request; then come `attempt` (a failure after which it goes on), `error` (why it failed for good), `result`,
-`webhook` (a try), `retry` (the user's: a new round begins, what stands before it is the past). One string takes half
-the memory of a hash with a history beside it, and one command. lua/shared/records/record.lua writes it.
+tenant is left out. `waited_ms` is from `created_at` to `started_at`, `ran_ms` from there to `finished_at`, or from
+`created_at` where it never started: half as long as times. The history begins with the request; then come `attempt`
+(a failure after which it goes on), `error` (why it failed for good), `result`, `webhook` (a try), `retry` (the user's:
+a new round begins, what stands before it is the past). One string takes half the memory of a hash with a history
+beside it, and one command. lua/shared/records/record.lua writes it.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 HEAD: Final = (
     *("state", "tenant", "priority", "business_id", "fingerprint"),
-    *("created_at", "claims", "started_at", "finished_at"),
+    *("created_at", "claims", "waited_ms", "ran_ms"),
 )
 Kind = Literal["attempt", "error", "result", "webhook", "retry"]
 RETRY_ENTRY: Final = '{"kind": "retry", "at": %d, "round": %d}'  # operations/retry.lua fills it in
@@ -246,11 +247,11 @@ def _fields(line: str) -> dict[str, str]:
     values = line.split("\t")
     fields = {name: value for name, value in zip(HEAD, values, strict=False) if value}
     fields.setdefault("tenant", DEFAULT_TENANT)
-    if "started_at" in fields:
-        fields["started_at"] = str(int(fields["created_at"]) + int(fields["started_at"]))
-    if "finished_at" in fields:
-        before = fields.get("started_at", fields["created_at"])
-        fields["finished_at"] = str(int(before) + int(fields["finished_at"]))
+    at = int(fields.get("created_at", 0))
+    for span, time in (("waited_ms", "started_at"), ("ran_ms", "finished_at")):
+        if span in fields:
+            at += int(fields.pop(span))
+            fields[time] = str(at)
     if len(values) > len(HEAD):
         fields |= dict(item.split("=", 1) for item in values[len(HEAD) :])
     return fields

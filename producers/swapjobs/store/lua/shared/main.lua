@@ -1,5 +1,6 @@
--- What every function does around its own work: it sets the time and reads the fleet state before, and writes the
--- records that it changed, the state and what the metrics are to count after, where the function may write.
+-- What every function does around its own work: it finds what Redis offers (library.py), sets the time and reads the
+-- fleet state before, and writes the records that it changed, the state and what the metrics are to count after, where
+-- the function may write.
 local contract = require('contract')
 local clock = require('fleet.clock')
 local metrics = require('fleet.metrics')
@@ -10,6 +11,7 @@ local records = require('records.record')
 local function wrap(operation)
   local writes = operation.flags[1] ~= 'no-writes'
   return function(_, args)
+    find_offered()
     contract.fleet.result_ttl_ms = tonumber(table.remove(args))
     clock.set()
     fleet_state.read()

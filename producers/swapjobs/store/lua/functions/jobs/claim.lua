@@ -61,8 +61,8 @@ local function call(args)
   -- From here on the call may have been made: whoever claims this job next must look it up first, unless this
   -- attempt says otherwise.
   if job.state == STATE.waiting then records.clear(job, 'next_attempt_at', 'reason') end
-  jobs.set_state(id, job, TARGET.start, 'next_call', 'query', 'claims', fence, 'started_at',
-                 job.started_at or clock.now_ms)
+  jobs.set_state(id, job, TARGET.start, 'next_call', 'query', 'claims', fence)
+  if not job.waited_ms then records.set_span(job, 'waited_ms', clock.now_ms - job.created_at) end
   if step == 'swap' then records.set(job, 'sent_at', math.floor(clock.now + wait)) end
   if doubtful then records.set(job, 'sent_at', failover.assumed_sent_at()) end
   redis.call('ZADD', keys.schedule, math.floor(clock.now + args[2]), 'lease:' .. id)
@@ -71,7 +71,7 @@ local function call(args)
   if fleet.tripped > 0 then probes.start(id) end
   ready.note_claim('swaps')
   refill.after_claim()
-  return {'go', tostring(wait), fence, step, clock.now_ms, records.text_of(job)}
+  return {'go', wait > 0 and tostring(wait) or '0', fence, step, clock.now_ms, records.text_of(job)}
 end
 
 return {flags = {'allow-oom'}, call = call}

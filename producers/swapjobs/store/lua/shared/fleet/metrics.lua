@@ -32,7 +32,7 @@ end
 local function observe_end(job, state, now)
   local facts = job.facts
   if not facts then
-    local times = job.created_at .. ' ' .. (job.started_at or '-')
+    local times = job.created_at .. ' ' .. (job.waited_ms and job.created_at + job.waited_ms or '-')
     facts = (job.tool or DEFAULT_TOOL) .. ' ' .. times .. ' ' .. (job.billed or '-') .. ' - - 0'
   end
   local code = state == STATE.failed and job.code or '-'

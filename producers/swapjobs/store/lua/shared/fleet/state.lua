@@ -17,9 +17,13 @@ local traffic, state = {}, {}
 local known
 local seldom_changed = false
 
+-- `emptied`: how often this server process was found without data of ours. What modules remember beyond a call holds
+-- for one of them.
+local M = {emptied = 0}
+
 -- Returns the share of the full rate that may be used now: after an outage it grows, so that the vendor is not hit by
 -- everything at once.
-local function ramp()
+function M.ramp()
   local ramped = (clock.now - fleet.reset_at) / math.max(fleet.ramp, 1)
   return ramped >= 0 and ramped < 1 and math.max(ramped, 0.1) or 1
 end
@@ -48,19 +52,20 @@ local function take_in(text, defaults, unpack_numbers)
   return string.sub(text, #defaults + 1)
 end
 
-local function read()
+function M.read()
   if not getmetatable(fleet) then join_tables() end
   traffic.stored = redis.call('GET', keys.fleet_traffic) or ''
+  if traffic.stored == '' then M.emptied = M.emptied + 1 end
   if traffic.stored ~= known then
     state.stored = redis.call('GET', keys.fleet_state) or ''
     traffic.newer = take_in(traffic.stored, contract.default_traffic, contract.unpack_traffic)
     state.newer = take_in(state.stored, contract.default_state, contract.unpack_state)
   end
   known, seldom_changed = nil, false  -- until this call has ended well
-  fleet.spacing = fleet.interval * RESERVE / share_at(math.max(clock.now, fleet.arrival)) / ramp()
+  fleet.spacing = fleet.interval * RESERVE / share_at(math.max(clock.now, fleet.arrival)) / M.ramp()
 end
 
-local function write()
+function M.write()
   if seldom_changed then
     fleet.state_version = fleet.state_version + 1
     redis.call('SET', keys.fleet_state, contract.pack_state() .. state.newer)
@@ -71,8 +76,8 @@ local function write()
 end
 
 -- What a call that may not write has worked out is nobody's.
-local function forget_changes()
+function M.forget_changes()
   if not seldom_changed and contract.pack_traffic() .. traffic.newer == traffic.stored then known = traffic.stored end
 end
 
-return {ramp = ramp, read = read, write = write, forget_changes = forget_changes}
+return M

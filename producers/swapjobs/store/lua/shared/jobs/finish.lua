@@ -17,7 +17,8 @@ local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired
   if not (stopped and job.state == STATE.running) then jobs.detach(id, job) end
   local waited = job.state == STATE.waiting
-  jobs.set_state(id, job, state, 'finished_at', clock.now_ms)
+  jobs.set_state(id, job, state)
+  records.set_span(job, 'ran_ms', clock.now_ms - job.created_at - (job.waited_ms or 0))
   metrics.observe_end(job, state, clock.now_ms)
   if waited then records.clear(job, 'next_attempt_at', 'reason') end
   -- where another end came first, `step` tells a retry whether the outcome of the last call is known

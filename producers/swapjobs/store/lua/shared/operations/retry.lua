@@ -11,7 +11,7 @@ local notifications = require('webhooks.notifications')
 local keys, fleet, MOVES, TARGET = contract.keys, contract.fleet, contract.MOVES, contract.TARGET
 local RETRY_ENTRY = contract.RETRY_ENTRY  -- a format for time and round
 
-local SPENT = {'finished_at', 'started_at', 'attempts', 'unknown_answers', 'failed_lookups', 'failed_lookups_since',
+local SPENT = {'ran_ms', 'waited_ms', 'attempts', 'unknown_answers', 'failed_lookups', 'failed_lookups_since',
                'outages', 'outage', 'uncharged', 'reason', 'next_attempt_at', 'code', 'unusable'}
 
 -- What the next call tells the vendor. An outcome that was not seen is asked for first, under the id it was sent with;

@@ -2,11 +2,11 @@
 -- one string, a line of fields and then its history. A function reads a record once, and it is written once, at the
 -- function's end.
 local contract = require('contract')
-local keys, IN_HEAD = contract.keys, contract.RECORD_HEAD
+local keys, STATE, IN_HEAD = contract.keys, contract.STATE, contract.RECORD_HEAD
 
 -- The fields that nearly all jobs have stand first, by their place (`HEAD` in store/record.py); others by name.
-local FIVE = '^([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t'
-local LINE = FIVE .. '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)(.*)$'
+local FOUR = '([^\t]*)\t([^\t]*)\t([^\t]*)\t([^\t]*)\t'
+local LINE = '^' .. FOUR .. FOUR .. '([^\t]*)(.*)$'
 local read_ones, changed = {}, {}
 
 -- A job's own delivery lies in the job's record; every other one has a record of its own, and an "@" in its id.
@@ -18,23 +18,17 @@ local function value(text)
   if text ~= '' then return text end
 end
 
--- Times are kept as what they are later than the one before, in ms: half as long.
-local function time_of(text, before)
-  if text ~= '' then return before + text end
-end
-
 -- What a table holds besides its fields, none of which may have such a name: id, names (of the fields that stand by
 -- name), history, text (the record as a whole, until it is changed), ttl_ms.
 local function parse(id, text)
   local end_of_line = string.find(text, '\n', 1, true)
-  local state, tenant, priority, business_id, fingerprint, created_at, claims, started, finished, others =
+  local state, tenant, priority, business_id, fingerprint, created_at, claims, waited_ms, ran_ms, others =
     string.match(string.sub(text, 1, end_of_line - 1), LINE)
-  local started_at = time_of(started, created_at)
   local record = {
     id = id, names = {}, history = string.sub(text, end_of_line + 1), text = text,
     state = value(state), tenant = value(tenant) or contract.DEFAULT_TENANT, priority = value(priority),
-    business_id = business_id, fingerprint = fingerprint, created_at = created_at, claims = tonumber(claims) or 0,
-    started_at = started_at, finished_at = time_of(finished, started_at or created_at),
+    business_id = business_id, fingerprint = fingerprint, created_at = created_at,
+    claims = claims == '' and 0 or tonumber(claims), waited_ms = value(waited_ms), ran_ms = value(ran_ms),
   }
   if others ~= '' then
     for name, text_of in string.gmatch(others, '\t([%w_]+)=([^\t]*)') do
@@ -50,12 +44,34 @@ local function peek(id)
   return text and parse(id, text) or nil
 end
 
+-- Running jobs as this process wrote them: the outcome finds most of them as the claim left them, and need not take
+-- the text apart. Two tables, of which the older one is given up when so many were put into the younger one.
+local KEPT = 512
+local kept, kept_before, number_kept = {}, {}, 0
+
+local function keep(record)
+  if number_kept == KEPT then kept, kept_before, number_kept = {}, kept, 0 end
+  kept[record.id], number_kept = record, number_kept + 1
+end
+
+-- What is over was changed for this call in other ways too: how long it stays, what the metrics are told.
+local function give_up(id)
+  kept[id], kept_before[id] = nil, nil
+end
+
+-- Returns the record whose text lies in Redis now, as it was written or taken apart.
+local function find(id)
+  local text, record = redis.call('GET', key_of(id)), kept[id] or kept_before[id]
+  if not text then return false end
+  return record and record.text == text and record or parse(id, text)
+end
+
 -- Returns the record, always the same one in one call; nil where there is none. Fields that are not set are nil, and
 -- those that only the call knows (`facts`) are not kept.
 local function read(id)
   local record = read_ones[id]
   if record == nil then
-    record = peek(id) or false
+    record = find(id)
     read_ones[id] = record
   end
   return record or nil
@@ -69,25 +85,27 @@ local function note_change(record)
   changed[record.id], record.text = record, nil
 end
 
-local function since(time, before)
-  return time and time - before or ''
+-- A whole number as it is: `..` would take three times as long, and round it to 14 digits.
+local function in_text(number)
+  return number % 1 == 0 and string.format('%d', number) or tostring(number)
 end
 
+-- Leaves the fields as they will be read again: all but `claims` are text.
 local function pack(record)
-  local claims, tenant = record.claims, record.tenant
+  local tenant, claims, names = record.tenant, record.claims, record.names
   local parts = {
     record.state or '', tenant == contract.DEFAULT_TENANT and '' or tenant, record.priority or '',
-    record.business_id or '', record.fingerprint or '', record.created_at,
-    claims == 0 and '' or claims < 1e14 and claims or string.format('%.0f', claims),
-    since(record.started_at, record.created_at),
-    since(record.finished_at, record.started_at or record.created_at),
+    record.business_id or '', record.fingerprint or '', record.created_at, claims == 0 and '' or in_text(claims),
+    record.waited_ms or '', record.ran_ms or '',
   }
-  local written = {}
-  for _, name in ipairs(record.names) do
-    if record[name] ~= nil and not written[name] then
-      written[name] = true
-      parts[#parts + 1] = name .. '=' .. record[name]
+  for i = 1, #names do
+    local name = names[i]
+    local field = record[name]
+    if type(field) == 'number' then
+      field = in_text(field)
+      record[name] = field
     end
+    parts[9 + i] = name .. '=' .. field
   end
   return table.concat(parts, '\t') .. '\n' .. record.history
 end
@@ -100,13 +118,25 @@ end
 
 -- Sets fields, given as name, value, name, value.
 local function set(record, ...)
-  local pairs_given = {...}
-  for i = 1, #pairs_given, 2 do
-    local name = pairs_given[i]
+  local given = {...}
+  for i = 1, #given, 2 do
+    local name = given[i]
     if record[name] == nil and not IN_HEAD[name] then record.names[#record.names + 1] = name end
-    record[name] = pairs_given[i + 1]
+    record[name] = given[i + 1]
   end
   note_change(record)
+end
+
+-- A span of the head, in ms.
+local function set_span(record, name, ms)
+  record[name] = in_text(ms)
+  note_change(record)
+end
+
+local function remove(names, name)
+  for i, other in ipairs(names) do
+    if other == name then return table.remove(names, i) end
+  end
 end
 
 -- Takes fields away.
@@ -114,6 +144,7 @@ local function clear(record, ...)
   for _, name in ipairs({...}) do
     if record[name] ~= nil then
       record[name] = nil
+      remove(record.names, name)
       note_change(record)
     end
   end
@@ -130,6 +161,7 @@ end
 local function create(id, fields, history)
   local record = fields
   record.id, record.names, record.history, record.claims, record.ttl_ms = id, {}, history, 0, false
+  record.created_at = in_text(record.created_at)
   read_ones[id], changed[id] = record, record
   return record
 end
@@ -161,6 +193,7 @@ end
 local function delete(record)
   redis.call('DEL', key_of(record.id))
   read_ones[record.id], changed[record.id] = false, nil
+  give_up(record.id)
 end
 
 -- Forgets what an earlier call has read, and what one that failed has left.
@@ -171,6 +204,7 @@ end
 
 local function write()
   for id, record in pairs(changed) do
+    if record.state == STATE.running then keep(record) else give_up(id) end
     if record.ttl_ms then
       redis.call('SET', key_of(id), text_of(record), 'PX', record.ttl_ms)
     elseif record.ttl_ms == false then
@@ -187,6 +221,7 @@ return {
   exists = exists,
   text_of = text_of,
   set = set,
+  set_span = set_span,
   clear = clear,
   increase = increase,
   create = create,

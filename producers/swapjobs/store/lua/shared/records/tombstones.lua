@@ -3,6 +3,7 @@
 -- whose day is over, and a hash to which nothing is added any more expires as a whole.
 local contract = require('contract')
 local clock = require('fleet.clock')
+local fleet_state = require('fleet.state')
 local keys = contract.keys
 
 local DAY_MS = 86400 * 1000
@@ -10,7 +11,21 @@ local KEPT_MS = 40 * DAY_MS  -- after the record
 local PREFIX = 2  -- characters of the id that choose the hash: 1,024 of them
 local SWEPT_AT_ONCE = 200
 local ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
+local lasts = {}
 local number, key, cursor = nil, '', '0'  -- where the sweep stands, in this server process
+
+-- Lets a hash live until then, a day more at a time. Of most this server process knows that they do, as long as its
+-- data are the same.
+local function keep(hash, until_ms)
+  if lasts.emptied ~= fleet_state.emptied then lasts = {emptied = fleet_state.emptied} end
+  if (lasts[hash] or 0) >= until_ms then return end
+  if redis.call('PTTL', hash) >= until_ms - clock.now_ms then
+    lasts[hash] = until_ms
+  else
+    redis.call('PEXPIRE', hash, until_ms - clock.now_ms + DAY_MS)
+    lasts[hash] = until_ms + DAY_MS
+  end
+end
 
 -- Remembers a job that ended, as long as its record and 40 days more.
 local function bury(job, ttl_ms)
@@ -20,7 +35,7 @@ local function bury(job, ttl_ms)
   if job.generation or not is_default then text = text .. ' ' .. (job.generation or 1) end
   if not is_default then text = text .. ' ' .. job.tenant end
   redis.call('HSET', hash, string.sub(job.id, PREFIX + 1), text)
-  if redis.call('PTTL', hash) < kept_ms then redis.call('PEXPIRE', hash, kept_ms + DAY_MS) end
+  keep(hash, clock.now_ms + kept_ms)
 end
 
 -- Returns the generation that a job of this id had last; nil where none ended.
