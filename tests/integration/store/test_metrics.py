@@ -26,11 +26,11 @@ NO_FACE = record.entry("error", code="no_face", message="no face found")
 def end(store: Store, id_: str, event: Event, *, call: str = "swap succeeded 1200", **patch: str | int) -> str:
     entry = {Event.SUCCEED: PICTURE, Event.FAIL: NO_FACE, Event.WAIT: ""}[event]
     claimed = claim(store, id_)
-    return store.attempts.record_outcome(claimed, event, patch=patch, entry=entry, **told_of(claimed, call))
+    return store.attempts.record_outcome(claimed, event, patch=patch, entry=entry, **call_of(claimed, call))
 
 
-def told_of(claimed: Claim, call: str) -> dict[str, Any]:
-    """Return what the worker tells of a call, given as `call result ms`."""
+def call_of(claimed: Claim, call: str) -> dict[str, Any]:
+    """Return what the worker says of a call, given as `call result ms`."""
     labels, ms = call.rsplit(" ", 1)
     return {"call": f"{claimed.job.tool} {labels}", "call_ms": int(ms)}
 
@@ -69,8 +69,8 @@ def test_jobs_calls_and_bills_are_counted_by_tool_and_outcome(store: Store) -> N
 def test_an_outcome_that_is_written_twice_counts_once(store: Store) -> None:
     claimed = claim(store, submit(store))
     for answer in ("ok", "fenced"):
-        told = told_of(claimed, "swap succeeded 10")
-        written = store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=PICTURE, **told)
+        made = call_of(claimed, "swap succeeded 10")
+        written = store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=PICTURE, **made)
         assert written in {"ok", answer}
     counted = store.metrics.read().counts
     assert (
@@ -83,7 +83,7 @@ def test_a_swap_is_billed_once_whichever_way_its_picture_comes(store: Store) -> 
     late, unusable = submit(store), submit(store)
     running = claim(store, late)
     store.jobs.cancel(late)
-    done = {"patch": {}, "entry": PICTURE, **told_of(running, "swap succeeded 10")}
+    done = {"patch": {}, "entry": PICTURE, **call_of(running, "swap succeeded 10")}
     assert store.attempts.record_outcome(running, Event.SUCCEED, **done) == "late"
     end(store, unusable, Event.FAIL, call="swap failed 10", code="bad_response", unusable=1, next_call="query")
     assert store.metrics.read().counts["billed"] == {("roop",): 2}
@@ -112,8 +112,8 @@ def see_times(store: Store, clock: FakeClock) -> None:
     clock.move(20)
     claimed = claim(store, id_)
     clock.move(0.2)
-    told = told_of(claimed, "swap succeeded 200")
-    store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=PICTURE, **told)
+    made = call_of(claimed, "swap succeeded 200")
+    store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=PICTURE, **made)
     assert store.metrics.oldest_s() == {"interactive": 0, "bulk": 0, "webhooks": 0}
     times = store.metrics.read().times
     assert times["queue_wait"]["bulk"].sum_s == 20
