@@ -15,7 +15,7 @@ local AT_ONCE = 65536  -- bytes: some 800 jobs
 local MINUTE_MS = 60000
 local MOST_BUCKETS = 16  -- of a name in `BUCKETS`
 local observed, number_observed = {}, 0
-local minute = {begins_at = 0, text = '0'}  -- the last one that was told
+local minute_begins_at, job_of_minute = 0, ''  -- of the last job's end: how its labels begin, made once a minute
 
 local function observe(text)
   number_observed = number_observed + 1
@@ -36,22 +36,16 @@ local function observe_billed(job)
   observe(struct.pack(TIMES, 0, 0, 0) .. 'billed ' .. (job.tool or DEFAULT_TOOL) .. NOBODYS)
 end
 
--- Returns the minute since 1970 as text, which is made once a minute.
-local function minute_of(now)
-  if now < minute.begins_at or now >= minute.begins_at + MINUTE_MS then
-    minute.begins_at = now - now % MINUTE_MS
-    minute.text = string.format('%d', now / MINUTE_MS)
-  end
-  return minute.text
-end
-
 -- Observes a job's end, and the call that ended it: of that are `job.call` and `job.call_ms`, as for `observe_call`.
 local function observe_end(job, state, now)
   local created_at, started_at = job.created_at + 0, job.started_at
   local took, waited = now - created_at, started_at and started_at - created_at or 0
   local code = state == STATE.failed and job.code or '-'
+  if now < minute_begins_at or now >= minute_begins_at + MINUTE_MS then
+    minute_begins_at, job_of_minute = now - now % MINUTE_MS, string.format('job %d ', now / MINUTE_MS)
+  end
   observe(struct.pack(TIMES, took > 0 and took or 0, waited > 0 and waited or 0, job.call_ms or 0)
-    .. 'job ' .. minute_of(now) .. ' ' .. state .. ' ' .. code .. ' ' .. (started_at and job.priority or '-') .. ' '
+    .. job_of_minute .. state .. ' ' .. code .. ' ' .. (started_at and job.priority or '-') .. ' '
     .. (job.billed or '-') .. ' ' .. (job.call or (job.tool or DEFAULT_TOOL) .. ' - -') .. ' ' .. job.tenant .. END)
 end
 
