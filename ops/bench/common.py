@@ -128,6 +128,7 @@ class Bench:
             if self.pinned:
                 pin(self.server, 1)
             self.redis: Any = redis.Redis.from_url(server.url, decode_responses=True)
+            self._raw_redis: Any = redis.Redis.from_url(server.url)
             port = free_port()
             self.api_url = f"http://127.0.0.1:{port}"
             self._http = stack.enter_context(httpx.Client(base_url=self.api_url, trust_env=False, timeout=60))
@@ -206,20 +207,20 @@ class Bench:
         """
         if kind == PLAIN:
             return int(self.redis.info("keyspace").get("db0", {}).get("expires", 0))
-        return self._counted("jobs", "job ")
+        return self._counted("jobs", b"job ")
 
     def delivered(self) -> int:
         """Count the webhooks that were delivered."""
-        return self._counted("webhook_tries", "webhook delivered ", ("delivered",))
+        return self._counted("webhook_tries", b"webhook delivered ", ("delivered",))
 
-    def _counted(self, name: str, line: str, labels: tuple[str, ...] | None = None) -> int:
-        with self.redis.pipeline() as pipe:
+    def _counted(self, name: str, observation: bytes, labels: tuple[str, ...] | None = None) -> int:
+        with self._raw_redis.pipeline() as pipe:
             pipe.hgetall(keys.metrics())
-            pipe.lrange(keys.observations(), 0, -1)
-            fields, lines = pipe.execute()
-        counted = metrics_of(fields).counts.get(name, {})
+            pipe.get(keys.observed())
+            fields, observed = pipe.execute()
+        counted = metrics_of({field.decode(): number for field, number in fields.items()}).counts.get(name, {})
         number: int = sum(counted.values()) if labels is None else counted.get(labels, 0)
-        return number + sum(1 for item in lines if item.startswith(line))
+        return number + (observed or b"").count(observation)
 
     def outcomes(self) -> Counter[str]:
         """Count finished jobs of ours by their state."""

@@ -49,7 +49,7 @@ def kind_of(key: str) -> str:
 
 
 TOMBSTONE: Final = kind_of(keys.tombstones("id"))
-OBSERVATIONS: Final = kind_of(keys.observations())
+OBSERVED: Final = kind_of(keys.observed())
 
 
 def by_kind(client: Any, limit: int = 100_000) -> tuple[dict[str, float], dict[str, int]]:
@@ -92,7 +92,7 @@ def of_jobs(client: Any, jobs: int) -> float:
     the metrics have still to count.
     """
     sizes, _ = by_kind(client)
-    return sum(size for kind, size in sizes.items() if kind not in (TABLES, TOMBSTONE, OBSERVATIONS)) / jobs
+    return sum(size for kind, size in sizes.items() if kind not in (TABLES, TOMBSTONE, OBSERVED)) / jobs
 
 
 def without(kind: str, used: float, sizes: dict[str, float], count: dict[str, int]) -> float:

@@ -145,7 +145,7 @@ class Look:
             keys.schedule(),
             keys.listed_tenants(),
         }
-        stored |= {keys.metrics(), keys.observations()}
+        stored |= {keys.metrics(), keys.observed()}
         return [name for name in lasting if name not in stored and not name.startswith(keys.index(""))]
 
     def job(self, id_: str) -> Job:

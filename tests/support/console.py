@@ -87,8 +87,8 @@ def succeed(store: Store, job_id: str, picture: str = "https://pictures.example/
     """Let a job succeed, as a worker would, and return its id."""
     claimed = claim(store, job_id)
     entry = record.entry("result", output_url=picture, vendor_task_id="t-1", at=claimed.now_ms, duration_ms=900)
-    facts = f"roop {claimed.job.fields['created_at']} - - swap succeeded 900"
-    assert store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=entry, facts=facts) == "ok"
+    call: dict[str, Any] = {"call": "roop swap succeeded", "call_ms": 900}
+    assert store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=entry, **call) == "ok"
     return job_id
 
 
@@ -96,9 +96,8 @@ def fail(store: Store, job_id: str, code: str = "no_face", message: str = "no fa
     """Let a job fail, as a worker would, and return its id."""
     claimed = claim(store, job_id)
     entry = record.entry("error", code=code, message=message, at=claimed.now_ms, duration_ms=300, worker="w1")
-    facts = f"roop {claimed.job.fields['created_at']} - - swap failed 300"
-    patch = {"code": code}
-    assert store.attempts.record_outcome(claimed, Event.FAIL, patch=patch, entry=entry, facts=facts) == "ok"
+    call: dict[str, Any] = {"call": "roop swap failed", "call_ms": 300}
+    assert store.attempts.record_outcome(claimed, Event.FAIL, patch={"code": code}, entry=entry, **call) == "ok"
     return job_id
 
 

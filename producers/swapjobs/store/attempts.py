@@ -51,16 +51,17 @@ class AttemptStore:
         signal: str = "",
         made_at_ms: int = 0,
         next_call_if_uncharged: Call = "query",
-        facts: str = "",
+        call: str = "",
+        call_ms: int = 0,
     ) -> str:
         """Write what an attempt came to; see lua/functions/jobs/record_outcome.lua for the answers.
 
-        `facts`: of the call, for the metrics: `tool created_at started_at billed call result ms`; empty without a call.
+        `call`, for the metrics: `tool call result`, empty where none was made; `call_ms`: how long it took.
         """
         flat = [item for pair in patch.items() for item in pair]
         times = int(delay_s * 1000), int(pause_s * 1000)
         args: tuple[Any, ...] = (claim.job.id, claim.fence, event, entry, schedule, *times, signal, made_at_ms)
-        return str(self._functions.call("jobs/record_outcome", *args, next_call_if_uncharged, facts, *flat))
+        return str(self._functions.call("jobs/record_outcome", *args, next_call_if_uncharged, call, call_ms, *flat))
 
     def renew_leases(self, leases: Sequence[tuple[str, int, float]]) -> list[bool]:
         """Renew `(id, fence, seconds)` leases in one round trip; False where the lease is lost."""

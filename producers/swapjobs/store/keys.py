@@ -230,9 +230,12 @@ def metrics() -> str:
     return f"{PREFIX}metrics"
 
 
-def observations() -> str:
-    """List of what is not in that hash yet, at most some hundred. No TTL: gone when empty."""
-    return f"{PREFIX}observations"
+def observed() -> str:
+    """String of packed observations (lua/shared/fleet/metrics.lua) that are not in that hash yet, at most some hundred.
+
+    No TTL: gone when empty.
+    """
+    return f"{PREFIX}observed"
 
 
 def minutes(hour: str = "") -> str:
@@ -365,7 +368,7 @@ PREFIXES: Final = {
         for function in (
             *(schedule, fleet_state, fleet_traffic, counts, server, tenants, failures, refused, parked, probes),
             *(dispatcher, pruning),
-            *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observations, metrics_tenants),
+            *(held_batches, all_endpoints, listed_tenants, arriving, delayed, metrics, observed, metrics_tenants),
             *(operations, audit, minutes, hours, usage, read_pause),
         )
     },

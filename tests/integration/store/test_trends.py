@@ -21,8 +21,9 @@ HOUR_S = 3600
 def succeed(store: Store, id_: str) -> None:
     claimed = claim(store, id_)
     entry = record.entry("result", output_url="https://out.example/1.png")
-    facts = f"roop {claimed.job.fields['created_at']} - - swap succeeded 900"
-    store.attempts.record_outcome(claimed, Event.SUCCEED, patch={}, entry=entry, facts=facts)
+    store.attempts.record_outcome(
+        claimed, Event.SUCCEED, patch={}, entry=entry, call="roop swap succeeded", call_ms=900
+    )
 
 
 def dispatch(store: Store) -> None:

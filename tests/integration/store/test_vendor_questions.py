@@ -55,7 +55,7 @@ def test_a_question_is_put_under_the_limit_and_answered(store: Store) -> None:
     assert isinstance(question, Question)
     assert (question.tool, question.input) == (LIST, {"page_size": 3})
     assert in_flight(store) == 1
-    store.reads.answer(id_, {"data": {"rows": [1]}}, facts=f"{LIST} - - - list succeeded 12")
+    store.reads.answer(id_, {"data": {"rows": [1]}}, call=f"{LIST} list succeeded", call_ms=12)
     thread.join(10)
     assert answers == [{"rows": [1]}]
     assert (in_flight(store), leases(store)) == (0, [])

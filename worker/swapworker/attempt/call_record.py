@@ -1,4 +1,4 @@
-"""What is kept of one call to the vendor: history's entry, facts for the metrics, spans, a line in the log.
+"""What is kept of one call to the vendor: history's entry, labels of the metrics, spans, a line in the log.
 
 In the log what goes without saying is left out, for there are many lines: the tenant `default`, the first attempt, a
 swap's call, no wait for a slot, an id at the vendor that is the product's own.
@@ -26,7 +26,6 @@ _logger: Final = logging.getLogger("swapjobs.attempt")
 _LONGEST: Final = 200  # of a message
 _OK: Final = 200
 _AS_HOPED: Final = frozenset({"succeeded", "pending"})
-_OF_THE_JOB: Final = ("created_at", "started_at", "billed")
 
 
 def history_entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: int, worker: str) -> str:
@@ -46,11 +45,9 @@ def history_entry(decision: Decision, claim: Claim, outcome: Outcome, now_ms: in
     return record.entry(**decision.entry, **facts, worker=worker or None)
 
 
-def metrics_facts(claim: Claim, outcome: Outcome, seconds: float) -> str:
-    """Return what the metrics count of a call: `tool created_at started_at billed call result ms`, "-" for none."""
-    fields = claim.job.fields
-    job = (claim.job.tool, *(fields.get(name, "-") for name in _OF_THE_JOB))
-    return " ".join([*job, claim.call, result_of(outcome), str(int(seconds * 1000))])
+def metrics_labels(claim: Claim, outcome: Outcome) -> str:
+    """Return as what the metrics count a call: `tool call result`."""
+    return f"{claim.job.tool} {claim.call} {result_of(outcome)}"
 
 
 def span_of(claim: Claim, worker: str) -> AbstractContextManager[tracing.Span]:

@@ -106,7 +106,8 @@ class Attempts:
         now_ms = claim.now_ms + int((answered_at - claimed_at) * 1000)
         decision = decide(outcome, claim, self._settings, self._random)
         entry = call_record.history_entry(decision, claim, outcome, now_ms, worker)
-        report = self._write(claim, decision, entry, call_record.metrics_facts(claim, outcome, answered_at - asked_at))
+        call, call_ms = call_record.metrics_labels(claim, outcome), int((answered_at - asked_at) * 1000)
+        report = self._write(claim, decision, entry, call, call_ms)
         vendor_id, times = vendor_id_of(claim, self._settings), (claimed_at, asked_at, answered_at)
         call_record.log(claim, vendor_id, outcome, decision, report.answer, times=times)
         return report
@@ -169,7 +170,7 @@ class Attempts:
             logger.error("job %s: %s", claim.job.id, what)  # noqa: TRY400 - a traceback could show URLs
             return OutcomeUnknown(ErrorCode.INTERNAL, what, answered=True)  # perhaps by what came back
 
-    def _write(self, claim: Claim, decision: Decision, entry: str = "", facts: str = "") -> Report:
+    def _write(self, claim: Claim, decision: Decision, entry: str = "", call: str = "", call_ms: int = 0) -> Report:
         """Write the decision, it may be paid for; while Redis is away it is kept in hand.
 
         Writing twice does no harm: the fence and the state refuse the second, and what has become too late.
@@ -186,7 +187,8 @@ class Attempts:
                 signal=decision.signal,
                 made_at_ms=claim.now_ms + int(claim.wait_s * 1000),
                 next_call_if_uncharged=decision.next_call_if_uncharged,
-                facts=facts,
+                call=call,
+                call_ms=call_ms,
             )
         )
         return Report(claim.job.id, decision, answer)

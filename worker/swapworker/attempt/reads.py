@@ -37,8 +37,8 @@ class Reads:
                 self._store.answer(id_, {"error": f"the vendor can't be asked now: {_WHY.get(claimed, claimed)}"})
             return claimed
         time.sleep(claimed.wait_s)
-        answer, pause_s, facts = self._ask(claimed)
-        self._store.answer(id_, answer, pause_s=pause_s, facts=facts)
+        answer, pause_s, call, call_ms = self._ask(claimed)
+        self._store.answer(id_, answer, pause_s=pause_s, call=call, call_ms=call_ms)
         return "answered" if "data" in answer else "failed"
 
     def _claim(self, id_: str) -> Question | str:
@@ -49,19 +49,20 @@ class Reads:
                 return claimed
             time.sleep(_PAUSE_S)
 
-    def _ask(self, question: Question) -> tuple[dict[str, Any], float, str]:
-        """Return the answer, how long the fleet pauses for it, and what the metrics count."""
+    def _ask(self, question: Question) -> tuple[dict[str, Any], float, str, int]:
+        """Return the answer, how long the fleet pauses for it, and as what the metrics count the call and its ms."""
         tool = TOOLS.get(question.tool)
         if tool is None or tool.is_task:
-            return {"error": f"this worker does not know {question.tool} as a list"}, 0.0, ""
+            return {"error": f"this worker does not know {question.tool} as a list"}, 0.0, "", 0
         try:
             body = tool.input.model_validate(question.input).body()
         except ValidationError as error:
-            return {"error": explain(error)}, 0.0, ""
+            return {"error": explain(error)}, 0.0, "", 0
         began = time.monotonic()
         read = self._vendor.read(tool, body)
-        facts = f"{tool.name} - - - list {read.result} {int((time.monotonic() - began) * 1000)}"
-        return {"error": read.problem} if read.problem else {"data": read.data}, read.pause_s, facts
+        call_ms = int((time.monotonic() - began) * 1000)
+        answer = {"error": read.problem} if read.problem else {"data": read.data}
+        return answer, read.pause_s, f"{tool.name} list {read.result}", call_ms
 
 
 _WHY: Final = {

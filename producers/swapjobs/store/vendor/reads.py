@@ -67,7 +67,12 @@ class ReadStore:
         wait_ms, question = rest
         return Question(id_, **json.loads(question), wait_s=float(wait_ms) / 1000)
 
-    def answer(self, id_: str, answer: Mapping[str, Any], *, pause_s: float = 0.0, facts: str = "") -> None:
-        """Answer a question, and end its call; `pause_s` is for the whole fleet, where the vendor wants it."""
+    def answer(
+        self, id_: str, answer: Mapping[str, Any], *, pause_s: float = 0.0, call: str = "", call_ms: int = 0
+    ) -> None:
+        """Answer a question, and end its call; `pause_s` is for the whole fleet, where the vendor wants it.
+
+        `call`, for the metrics: `tool call result`, empty where none was made; `call_ms`: how long it took.
+        """
         text = json.dumps(answer, separators=(",", ":"))
-        self._functions.call("reads/answer", id_, text, int(pause_s * 1000), facts)
+        self._functions.call("reads/answer", id_, text, int(pause_s * 1000), call, call_ms)

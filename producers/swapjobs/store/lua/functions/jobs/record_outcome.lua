@@ -1,8 +1,8 @@
 -- The one write of an attempt: event, patch, history, what happens next, and what it tells of the vendor.
 -- ARGV: id, fence, event, history entry or "", schedule kind (retry, poll, final_failure, or "" for the head of its
 --   queue), delay in ms, fleet pause in ms, the vendor signal (see vendor/vendor_signal), when the call was made, the
---   next call where the failure is not charged, the facts of the call for the metrics or "", then the patch as field,
---   value pairs
+--   next call where the failure is not charged, the call for the metrics (its `tool call result`) or "", how many ms it
+--   took, then the patch as field, value pairs
 -- Returns ok (also when the same was recorded before); uncharged (an outage: queued again, nothing charged); failed (a
 --   final failure that needs no waiting); late (final already, the result was kept); fenced (another claim happened);
 --   gone; or the state that refused the event.
@@ -24,7 +24,7 @@ local keys, fleet, MOVES, STATE, TARGET = contract.keys, contract.fleet, contrac
 
 local function call(args)
   local id, fence, event, entry, wake = args[1], tonumber(args[2]), args[3], args[4], args[5]
-  local PATCH, tool = 12, string.match(args[11], '^%S+') or contract.DEFAULT_TOOL
+  local PATCH = 13
   local function patched(name)
     for i = PATCH, #args, 2 do
       if args[i] == name then return args[i + 1] end
@@ -50,15 +50,15 @@ local function call(args)
     -- paid for all the same; a retry will ask for it, and get it for nothing
     records.append(job, entry)
     counters.add('late_success')
-    metrics.observe_call(args[11])
-    metrics.observe_billed(tool)
+    metrics.observe_call(args[11], args[12])
+    metrics.observe_billed(job)
     records.set(job, 'billed', 1)
     return 'late'
   end
   -- queries with a rate of their own tell nothing of the swaps'
   local began = not (job.next_call == 'query' and fleet.query_interval > 0) and tonumber(args[9]) or nil
   if vendor_signal.record_signal(args[8], id, fence, patched('attempts'), event == 'succeed', began) then
-    metrics.observe_call(args[11])
+    metrics.observe_call(args[11], args[12])
     jobs.detach(id, job)
     records.set(job, 'next_call', args[10])
     vendor_signal.requeue_uncharged(id, job)
@@ -73,15 +73,15 @@ local function call(args)
   if patched('maybe_paid_twice') then counters.add('maybe_paid_twice') end
   if patched('unusable') then
     counters.add('unusable_pictures')
-    metrics.observe_billed(tool)
+    metrics.observe_billed(job)
     records.set(job, 'billed', 1)
   end
   if event ~= 'wait' then
-    job.facts = args[11] ~= '' and args[11] or nil
+    if args[11] ~= '' then job.call, job.call_ms = args[11], args[12] end
     finish_job(id, job, state, entry)
     if refill.may_be_skipped() then return condemned and 'failed' or 'ok' end
   else
-    metrics.observe_call(args[11])
+    metrics.observe_call(args[11], args[12])
     records.append(job, entry)
     jobs.detach(id, job)
     local delay = wake == 'final_failure' and math.max(args[6], failure_window.window_ms()) or args[6]

@@ -8,30 +8,33 @@ local HOUR, DAY = 60, 1440  -- in minutes
 local MINUTES_KEPT_MS, DAYS_KEPT_MS = 25 * 3600 * 1000, 32 * DAY * 60 * 1000
 local MOST_USAGE_FIELDS = 5000
 
-local function new() return {fields = {}, usage = {}} end
+-- What is to be added: of hours by the minute, of days by the hour, and of days by the tenant.
+local function new() return {minutes = {}, hours = {}, usage = {}} end
 
-local function add_to(sums, key, field, number)
-  local fields = sums[key]
+local function fields_of(sums, time)
+  local fields = sums[time]
   if not fields then
     fields = {}
-    sums[key] = fields
+    sums[time] = fields
   end
+  return fields
+end
+
+local function add_to(fields, field, number)
   fields[field] = (fields[field] or 0) + number
 end
 
 -- `minute` since 1970; what is told of a time too long ago is left out.
 local function add(sums, minute, what, number)
   local age = math.floor(clock.now_ms / 60000) - minute
-  if age < DAY then
-    add_to(sums.fields, keys.minutes .. math.floor(minute / HOUR), minute % HOUR .. ' ' .. what, number)
-  end
-  if age < 30 * DAY then
-    add_to(sums.fields, keys.hours .. math.floor(minute / DAY), math.floor(minute % DAY / HOUR) .. ' ' .. what, number)
-  end
+  local hour, day = math.floor(minute / HOUR), math.floor(minute / DAY)
+  if age < DAY then add_to(fields_of(sums.minutes, hour), minute % HOUR .. ' ' .. what, number) end
+  if age < 30 * DAY then add_to(fields_of(sums.hours, day), hour % 24 .. ' ' .. what, number) end
 end
 
-local function add_usage(sums, minute, tenant, outcome, number)
-  add_to(sums.usage, keys.usage .. math.floor(minute / DAY), tenant .. ' ' .. outcome, number)
+-- Returns how many there are of each `tenant outcome` on the day of a minute, to be added to.
+local function usage_of(sums, minute)
+  return fields_of(sums.usage, math.floor(minute / DAY))
 end
 
 local function write_fields(key, fields, kept_ms)
@@ -46,23 +49,21 @@ local function write_usage(key, fields)
     if number_of_fields >= MOST_USAGE_FIELDS and redis.call('HEXISTS', key, field) == 0 then
       field = string.match(field, ' .*')
     end
-    redis.call('HINCRBY', key, field, string.format('%.0f', number))
+    redis.call('HINCRBY', key, field, number)
     number_of_fields = number_of_fields + 1
   end
   redis.call('PEXPIRE', key, DAYS_KEPT_MS, 'NX')
 end
 
 local function write(sums)
-  for key, fields in pairs(sums.fields) do
-    local by_minute = string.sub(key, 1, #keys.minutes) == keys.minutes
-    write_fields(key, fields, by_minute and MINUTES_KEPT_MS or DAYS_KEPT_MS)
-  end
-  for key, fields in pairs(sums.usage) do write_usage(key, fields) end
+  for hour, fields in pairs(sums.minutes) do write_fields(keys.minutes .. hour, fields, MINUTES_KEPT_MS) end
+  for day, fields in pairs(sums.hours) do write_fields(keys.hours .. day, fields, DAYS_KEPT_MS) end
+  for day, fields in pairs(sums.usage) do write_usage(keys.usage .. day, fields) end
 end
 
 return {
   new = new,
   add = add,
-  add_usage = add_usage,
+  usage_of = usage_of,
   write = write,
 }

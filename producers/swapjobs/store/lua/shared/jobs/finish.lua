@@ -11,7 +11,7 @@ local continuations = require('webhooks.continuations')
 local notifications = require('webhooks.notifications')
 local keys, STATE = contract.keys, contract.STATE
 
--- `job` is its record, with `facts` where they are known (fleet/metrics); `line` the last of its history. A call that
+-- `job` is its record, with `call` where one ended it (fleet/metrics); `line` the last of its history. A call that
 -- is under way stays counted: its worker tells when it is over, or its lease ends.
 local function finish(id, job, state, line)
   local stopped = state == STATE.cancelled or state == STATE.expired

@@ -67,7 +67,7 @@ local function find(id)
 end
 
 -- Returns the record, always the same one in one call; nil where there is none. Fields that are not set are nil, and
--- those that only the call knows (`facts`) are not kept.
+-- those that only the call knows (`call`, `call_ms`) are not kept.
 local function read(id)
   local record = read_ones[id]
   if record == nil then
