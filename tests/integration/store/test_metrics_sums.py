@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 OBSERVE: Final = """
-redis.register_function('observe', function(_, args)
+register_function('observe', function(_, args)
+  find_offered()
   local metrics = require('fleet.metrics')
   require('fleet.clock').set()
   metrics.begin()
@@ -86,7 +87,7 @@ class PlainSum:
         minute = ended_at // 60_000
         job: dict[str, Any] = {"tenant": tenant, "priority": lane, "created_at": str(ended_at - self.time("job", tool))}
         if self.random.random() < 0.8:
-            job["started_at"] = int(job["created_at"]) + self.time("queue_wait", lane)
+            job["waited_ms"] = str(self.time("queue_wait", lane))
         if self.random.random() < 0.8:
             job["call"], job["call_ms"] = self.made(tool)
         job |= ({"tool": tool} if tool != "roop" else {}) | ({"code": code} if code else {})
@@ -130,18 +131,24 @@ def test_all_adds_up(settings: WorkerSettings, seed: int) -> None:
     settings = settings.model_copy(update={"metrics_tenants": NAMED})
     with clocked_store(settings) as store:
         clock = FakeClock(store.redis)
-        store.redis.function_load(f"#!lua name=observing\n{library(REDIS_TIME).modules}\n{OBSERVE}", replace=True)
-        expected = PlainSum(random.Random(seed), int(clock.now_s * 1000))
-        left = NUMBER
-        while left > 0:
-            together = min(expected.random.choice((1, 1, 1, 30, 900)), left)
-            left -= together
-            store.redis.fcall("observe", 0, json.dumps([expected.observe() for _ in range(together)]))
-            if expected.random.random() < 0.02:
-                store.metrics.read()
-        assert store.metrics.read() == expected.metrics()
-        assert store.metrics.read() == expected.metrics(), "nothing is added twice"
-        check_trends(store, expected, clock.now_s)
+        store.redis.function_load(f"#!lua name=observing\n{library(REDIS_TIME).modules}\n{OBSERVE}")
+        try:
+            check_all(store, PlainSum(random.Random(seed), int(clock.now_s * 1000)), clock.now_s)
+        finally:
+            store.redis.function_delete("observing")
+
+
+def check_all(store: Store, expected: PlainSum, now_s: float) -> None:
+    left = NUMBER
+    while left > 0:
+        together = min(expected.random.choice((1, 1, 1, 30, 900)), left)
+        left -= together
+        store.redis.fcall("observe", 0, json.dumps([expected.observe() for _ in range(together)]))
+        if expected.random.random() < 0.02:
+            store.metrics.read()
+    assert store.metrics.read() == expected.metrics()
+    assert store.metrics.read() == expected.metrics(), "nothing is added twice"
+    check_trends(store, expected, now_s)
 
 
 def check_trends(store: Store, expected: PlainSum, now_s: float) -> None:

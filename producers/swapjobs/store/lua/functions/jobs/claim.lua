@@ -62,7 +62,7 @@ local function call(args)
   -- attempt says otherwise.
   if job.state == STATE.waiting then records.clear(job, 'next_attempt_at', 'reason') end
   jobs.set_state(id, job, TARGET.start, 'next_call', 'query', 'claims', fence)
-  if not job.waited_ms then records.set_span(job, 'waited_ms', clock.now_ms - job.created_at) end
+  jobs.note_start(job)
   if step == 'swap' then records.set(job, 'sent_at', math.floor(clock.now + wait)) end
   if doubtful then records.set(job, 'sent_at', failover.assumed_sent_at()) end
   redis.call('ZADD', keys.schedule, math.floor(clock.now + args[2]), 'lease:' .. id)

@@ -39,6 +39,7 @@ local function restore_claim(id, job, fence)
   jobs.detach(id, job)
   jobs.count_in_flight(job, 1)
   redis.call('ZADD', keys.schedule, clock.now_ms, 'lease:' .. id)  -- the caller renews it, or ends it
+  jobs.note_start(job)
   jobs.set_state(id, job, TARGET.start, 'claims', fence, 'next_call', 'query',
         'sent_at', clock.now_ms)  -- forgotten as well; without it a look-up could never say that the task is unknown
 end

@@ -1,6 +1,7 @@
 -- A job's state and the one place where it is: its queue, the ready queue, its lease, a time in the schedule, or held
 -- with its batch.
 local contract = require('contract')
+local clock = require('fleet.clock')
 local batch_counts = require('batches.counts')
 local fair = require('queue.fair')
 local ready = require('queue.ready')
@@ -15,6 +16,11 @@ local function set_state(id, job, state, ...)
   if state == before then return end
   redis.call('PUBLISH', keys.changed .. id, state)
   if job.batch then batch_counts.count_transition(job, before, state) end
+end
+
+-- Notes when the first call of a round is made, as how long the job waited for it.
+local function note_start(job)
+  if not job.waited_ms then records.set_span(job, 'waited_ms', clock.now_ms - job.created_at) end
 end
 
 -- Of the call that a lease stands for.
@@ -45,6 +51,7 @@ end
 
 return {
   set_state = set_state,
+  note_start = note_start,
   count_in_flight = count_in_flight,
   end_lease = end_lease,
   detach = detach,
