@@ -173,6 +173,14 @@ local function begin()
   if observed[1] then observed = {} end
 end
 
+-- Returns how much was observed so far in this call.
+local function number_observed() return #observed end
+
+-- Drops what was observed after so much: by one of several operations, which failed.
+local function drop_after(number)
+  for i = #observed, number + 1, -1 do observed[i] = nil end
+end
+
 local function write()
   if not observed[1] then return end
   if redis.call('RPUSH', keys.observations, unpack(observed)) >= AT_ONCE then collect() end
@@ -187,5 +195,7 @@ return {
   observe_webhook = observe_webhook,
   collect = collect,
   begin = begin,
+  number_observed = number_observed,
+  drop_after = drop_after,
   write = write,
 }

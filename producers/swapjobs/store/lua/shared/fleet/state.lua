@@ -48,6 +48,11 @@ local function take_in(text, defaults, unpack_numbers)
   return string.sub(text, #defaults + 1)
 end
 
+-- Returns the ms from one call to the next as of now.
+local function spacing()
+  return fleet.interval * RESERVE / share_at(math.max(clock.now, fleet.arrival)) / ramp()
+end
+
 local function read()
   if not getmetatable(fleet) then join_tables() end
   traffic.stored = redis.call('GET', keys.fleet_traffic) or ''
@@ -57,7 +62,12 @@ local function read()
     state.newer = take_in(state.stored, contract.default_state, contract.unpack_state)
   end
   known, seldom_changed = nil, false  -- until this call has ended well
-  fleet.spacing = fleet.interval * RESERVE / share_at(math.max(clock.now, fleet.arrival)) / ramp()
+  fleet.spacing = spacing()
+end
+
+-- Sets the spacing as an operation is to find it that comes after others in the same call.
+local function renew_spacing()
+  if seldom_changed or fleet.phase == PHASE.more then fleet.spacing = spacing() end
 end
 
 local function write()
@@ -75,4 +85,10 @@ local function forget_changes()
   if not seldom_changed and contract.pack_traffic() .. traffic.newer == traffic.stored then known = traffic.stored end
 end
 
-return {ramp = ramp, read = read, write = write, forget_changes = forget_changes}
+return {
+  ramp = ramp,
+  read = read,
+  renew_spacing = renew_spacing,
+  write = write,
+  forget_changes = forget_changes,
+}
