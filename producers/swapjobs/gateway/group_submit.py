@@ -7,7 +7,6 @@ Under load a call takes as many as came meanwhile, and one thread does the work 
 from __future__ import annotations
 
 import asyncio
-import copy
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
@@ -18,6 +17,7 @@ from swapjobs import tracing
 from swapjobs.client.accept import accepted, note, submitting
 from swapjobs.client.bulk import BLOCK
 from swapjobs.store.group_submit import pack
+from swapjobs.store.grouped_calls import own_copy
 from swapjobs.store.redis_client import queue_errors
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class GroupSubmit:
             self._calls.add(asyncio.create_task(self._send_all(), context=Context()))
         result = await waiting.answer
         if isinstance(result, Exception):
-            raise _own(result)
+            raise own_copy(result)
         return result
 
     async def _send_all(self) -> None:
@@ -89,13 +89,3 @@ class GroupSubmit:
             return await loop.run_in_executor(self._threads, self._client.accept_each, packed)
         except Exception as error:  # noqa: BLE001 - whatever it is, each of them is told
             return [error] * len(packed)
-
-
-def _own(error: Exception) -> Exception:
-    """Return a copy of an error that several are told: what Python notes in it where it is raised is for one alone."""
-    try:
-        result = copy.copy(error)
-    except TypeError:  # its class wants more than what it was made of
-        return error
-    result.__cause__ = error.__cause__
-    return result

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swapjobs.store import record
 from swapjobs.store.claims import Call, Claim, NotClaimed
+from swapjobs.store.grouped_calls import GroupedCalls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,10 +22,11 @@ class AttemptStore:
 
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
+        self._grouped = GroupedCalls(functions)
 
     def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
         """Claim the job that a message names, and book its call."""
-        answer, *rest = self._functions.call("jobs/claim", id_, int(lease_s * 1000))
+        answer, *rest = self._grouped.call("jobs/claim", id_, int(lease_s * 1000))
         if answer != "go":
             return NotClaimed(answer)
         wait, fence, call, now_ms, text = rest
@@ -61,7 +63,7 @@ class AttemptStore:
         flat = [item for pair in patch.items() for item in pair]
         times = int(delay_s * 1000), int(pause_s * 1000)
         args: tuple[Any, ...] = (claim.job.id, claim.fence, event, entry, schedule, *times, signal, made_at_ms)
-        return str(self._functions.call("jobs/record_outcome", *args, next_call_if_uncharged, call, call_ms, *flat))
+        return str(self._grouped.call("jobs/record_outcome", *args, next_call_if_uncharged, call, call_ms, *flat))
 
     def renew_leases(self, leases: Sequence[tuple[str, int, float]]) -> list[bool]:
         """Renew `(id, fence, seconds)` leases in one round trip; False where the lease is lost."""

@@ -44,7 +44,7 @@ end"""
 # twentieth of what a job costs. It is not there yet while the library is loaded, so the first call finds it.
 _OFFERED: Final = (
     *("math", "string", "table", "redis", "struct", "cjson"),
-    *("tonumber", "tostring", "type", "ipairs", "pairs", "next", "unpack", "setmetatable", "getmetatable"),
+    *("tonumber", "tostring", "type", "ipairs", "pairs", "next", "unpack", "pcall", "setmetatable", "getmetatable"),
 )
 _FIND_OFFERED: Final = """local register_function = redis.register_function
 local function offered() return {names} end

@@ -221,6 +221,16 @@ local function begin()
   number_observed = 0
 end
 
+-- Returns how much was observed so far in this call.
+local function observed_so_far()
+  return number_observed
+end
+
+-- Drops what was observed after so much: by one of several operations, which failed.
+local function drop_after(number)
+  number_observed = number
+end
+
 local function write()
   if number_observed == 0 then return end
   local text = observed[1]
@@ -240,5 +250,7 @@ return {
   observe_webhook = observe_webhook,
   collect = collect,
   begin = begin,
+  observed_so_far = observed_so_far,
+  drop_after = drop_after,
   write = write,
 }

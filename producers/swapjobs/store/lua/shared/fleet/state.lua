@@ -52,6 +52,11 @@ local function take_in(text, defaults, unpack_numbers)
   return string.sub(text, #defaults + 1)
 end
 
+-- Returns the ms from one call to the next as of now.
+local function spacing()
+  return fleet.interval * RESERVE / share_at(math.max(clock.now, fleet.arrival)) / M.ramp()
+end
+
 function M.read()
   if not getmetatable(fleet) then join_tables() end
   traffic.stored = redis.call('GET', keys.fleet_traffic) or ''
@@ -62,7 +67,12 @@ function M.read()
     state.newer = take_in(state.stored, contract.default_state, contract.unpack_state)
   end
   known, seldom_changed = nil, false  -- until this call has ended well
-  fleet.spacing = fleet.interval * RESERVE / share_at(math.max(clock.now, fleet.arrival)) / M.ramp()
+  fleet.spacing = spacing()
+end
+
+-- Sets the spacing as an operation is to find it that comes after others in the same call.
+function M.renew_spacing()
+  if seldom_changed or fleet.phase == PHASE.more then fleet.spacing = spacing() end
 end
 
 function M.write()
