@@ -257,9 +257,9 @@ def test_a_full_redis_without_the_library_takes_several_at_once(store: Store, se
 
 
 def outcome(claimed: Claim, event: Event = Event.SUCCEED, wake: str = "", says: str = "answer") -> Operation:
-    facts = f"roop 1 1 - swap {'answered' if says == 'answer' else 'failed'} 12"
+    made = f"roop swap {'answered' if says == 'answer' else 'failed'}"
     args = [claimed.job.id, claimed.fence, event, record.entry("attempt"), wake, 3000, 0, says, claimed.now_ms]
-    return "jobs/record_outcome", [*args, "query", facts, "attempts", 1]
+    return "jobs/record_outcome", [*args, "query", made, 12, "attempts", 1]
 
 
 WEATHERS: dict[str, dict[str, float]] = {

@@ -34,7 +34,7 @@ local function call(args)
     local last, observed = i + 1 + args[i + 1], metrics.observed_so_far()
     local ended_well, answer = pcall(run, OPERATIONS[args[i]], {unpack(args, i + 2, last)})
     if not ended_well then
-      metrics.drop_after(observed)
+      metrics.begin(observed)
       answer = error_of(answer)
     end
     answers[#answers + 1], i = answer, last + 1

@@ -216,19 +216,14 @@ local function collect()
   redis.call('DEL', keys.observed)
 end
 
--- What a function that failed has left is nobody's.
-local function begin()
-  number_observed = 0
-end
-
 -- Returns how much was observed so far in this call.
 local function observed_so_far()
   return number_observed
 end
 
--- Drops what was observed after so much: by one of several operations, which failed.
-local function drop_after(number)
-  number_observed = number
+-- Begins after what was observed so far, or with nothing: what one has left that failed is nobody's.
+local function begin(so_far)
+  number_observed = so_far or 0
 end
 
 local function write()
@@ -249,8 +244,7 @@ return {
   observe_end = observe_end,
   observe_webhook = observe_webhook,
   collect = collect,
-  begin = begin,
   observed_so_far = observed_so_far,
-  drop_after = drop_after,
+  begin = begin,
   write = write,
 }
