@@ -26,11 +26,11 @@ class AttemptStore:
 
     def claim(self, id_: str, lease_s: float) -> Claim | NotClaimed:
         """Claim the job that a message names, and book its call."""
-        answer, *rest = self._grouped.call("jobs/claim", id_, int(lease_s * 1000))
+        (answer, *rest), at = self._grouped.call("jobs/claim", id_, int(lease_s * 1000))
         if answer != "go":
             return NotClaimed(answer)
         wait, fence, call, now_ms, text = rest
-        return Claim(job=record.unpack(id_, text), fence=fence, call=call, wait_s=float(wait) / 1000, now_ms=now_ms)
+        return Claim(record.unpack(id_, text), fence, call, float(wait) / 1000, now_ms, answered_at=at)
 
     def return_message(self, id_: str) -> None:
         """Put a job whose message was taken back to the head of its queue, unclaimed."""
@@ -63,7 +63,8 @@ class AttemptStore:
         flat = [item for pair in patch.items() for item in pair]
         times = int(delay_s * 1000), int(pause_s * 1000)
         args: tuple[Any, ...] = (claim.job.id, claim.fence, event, entry, schedule, *times, signal, made_at_ms)
-        return str(self._grouped.call("jobs/record_outcome", *args, next_call_if_uncharged, call, call_ms, *flat))
+        answer, _ = self._grouped.call("jobs/record_outcome", *args, next_call_if_uncharged, call, call_ms, *flat)
+        return str(answer)
 
     def renew_leases(self, leases: Sequence[tuple[str, int, float]]) -> list[bool]:
         """Renew `(id, fence, seconds)` leases in one round trip; False where the lease is lost."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -15,13 +16,20 @@ Call = Literal["swap", "query"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed job: the lease is held and one vendor call is booked, `wait_s` from now."""
+    """A claimed job: the lease is held and one vendor call is booked.
+
+    Attributes:
+        wait_s: How long after `answered_at` the call is to be made.
+        now_ms: When the job was claimed, by Redis' clock.
+        answered_at: When Redis' answer was here, by the monotonic clock.
+    """
 
     job: Record
     fence: int
     call: Call
     wait_s: float
     now_ms: int
+    answered_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)

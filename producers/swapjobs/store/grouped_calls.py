@@ -32,8 +32,11 @@ class GroupedCalls:
         self._functions = functions
         self._group = _Group()
 
-    def call(self, name: str, *args: str | float) -> Any:
-        """Run `lua/functions/<name>.lua` atomically and return its answer, as `Functions.call` does.
+    def call(self, name: str, *args: str | float) -> tuple[Any, float]:
+        """Run `lua/functions/<name>.lua` atomically, as `Functions.call` does.
+
+        Returns:
+            Its answer, and when that was here by the monotonic clock: a thread that waits hears of it later.
 
         Raises:
             redis.ResponseError: Redis refused this call; that says nothing of those that went with it.
@@ -49,17 +52,19 @@ class GroupedCalls:
                 self._send(calls)
             finally:
                 group.finish(calls)
-        return call.result()
+        return call.result(), call.answered_at
 
     def _send(self, calls: list[_Call]) -> None:
         """Send the calls together, and note what came of each."""
         try:
             if len(calls) == 1:
-                calls[0].outcome = self._functions.call(calls[0].name, *calls[0].args)
-                return
-            flat = [item for call in calls for item in (call.name, len(call.args), *call.args)]
-            for call, answer in zip(calls, self._functions.call("jobs/several", *flat), strict=True):
-                call.outcome = answer
+                answers = [self._functions.call(calls[0].name, *calls[0].args)]
+            else:
+                flat = [item for call in calls for item in (call.name, len(call.args), *call.args)]
+                answers = self._functions.call("jobs/several", *flat)
+            now = time.monotonic()
+            for call, answer in zip(calls, answers, strict=True):
+                call.outcome, call.answered_at = answer, now
         except Exception as error:  # noqa: BLE001 - whatever it is, each of them is told
             calls[0].outcome = error
             for call in calls[1:]:
@@ -72,12 +77,13 @@ class _Call:
     It waits for `turn`: by then it was sent, or is to send (`leads`).
     """
 
-    __slots__ = ("args", "leads", "name", "outcome", "turn")
+    __slots__ = ("answered_at", "args", "leads", "name", "outcome", "turn")
 
     def __init__(self, name: str, args: tuple[str | float, ...]) -> None:
         self.name = name
         self.args = args
         self.outcome: Any = _UNKNOWN
+        self.answered_at = 0.0
         self.turn = Lock()
         self.leads = False
 

@@ -85,11 +85,10 @@ class Attempts:
         claim = self._store.claim(job_id, self._settings.lease_s)
         if isinstance(claim, NotClaimed):
             return claim
-        claimed_at = time.monotonic()
         with call_record.span_of(claim, worker) as span, self._leases.hold(claim, self._settings.call_timeout_s):
-            obstacle = self._wait_for_slot(claim, claimed_at - began)
+            obstacle = self._wait_for_slot(claim, claim.answered_at - began)
             if not obstacle:
-                report = self._call(claim, claimed_at, worker)
+                report = self._call(claim, worker)
                 span.note(answer=report.answer, event=report.decision.event, code=report.decision.code)
                 return report
             # Nothing was sent: the next claim does what this one was to do.
@@ -98,17 +97,17 @@ class Attempts:
             decision = Decision(Event.WAIT, patch={"next_call": claim.call, "reason": reason}, message=obstacle)
             return self._write(claim, decision)
 
-    def _call(self, claim: Claim, claimed_at: float, worker: str) -> Report:
-        """Ask the vendor, decide, write; `claimed_at` by the monotonic clock."""
+    def _call(self, claim: Claim, worker: str) -> Report:
+        """Ask the vendor, decide, write."""
         asked_at = time.monotonic()
         outcome = self._ask_vendor(claim)
         answered_at = time.monotonic()
-        now_ms = claim.now_ms + int((answered_at - claimed_at) * 1000)
+        now_ms = claim.now_ms + int((answered_at - claim.answered_at) * 1000)
         decision = decide(outcome, claim, self._settings, self._random)
         entry = call_record.history_entry(decision, claim, outcome, now_ms, worker)
         call, call_ms = call_record.metrics_labels(claim, outcome), int((answered_at - asked_at) * 1000)
         report = self._write(claim, decision, entry, call, call_ms)
-        vendor_id, times = vendor_id_of(claim, self._settings), (claimed_at, asked_at, answered_at)
+        vendor_id, times = vendor_id_of(claim, self._settings), (claim.answered_at, asked_at, answered_at)
         call_record.log(claim, vendor_id, outcome, decision, report.answer, times=times)
         return report
 
@@ -136,7 +135,7 @@ class Attempts:
 
         After a wait the claim is confirmed, so early that the answer is here in time.
         """
-        due = time.monotonic() + claim.wait_s
+        due = claim.answered_at + claim.wait_s
         if round_trip_s > self._settings.lease_s:
             return "the claim's answer came after its lease"
         if claim.wait_s > round_trip_s:
