@@ -91,6 +91,7 @@ def test_what_comes_while_a_call_is_under_way_goes_together_and_each_has_its_own
         under_way = begin_together(store, threads, [*claims_of(store, [*ids[:5], "unknown"]), end])
     *claimed, unknown, answer = [future.result(10) for future in under_way]
     assert [one.job.id for one in claimed] == ids[:5]
+    assert len({one.answered_at for one in claimed[1:]}) == 1, "their answers were here at the same moment"
     assert unknown.reason == "gone"
     assert answer == "ok"
     assert store.jobs.get(done.job.id).fields["state"] == "succeeded"
