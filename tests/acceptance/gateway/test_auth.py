@@ -40,18 +40,19 @@ def operations(redis_url: str) -> list[tuple[str, str]]:
 def test_every_route_needs_a_key(gateway: GatewayProcess, redis_url: str) -> None:
     routes = operations(redis_url)
     assert ("POST", "/v1/jobs") in routes
-    for wrong in (
-        "",
-        "Bearer",
-        "Bearer x",
-        f"Basic {ACME_KEY}",
-        f"Bearer {ACME_KEY}x",
-        "Bearer sj_" + "a" * 12 + "_" + "b" * 43,
-    ):
-        for method, path in routes:
-            answer = httpx.request(method, gateway.url + path, headers={"Authorization": wrong}, trust_env=False)
-            assert answer.status_code == 401, (method, path, wrong, answer.text)
-            assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    with httpx.Client(base_url=gateway.url, trust_env=False) as http:
+        for wrong in (
+            "",
+            "Bearer",
+            "Bearer x",
+            f"Basic {ACME_KEY}",
+            f"Bearer {ACME_KEY}x",
+            "Bearer sj_" + "a" * 12 + "_" + "b" * 43,
+        ):
+            for method, path in routes:
+                answer = http.request(method, path, headers={"Authorization": wrong})
+                assert answer.status_code == 401, (method, path, wrong, answer.text)
+                assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 def test_a_tenant_touches_only_its_own_jobs(gateway: GatewayProcess, redis_url: str, client: SwapClient) -> None:

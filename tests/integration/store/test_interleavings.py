@@ -373,8 +373,13 @@ class Fleet(RuleBasedStateMachine):
         self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
         fields = self.job_fields()
         ttls = self.answers("TTL", [keys.job(id_) for id_ in self.lives])
-        for id_, ttl in zip(self.lives, ttls, strict=True):
+        with self.redis.pipeline(transaction=False) as pipe:
+            for id_ in self.lives:
+                pipe.hexists(*keys.tombstone(id_))
+            buried = pipe.execute()
+        for id_, ttl, is_buried in zip(self.lives, ttls, buried, strict=True):
             self.check(id_, fields[id_], ttl > 0, standing.get(f"swap:{id_}", []))
+            assert is_buried or self.lives[id_].state not in FINAL
         self.the_counts_are_right(fields, [id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
 
     def answers(self, command: str, names: Sequence[str]) -> list[Any]:
@@ -439,7 +444,6 @@ class Fleet(RuleBasedStateMachine):
         assert len(swap) == (life.state not in FINAL) or (stopped and swap == ["lease"]), (id_, life, swap)
         assert stopped or (life.state is JobState.RUNNING) == (swap == ["lease"]), (life, swap)
         assert expires == (life.state in FINAL and not pending)
-        assert life.state not in FINAL or self.redis.hexists(*keys.tombstone(id_))
 
     def teardown(self) -> None:
         """Let everything run to its end: nothing is stuck."""
