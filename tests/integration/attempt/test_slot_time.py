@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.builders import submit
-from support.web_server import always, answer, serving
 from swapjobs.settings import WorkerSettings
 from swapjobs.store.attempts import AttemptStore
 from swapjobs.store.claims import Claim
@@ -20,13 +19,10 @@ from swapworker.process.watchdog import Watchdog
 from swapworker.vendor_client.client import VendorClient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from support.web_server import WebServer
     from swapjobs.store.claims import NotClaimed
     from swapjobs.store.store import Store
 
-DONE = '{"code":"200","msg":"success","data":{"taskId":"1","status":1,"outputImageUrl":"https://a.example/o.png"}}'
 LEASE_S = 1000.0  # its thread sleeps all the time
 
 
@@ -40,12 +36,6 @@ class LateThread(AttemptStore):
         return (
             replace(claimed, answered_at=claimed.answered_at - self.late_s) if isinstance(claimed, Claim) else claimed
         )
-
-
-@pytest.fixture
-def vendor_site() -> Iterator[WebServer]:
-    with serving(always(answer(DONE))) as server:
-        yield server
 
 
 @pytest.mark.parametrize(("late_s", "event"), [(0.0, "succeed"), (MAX_LATENESS_S + 0.1, "wait")])

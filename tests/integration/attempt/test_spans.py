@@ -12,7 +12,6 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from support.builders import job_of, make_request
-from support.web_server import always, answer, serving
 from swapjobs import SwapClient, tracing
 from swapjobs.settings import WorkerSettings
 from swapjobs.store import keys
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from support.web_server import WebServer
     from swapjobs.store.store import Store
 
-DONE = '{"code":"200","msg":"success","data":{"taskId":"1","status":1,"outputImageUrl":"https://a.example/o.png"}}'
 LEASE_S = 1000.0  # its thread sleeps all the time
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -42,12 +40,6 @@ def exporter(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     provider.add_span_processor(SimpleSpanProcessor(exporter))
     monkeypatch.setattr(trace, "_TRACER_PROVIDER", provider)
     return exporter
-
-
-@pytest.fixture
-def vendor_site() -> Iterator[WebServer]:
-    with serving(always(answer(DONE))) as server:
-        yield server
 
 
 @pytest.fixture
