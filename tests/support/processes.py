@@ -41,14 +41,21 @@ class Program:
             [*command], cwd=cwd, env={**inherited, "PYTHONUNBUFFERED": "1", **env}, stdout=writing, stderr=writing
         )
         os.close(writing)
-        self.lines: list[str] = []
+        self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
         with self._stream as stream:
             for line in stream:
-                self.lines.append(line)
+                self._lines.append(line)
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has said until now; of a program that has ended all of it, also what still lay in the pipe."""
+        if self.process.poll() is not None:
+            self._reader.join(5)
+        return self._lines
 
     @property
     def output(self) -> str:
@@ -71,9 +78,7 @@ class Program:
         """Send a signal, wait, and return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        status = self.process.wait(deadline_s)
-        self._reader.join(5)
-        return status
+        return self.process.wait(deadline_s)
 
     def __enter__(self) -> Self:
         return self
