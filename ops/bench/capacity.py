@@ -21,13 +21,12 @@ import time
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from common import HERE, OURS, Bench, cpu_s, exhaust, request, rss_mb, wait
+from common import HOOKS, OURS, Bench, cpu_s, exhaust, request, rss_mb, wait
 from measured_file import BARE, HOT, PACED, constants, write
 from redis_bytes import of_jobs
 from report import Table, finish, machine, parser, say
 
 from swapjobs import SwapRequest
-from swapsandbox.processes.redis_server import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +37,6 @@ KINDS: Final = ("no webhook", "webhook")
 FIRST: Final = 100  # jobs that only load and warm things up
 SINGLY: Final = 1000
 LOOK_EVERY_S: Final = 0.2
-HOOKS: Final = {"SWAPJOBS_WEBHOOK_SECRETS": "whsec_" + "A" * 32, "SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,7 @@ class Jobs:
         self._webhooks = case.kind == "webhook"
         self._fields = {}
         if self._webhooks:
-            port = free_port()
-            bench.start([str(HERE / "stub.py"), str(port), "0"], core=1)
-            self._fields["callback_url"] = f"http://127.0.0.1:{port}/hooks/swap"
+            self._fields["callback_url"], _ = bench.start_receiver()
 
     def _requests(self, first: int, count: int) -> Iterator[dict[str, Any]]:
         return (request(number, **self._fields) for number in range(first, first + count))
@@ -116,12 +112,10 @@ class Jobs:
     def work(self) -> dict[str, float]:
         """Work all off; return what each job took."""
         connections = self._redis.info("clients")["connected_clients"]
-        settings = {**self._bench.environment(OURS), "SWAPJOBS_RATE_BURST": "100", **HOOKS}
-        settings["SWAPJOBS_RATE_LIMIT"] = self._case.rate
-        workers = {"swap": self._bench.start_worker(OURS, slots=self._case.slots, **settings)}
+        rate = {"SWAPJOBS_RATE_LIMIT": self._case.rate}
+        workers = {"swap": self._bench.start_worker(OURS, slots=self._case.slots, **HOOKS, **rate)}
         if self._webhooks:
-            command = ["-m", "celery", "-A", "swapworker.app", "worker", "-Q", "webhooks", "-c", "16", "-n", "hooks"]
-            workers["hook"] = self._bench.start([*command, "-l", "warning"], core=0, **settings)
+            workers["hook"] = self._bench.start_webhook_worker(OURS, **rate)
         jobs = self._case.jobs + FIRST
         wait(lambda: self._done() >= jobs // 10, "a tenth is done", 900, look_every_s=LOOK_EVERY_S)
         first, before, began, highest = self._done(), self._read(), time.monotonic(), 0

@@ -33,6 +33,7 @@ OURS: Final = "swapjobs"
 PLAIN: Final = "plain Celery"
 KINDS: Final = (OURS, PLAIN)
 NO_LIMIT: Final = {"SWAPJOBS_RATE_LIMIT": "100000/s", "SWAPJOBS_RATE_BURST": "100"}
+HOOKS: Final = {"SWAPJOBS_WEBHOOK_SECRETS": "whsec_" + "A" * 32, "SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8"}
 _PAGE: Final = 500
 _QUIET: Final = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "warning")
 
@@ -159,6 +160,17 @@ class Bench:
         command = ["-m", "celery", "-A", *app[kind], "-c", str(slots), "-n", name, *_QUIET, *options]
         return self.start(command, core=0, **{**NO_LIMIT, **self.environment(kind), **environment})
 
+    def start_receiver(self) -> tuple[str, Callable[[], int]]:
+        """Start a receiver of webhooks; return its URL and how to ask for the number of those that came."""
+        port = free_port()
+        self.start([str(HERE / "stub.py"), str(port), "0"], core=1)
+        http = self._stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=60))
+        return f"http://127.0.0.1:{port}/hooks/swap", lambda: int(http.get("/_stub/count").json())
+
+    def start_webhook_worker(self, kind: str, **environment: str) -> Process:
+        """Start a worker that only delivers webhooks, with as many slots as `swapjobs worker` gives them."""
+        return self.start_worker(kind, slots=16, options=("-Q", "webhooks"), **HOOKS, **environment)
+
     def workers(self, kind: str, count: int = 1, *, slots: int = 50, **environment: str) -> list[Process]:
         """Start workers and return when all of them listen for control commands: then they are ready."""
         others = self._listeners()
@@ -189,14 +201,14 @@ class Bench:
         Store(client, settings).dispatch.set_limits(settings)
         client.close()
 
-    def fill(self, kind: str, jobs: int, *, first: int = 0) -> None:
-        """Submit so many bulk jobs, as fast as this kind can."""
+    def fill(self, kind: str, jobs: int, *, first: int = 0, **fields: str) -> None:
+        """Submit so many bulk jobs with these `fields` (`callback_url`), as fast as this kind can."""
         if kind == OURS:
             with self.client() as client:
-                exhaust(client.submit_many(request(number) for number in range(first, first + jobs)))
+                exhaust(client.submit_many(request(number, **fields) for number in range(first, first + jobs)))
             return
         environment = {**os.environ, **self.environment(kind)}  # noqa: TID251 - for a child
-        script = f"import plain_celery; plain_celery.fill({first}, {jobs})"
+        script = f"import plain_celery; plain_celery.fill({first}, {jobs}, **{fields!r})"
         subprocess.run([sys.executable, "-c", script], cwd=HERE, env=environment, check=True)
 
     def done(self, kind: str) -> int:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from swapjobs.store.functions import Functions
+    from swapjobs.store.webhooks.deliveries import DeliveryStore
 
 Operation = tuple[str, list[Any]]
 LEASE_MS = 30_000
@@ -43,8 +44,9 @@ def claims_of(store: Store, ids: Sequence[str]) -> list[Callable[[], Any]]:
     return [partial(store.attempts.claim, id_, 30) for id_ in ids]
 
 
-def group_of(store: Store) -> Any:
-    return store.attempts._grouped._group  # noqa: SLF001 - to know when the threads wait
+def group_of(store: Store | DeliveryStore) -> Any:
+    of_calls = store.attempts if isinstance(store, Store) else store
+    return of_calls._grouped._group  # noqa: SLF001 - to know when the threads wait
 
 
 @contextmanager
@@ -57,7 +59,9 @@ def silent_redis(store: Store) -> Iterator[None]:
         store.redis.client_unpause()
 
 
-def begin_together(store: Store, threads: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]) -> list[Future[Any]]:
+def begin_together(
+    store: Store | DeliveryStore, threads: ThreadPoolExecutor, calls: Sequence[Callable[[], Any]]
+) -> list[Future[Any]]:
     """Begin the first call, and the others while it is under way."""
     group = group_of(store)
     first = threads.submit(calls[0])
@@ -127,6 +131,47 @@ def test_of_one_that_fails_late_nothing_is_counted_and_no_record_is_written(stor
     assert [store.jobs.get(id_).fields["state"] for id_ in ids[:place] + ids[place + 1 :]] == ["succeeded"] * 2
     assert store.jobs.get(ids[place]).fields["state"] == "running"
     assert sum(store.metrics.read().counts["jobs"].values()) == 2
+
+
+def with_webhooks(store: Store, number: int) -> list[str]:
+    """End so many jobs whose webhooks go to one host, and return the ids whose messages are out."""
+    for _ in range(number):
+        done = claim(store, submit(store, callback_url="https://one.example/in"))
+        store.attempts.record_outcome(done, Event.SUCCEED, patch={}, signal="answer")
+    return [job_of(text) for text in reversed(store.redis.lrange(keys.READY[keys.WEBHOOKS], 0, -1))]
+
+
+def test_deliveries_go_together_and_the_ready_queue_is_filled_once_for_all(
+    store: Store, threads: ThreadPoolExecutor
+) -> None:
+    ids = with_webhooks(store, 9)
+    assert len(ids) == 4, "as many as a host may have at first"
+    store.redis.config_resetstat()
+    with silent_redis(store):
+        under_way = begin_together(
+            store.deliveries, threads, [partial(store.deliveries.claim, id_, 30) for id_ in [*ids, "unknown"]]
+        )
+    *claims, unknown = [future.result(10) for future in under_way]
+    assert [one.id for one in claims if one] == ids
+    assert unknown is None
+    settle = partial(store.deliveries.settle, status=200, entry=record.entry("webhook"))
+    with silent_redis(store):
+        under_way = begin_together(store.deliveries, threads, [partial(settle, one, "delivered") for one in claims])
+    assert [future.result(10) for future in under_way] == ["ok"] * 4
+    stats = store.redis.info("commandstats")
+    assert [stats[f"cmdstat_{name}"]["calls"] for name in ("fcall", "hmget", "zcard")] == [4, 4, 4]
+    assert store.redis.hmget(keys.host("one.example"), "in_flight", "messages", "tries") == ["0", "5", "8"]
+    assert store.redis.zcard(keys.published(keys.WEBHOOKS)) == 5
+
+
+def test_a_delivery_that_fails_in_a_group_does_so_alone(store: Store) -> None:
+    ids = with_webhooks(store, 3)
+    store.redis.delete(keys.job(ids[1]))
+    store.redis.rpush(keys.job(ids[1]), "no record")
+    answers = several(store, [("deliveries/claim", [id_, LEASE_MS]) for id_ in ids])
+    assert isinstance(answers.pop(1), redis.ResponseError)
+    assert [answer[0] for answer in answers] == ["go", "go"]
+    assert store.redis.hmget(keys.host("one.example"), "in_flight", "messages") == ["2", "1"]
 
 
 def test_an_error_of_lua_itself_is_told_as_one(store: Store) -> None:

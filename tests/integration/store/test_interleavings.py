@@ -252,6 +252,24 @@ class Fleet(RuleBasedStateMachine):
             result = {"status": 200, "entry": TRY, "delay_s": 3, "host": host}
             self.store.deliveries.settle(claim, state, gone=gone if state == "undelivered" else "", **result)
 
+    @rule(pick=picks, state=st.sampled_from(["delivered", "pending"]), host=st.sampled_from(["up", "down"]))
+    def deliveries_go_together(self, pick: int, state: str, host: str) -> None:
+        """Claims and tries in one call, each try as a worker tells it."""
+        popped = [id_ for _ in range(3) if (id_ := self.pop(keys.WEBHOOKS))]
+        tried = self.deliveries[pick % len(self.deliveries) :][:2] if self.deliveries else []
+        operations: list[tuple[str, list[Any]]] = [("deliveries/claim", [id_, int(LEASE_S * 1000)]) for id_ in popped]
+        operations += [
+            ("deliveries/settle", [claim.id, claim.fence, state, 3000, 200, TRY, host, 5, ""]) for claim in tried
+        ]
+        flat = [item for name, args in operations for item in (name, len(args), *args)]
+        answers = self.store.functions.call("jobs/several", *flat)
+        for id_, (answer, *claimed) in zip(popped, answers, strict=False):
+            if answer == "go":
+                fence, now_ms, text, _, endpoint = claimed
+                delivery = record.unpack(id_, text)
+                self.deliveries.append(DeliveryClaim(delivery, None, record.pairs(endpoint), fence, now_ms))
+        assert set(answers[len(popped) :]) <= {"ok", "too_late", "disabled", "fenced", "gone"}
+
     @rule()
     def a_host_fails_until_its_breaker_opens(self) -> None:
         for _ in range(6):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from swapjobs.store import keys, record
 from swapjobs.store.claims import DeliveryClaim
+from swapjobs.store.grouped_calls import GroupedCalls
 from swapjobs.store.webhooks import delivery_log
 
 if TYPE_CHECKING:
@@ -25,10 +26,11 @@ class DeliveryStore:
     def __init__(self, client: redis.Redis, functions: Functions) -> None:
         self._redis = client
         self._functions = functions
+        self._grouped = GroupedCalls(functions)
 
     def claim(self, id_: str, lease_s: float) -> DeliveryClaim | None:
         """Claim the webhook delivery that a message names; None where there is nothing to do."""
-        answer, *rest = self._functions.call("deliveries/claim", id_, int(lease_s * 1000))
+        (answer, *rest), _ = self._grouped.call("deliveries/claim", id_, int(lease_s * 1000))
         if answer != "go":
             return None
         fence, now_ms, text, job_text, endpoint = rest
@@ -63,7 +65,8 @@ class DeliveryStore:
             gone: Why the endpoint wants no more, if it said so.
         """
         args: tuple[Any, ...] = (claim.id, claim.fence, state, int(delay_s * 1000), status or "", entry)
-        return str(self._functions.call("deliveries/settle", *args, host, took_ms, gone))
+        answer, _ = self._grouped.call("deliveries/settle", *args, host, took_ms, gone)
+        return str(answer)
 
     def hand_back(self, claim: DeliveryClaim) -> None:
         """Make a claimed delivery due at once: its worker ends."""

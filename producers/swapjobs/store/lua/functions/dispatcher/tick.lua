@@ -15,6 +15,7 @@ local batch_operation = require('operations.batch_operation')
 local operation = require('operations.operation')
 local batch_hold = require('queue.batch_hold')
 local fair = require('queue.fair')
+local receiver_limits = require('queue.receiver_limits')
 local refill = require('queue.refill')
 local republish_lost_messages = require('queue.republish_lost')
 local records = require('records.record')
@@ -65,7 +66,7 @@ local function call(args)
     end,
   }
   -- Those of no single job. What may be long goes on with the next look.
-  local of_many = {tenant = fair.rejoin_tenant, host = fair.rejoin_host, delivery = deliveries.retry_due,
+  local of_many = {tenant = fair.rejoin_tenant, host = receiver_limits.free, delivery = deliveries.retry_due,
                    give_up = endpoints.give_up_pending, forget_batch = batch_operation.forget}
   local function go_on(kind, continue)
     return function(id)

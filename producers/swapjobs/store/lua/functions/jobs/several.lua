@@ -1,7 +1,8 @@
--- Runs several claims and outcomes of one worker in one call. What a call costs whatever it does is paid once: the
--- time, the fleet state, the metrics. Else each is as in a call of its own: it sees what those before it wrote, and one
--- that fails does so alone.
--- ARGV: for each its name (jobs/claim or jobs/record_outcome), how many arguments it has, and those
+-- Runs several operations of one worker in one call: claims and outcomes of jobs, or claims and tries of deliveries.
+-- What a call costs whatever it does is paid once: the time, the fleet state, the metrics, the refill of the webhooks'
+-- ready queue. Else each is as in a call of its own: it sees what those before it wrote, and one that fails does so
+-- alone.
+-- ARGV: for each its name (one of OPERATIONS), how many arguments it has, and those
 -- Returns for each its answer, or the error that it would have raised.
 local fleet_state = require('fleet.state')
 local metrics = require('fleet.metrics')
@@ -10,6 +11,8 @@ local records = require('records.record')
 local OPERATIONS = {
   ['jobs/claim'] = require('functions.jobs.claim').call,
   ['jobs/record_outcome'] = require('functions.jobs.record_outcome').call,
+  ['deliveries/claim'] = require('functions.deliveries.claim').call,
+  ['deliveries/settle'] = require('functions.deliveries.settle').call,
 }
 
 -- Runs one; its records are written before the next one reads.

@@ -28,12 +28,18 @@ local function rejoin_tenant(tenant)
   end
 end
 
--- Lets a host take part again: a try is over, or its pause is.
-local function rejoin_host(host)
-  if redis.call('EXISTS', keys.queue .. 'webhooks:' .. host) == 1 then join('webhooks', host) end
+-- Lets hosts take part again of which a try or a pause is over. One that begins a pause does too: its opening is
+-- scheduled where it is taken out of the way.
+local function rejoin_hosts()
+  for name in pairs(receiver_limits.take_freed()) do
+    local host = receiver_limits.read(name)
+    local may_go = receiver_limits.room(host) > 0 or host.opens_at > clock.now
+    if may_go and redis.call('EXISTS', keys.queue .. 'webhooks:' .. name) == 1 then join('webhooks', name) end
+  end
 end
 
--- Takes an owner out of the others' way until its limits allow something (rejoin_tenant, rejoin_host, or the schedule).
+-- Takes an owner out of the others' way until its limits allow something (rejoin_tenant, rejoin_hosts, or the
+-- schedule).
 local function block(lane, owner, limits)
   redis.call('ZREM', keys.fair .. lane, owner)
   -- without a queue it took part only to keep its share of this round, see next_fair
@@ -101,7 +107,7 @@ end
 return {
   join = join,
   rejoin_tenant = rejoin_tenant,
-  rejoin_host = rejoin_host,
+  rejoin_hosts = rejoin_hosts,
   HEAD = HEAD,
   enqueue = enqueue,
   remove = remove,

@@ -40,7 +40,6 @@ local function take(lane, owner, id)
   if redis.call('ZREM', keys.published .. lane, id) == 0 then return false end
   if lane == 'webhooks' then
     receiver_limits.change(owner, 'messages', -1)
-    fair.rejoin_host(owner)
   elseif tenant_limits.change(owner, 'messages', -1) then
     fair.rejoin_tenant(owner)
   end

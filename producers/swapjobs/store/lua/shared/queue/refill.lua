@@ -75,7 +75,20 @@ local function may_be_skipped()
   return fleet.max_in_flight == 0 and fleet.tenants == 0 and fleet.reset_at + 1000 < clock.now
 end
 
+local webhooks_wanted = false
+
+-- Has deliveries published at the function's end, once for all that it does.
 local function webhooks()
+  webhooks_wanted = true
+end
+
+local function begin()
+  webhooks_wanted = false
+end
+
+local function finish()
+  fair.rejoin_hosts()
+  if not webhooks_wanted then return end
   local length, out = ready.target_length('webhooks'), redis.call('ZCARD', keys.published .. 'webhooks')
   if not is_long_enough(length, out) then refill_lane('webhooks', length - out) end
 end
@@ -85,4 +98,6 @@ return {
   after_claim = after_claim,
   may_be_skipped = may_be_skipped,
   webhooks = webhooks,
+  begin = begin,
+  finish = finish,
 }

@@ -44,17 +44,18 @@ local function peek(id)
   return text and parse(id, text) or nil
 end
 
--- Running jobs as this process wrote them: the outcome finds most of them as the claim left them, and need not take
--- the text apart. Two tables, of which the older one is given up when so many were put into the younger one.
+-- Running jobs and pending deliveries as this process wrote them: the outcome finds most of them as the claim left them,
+-- and need not take the text apart. Two tables, of which the older one is given up when so many were put into the
+-- younger one.
 local KEPT = 512
 local kept, kept_before, number_kept = {}, {}, 0
 
 local function keep(record)
   if number_kept == KEPT then kept, kept_before, number_kept = {}, kept, 0 end
+  record.ttl_ms, record.call, record.call_ms = nil, nil, nil  -- were for this call alone
   kept[record.id], number_kept = record, number_kept + 1
 end
 
--- What is over was changed for this call in other ways too: how long it stays, what the metrics are told.
 local function give_up(id)
   kept[id], kept_before[id] = nil, nil
 end
@@ -204,7 +205,6 @@ end
 
 local function write()
   for id, record in pairs(changed) do
-    if record.state == STATE.running then keep(record) else give_up(id) end
     if record.ttl_ms then
       redis.call('SET', key_of(id), text_of(record), 'PX', record.ttl_ms)
     elseif record.ttl_ms == false then
@@ -212,6 +212,8 @@ local function write()
     else
       redis.call('SET', key_of(id), text_of(record), 'KEEPTTL')
     end
+    local goes_on = record.state == STATE.running or record.delivery_state == 'pending'
+    if goes_on then keep(record) else give_up(id) end
   end
 end
 

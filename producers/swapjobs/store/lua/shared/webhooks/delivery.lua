@@ -40,16 +40,10 @@ local function start(id, delivery, unlisted)
   fair.enqueue('webhooks', delivery.delivery_host, id, false)
 end
 
--- Counts a try as over: it is, or nobody knows of it any more.
-local function end_try(host)
-  receiver_limits.change(host, 'in_flight', -1)
-  fair.rejoin_host(host)
-end
-
 -- Takes a delivery out of the one place where it stands.
 local function detach(id, delivery)
   if redis.call('ZREM', keys.schedule, 'delivery:' .. id) == 1 then
-    if not delivery.delivery_next_at then end_try(delivery.delivery_host) end
+    if not delivery.delivery_next_at then receiver_limits.change(delivery.delivery_host, 'in_flight', -1) end
   elseif not ready.take('webhooks', delivery.delivery_host, id) then
     fair.remove('webhooks', delivery.delivery_host, id)
   end
@@ -59,7 +53,7 @@ end
 local function retry_due(id)
   local delivery = read(id)
   if not delivery or delivery.delivery_state ~= 'pending' then return end
-  if not delivery.delivery_next_at then end_try(delivery.delivery_host) end
+  if not delivery.delivery_next_at then receiver_limits.change(delivery.delivery_host, 'in_flight', -1) end
   fair.enqueue('webhooks', delivery.delivery_host, id, true)
 end
 
