@@ -16,10 +16,11 @@ from time import sleep
 
 from submit import connect
 
+from swapjobs import SwapjobsError
 
-def main() -> None:
+
+def run(file: Path, batch_id: str) -> None:
     """Submit lazily, close the batch, look at it every second."""
-    file, batch_id = Path(sys.argv[1]), sys.argv[2]
     with connect() as client, file.open(newline="", encoding="utf-8") as lines:
         rows = ({name: text for name, text in row.items() if text} for row in csv.DictReader(lines))
         outcomes: Counter[str] = Counter()
@@ -37,5 +38,18 @@ def main() -> None:
             print(f"{job.business_task_id}: {job.error}")
 
 
+def main() -> str | None:
+    """Return what went wrong: it is the last line on stderr, and then the exit status is 1."""
+    match sys.argv[1:]:
+        case [file, batch_id]:
+            try:
+                run(Path(file), batch_id)
+            except (SwapjobsError, OSError) as error:
+                return str(error)
+            return None
+        case _:
+            return __doc__
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -20,7 +20,12 @@ def connect() -> SwapClient:
 
 def main() -> int:
     """Submit, wait, tell."""
-    source_url, target_url = sys.argv[1:]
+    match sys.argv[1:]:
+        case [source_url, target_url]:
+            pass
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
     with connect() as client:
         try:
             job = client.submit(SwapRequest.parse({"source_url": source_url, "target_url": target_url}))

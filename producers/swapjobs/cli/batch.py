@@ -60,7 +60,7 @@ def submit(
     tenant: Tenant = "default",
     priority: Annotated[str, typer.Option(help="for lines that name none")] = "bulk",
     callback_url: Annotated[str | None, typer.Option(help="is told when the batch is completed")] = None,
-    keep_open: Annotated[bool, typer.Option("--keep-open", help="more jobs may come after these")] = False,
+    keep_open: Annotated[bool, typer.Option("--keep-open", help="do not close it: more jobs may come")] = False,
     map_columns: MapColumns = None,
     ignore_unknown: IgnoreUnknown = False,
     encoding: Encoding = None,
@@ -69,7 +69,7 @@ def submit(
     progress_file: ProgressPath = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Submit a file as one batch, and close it at the end.
+    """Submit a file as one batch, and close it at the end, unless a line came to nothing.
 
     The file is as for `submit-batch`, and a stopped run is gone on with as there. A line without a business_task_id
     gets <batch id>-<line> for one, so the same file for the same --batch-id makes no job twice, at any time.
@@ -91,11 +91,22 @@ def submit(
         run = Run(client, {"priority": priority}, progress, patience, batch=bound)
         err.print(f"batch {batch.id}", markup=False, soft_wrap=True)
         carry_out(run, source, max_queued, progress=progress, as_json=as_json)
-        if not keep_open:
+        if run.status and batch.state == "open":
+            _tell_what_to_do(batch)
+        elif not keep_open:
             batch = patience(lambda: client.batches.close(batch.id, tenant=tenant))
         if as_json:
             print_batch(batch, as_json=True)
     raise typer.Exit(run.status)
+
+
+def _tell_what_to_do(batch: Batch) -> None:
+    options = "" if batch.tenant == "default" else f" --tenant {batch.tenant}"
+    text = (
+        f"batch {batch.id} stays open: correct the lines that came to nothing and submit the file again with"
+        f" --batch-id {batch.id}, or close it: swapjobs batch close {batch.id}{options}"
+    )
+    err.print(text, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -34,7 +34,7 @@ def accepted(request: Request, submitted: Submitted) -> tuple[Job, bool]:
     """
     outcome, job = submitted.outcome, submitted.record
     if outcome == "closed" or job is None:
-        raise BatchClosed(f"batch {request.batch_id!r} is closed: it takes no more jobs")
+        raise BatchClosed(f"batch {request.batch_id!r} is closed, it takes no more jobs; another id is another batch")
     if outcome == "conflict":
         raise IdempotencyConflict(
             f"business_task_id {request.business_task_id!r} was already used for a different request"

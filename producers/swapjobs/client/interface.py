@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol, Self, Unpack
 
+from swapjobs.contract.request import Request, parse_request
+
 if TYPE_CHECKING:
     import builtins
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from swapjobs.contract.model_page import ModelPage
     from swapjobs.contract.operation import Operation
     from swapjobs.contract.page import DeliveryPage, JobPage
-    from swapjobs.contract.request import Request
     from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret
 
 
@@ -36,17 +37,19 @@ class JobClient(ABC):
     webhooks: WebhookVerbs
     operations: OperationVerbs
 
-    def submit(self, request: Request) -> Job:
+    def submit(self, request: Request | Mapping[str, Any]) -> Job:
         """Accept one job; once this returns, the job reaches a final state.
 
-        Submitting the same `business_task_id` with the same request again returns the same job.
+        Submitting the same `business_task_id` with the same request again returns the same job. A mapping is validated
+        here.
 
         Raises:
+            InvalidRequest: it is no request, or one that is not valid; `field` says where.
             IdempotencyConflict: the id was used before for another request.
             BatchClosed: its batch takes no more jobs.
             QueueFull: Redis is at its memory limit.
         """
-        return self.accept(request)[0]
+        return self.accept(request if isinstance(request, Request) else parse_request(request))[0]
 
     @abstractmethod
     def accept(self, request: Request) -> tuple[Job, bool]:

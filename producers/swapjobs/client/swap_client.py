@@ -56,6 +56,8 @@ class SwapClient(JobClient):
     operations: Operations
 
     def __init__(self, settings: CoreSettings | None = None) -> None:
+        if not isinstance(settings, CoreSettings | None):
+            raise TypeError("SwapClient takes settings, such as SwapClient(CoreSettings(redis_url='redis://...'))")
         self.settings = settings or load_settings(CoreSettings)
         self._store = Store(connect(self.settings), self.settings)
         self.batches = Batches(self._store)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from swapjobs.contract.errors import SettingsError
@@ -17,6 +19,8 @@ from swapjobs.settings.gateway import GatewaySettings
 from swapjobs.settings.worker import WorkerSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from pydantic.fields import FieldInfo
 
 AnySettings = TypeVar("AnySettings", bound=CoreSettings)
@@ -65,17 +69,37 @@ def check_names() -> None:
     """Warn about unknown SWAPJOBS_ names in the environment.
 
     Raises:
-        SettingsError: `.env` holds one; there it can only be a mistake.
+        SettingsError: `.env` holds one, or a line that is none; there it can only be a mistake.
     """
     known = known_names()
-    env_file = Path(".env")
-    try:
-        in_file = dotenv_values(env_file, encoding="utf-8") if env_file.is_file() else {}
-    except UnicodeDecodeError:
-        raise SettingsError(".env: is not UTF-8") from None
-    strange = sorted(name for name in in_file if name.startswith(PREFIX) and name not in known)
+    strange = sorted(name for name in _names_in_file() if name.startswith(PREFIX) and name not in known)
     if strange:
-        raise SettingsError(f".env: unknown setting {', '.join(strange)}; known are {', '.join(sorted(known))}")
+        meant = "".join(_meant(name, known) for name in strange) or f"; known are {', '.join(sorted(known))}"
+        raise SettingsError(f".env: unknown setting {', '.join(strange)}{meant}")
     for name, value in sorted(os.environ.items()):  # noqa: TID251 - the one place that reads the environment
         if name.startswith(PREFIX) and name not in known and not _OF_KUBERNETES.search(f"{name}={value}"):
-            warnings.warn(f"unknown setting {name} in the environment is ignored", stacklevel=3)
+            text = f"unknown setting {name} in the environment is ignored{_meant(name, known)}"
+            warnings.warn(text, stacklevel=3)
+
+
+def _names_in_file() -> Iterable[str]:
+    env_file = Path(".env")
+    if env_file.is_dir():  # what Docker makes of a file that is not there when it mounts it
+        raise SettingsError(".env: is a folder")
+    if not env_file.is_file():
+        return ()
+    try:
+        with env_file.open(encoding="utf-8") as lines:
+            broken = [item.original for item in parse_stream(lines) if item.error]
+        for line in broken:  # of other programs they are not our business
+            if PREFIX in line.string:
+                blank = line.string.removesuffix(line.string.lstrip()).count("\n")  # those before it belong to it
+                raise SettingsError(f".env: line {line.line + blank}: is not NAME=VALUE")
+        return dotenv_values(env_file, encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(".env: is not UTF-8") from None
+
+
+def _meant(name: str, known: Collection[str]) -> str:
+    alike = get_close_matches(name.removeprefix(PREFIX), [item.removeprefix(PREFIX) for item in known], n=1, cutoff=0.8)
+    return f"; did you mean {PREFIX}{alike[0]}?" if alike else ""

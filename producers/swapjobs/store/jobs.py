@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from swapjobs.contract.errors import JobGone, JobNotFound, QueueFull, QueueUnavailable
 from swapjobs.contract.job import DEFAULT_TENANT, Submission, job_id
@@ -170,8 +170,11 @@ class JobStore:
         return after is not None
 
 
+_CLOSED: Final = "batch_id: this batch is closed, it takes no more jobs; another id is another batch"
+
+
 def _submission(id_: str, outcome: Any) -> Submission:
     """Return what became of a request, of which jobs/submit.lua says `outcome`."""
     if outcome == "closed":
-        return Submission(id=None, outcome="invalid", error="batch_id: this batch is closed, it takes no more jobs")
+        return Submission(id=None, outcome="invalid", error=_CLOSED)
     return Submission(id=id_, outcome=outcome)

@@ -21,7 +21,7 @@ _BY_TYPE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (redis.ReadOnlyError, "this is a replica: give SWAPJOBS_REDIS_URL the master's address, or that of its sentinels"),
     (redis.exceptions.OutOfMemoryError, "raise maxmemory, or let jobs be worked off"),
     (redis.exceptions.AskError, _CLUSTER),
-    (redis.TimeoutError, "Redis does not answer in time: is it overloaded, or are connections dropped on the way?"),
+    (redis.TimeoutError, "Redis does not answer in time: is it overloaded, another server, or are packets dropped?"),
 )
 _BY_TEXT: Final = (
     (r"^(NOAUTH|WRONGPASS)", _NO_ENTRY),
@@ -29,6 +29,7 @@ _BY_TEXT: Final = (
     (r"cluster|CROSSSLOT", _CLUSTER),
     (r"Name or service not known|nodename nor|getaddrinfo|No address", _WRONG_HOST),
     (r"SSL|CERTIFICATE|wrong version number", _TLS),
+    (r"DB index is out of range", "this server has no such database: end SWAPJOBS_REDIS_URL with /0"),
     (r"refused|No route|unreachable", "start Redis, or correct the host and the port in SWAPJOBS_REDIS_URL"),
     (
         r"unknown command .?(FUNCTION|FCALL)",

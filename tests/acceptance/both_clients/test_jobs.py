@@ -29,6 +29,7 @@ from swapjobs import (
 from swapjobs.contract.job import job_id
 from swapjobs.contract.lifecycle import Event
 from swapjobs.store import keys, record
+from swapjobs.tools import InstantId
 
 if TYPE_CHECKING:
     from support.processes import Sandbox
@@ -36,6 +37,23 @@ if TYPE_CHECKING:
     from swapjobs.store.store import Store
 
 # -- submit
+
+
+def test_a_mapping_is_submitted_as_a_request_is_and_what_is_none_is_told(client: JobClient) -> None:
+    request = make_request(business_task_id="order-1")
+    job = client.submit(request.model_dump(mode="json", exclude_unset=True))
+    assert client.submit(request).id == job.id
+    assert job.priority == "interactive"
+    portrait = InstantId(image="https://a.example/1.jpg", prompt="a doll")
+    wrongs: list[tuple[Any, str]] = [
+        ({"source_url": "x"}, "source_url"),
+        ("https://a.example/1.jpg", ""),
+        (portrait, ""),
+    ]
+    for wrong, field in wrongs:
+        with pytest.raises(InvalidRequest) as caught:
+            client.submit(wrong)
+        assert field in str(caught.value)
 
 
 def test_a_job_is_told_with_all_its_fields(client: JobClient) -> None:

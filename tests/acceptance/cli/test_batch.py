@@ -50,6 +50,25 @@ def test_a_file_sent_twice_makes_nothing_twice(
     assert not list(tmp_path.glob("*.progress"))
 
 
+def test_a_batch_stays_open_for_the_lines_that_came_to_nothing(
+    swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, tmp_path: Path
+) -> None:
+    path = write(tmp_path, 3)
+    right = path.read_text(encoding="utf-8")
+    path.write_text(right.replace("http://a.example/1.jpg", "no address"), encoding="utf-8")
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--tenant", "acme")
+    assert (status, client.batches.get("spring", tenant="acme").state) == (1, "open"), output
+    assert "line 3: source_url" in output
+    assert "swapjobs batch close spring --tenant acme" in output
+    path.write_text(right, encoding="utf-8")
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--tenant", "acme")
+    assert (status, "3 jobs: 1 created, 2 existing" in output) == (0, True), output
+    assert client.batches.get("spring", tenant="acme").state == "closed"
+    path.write_text(right + "http://a.example/4.jpg,http://b.example/t.jpg,\n", encoding="utf-8")
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "spring", "--tenant", "acme")
+    assert (status, "another id is another batch" in output, "stays open" in output) == (1, True, False), output
+
+
 def test_ids_of_rows_stay_short_enough_for_the_longest_batch_id(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, tmp_path: Path
 ) -> None:

@@ -80,6 +80,12 @@ def test_a_wrong_url_is_told_in_one_line_that_quotes_nothing_of_it(url: str, out
     assert "\n" not in problem["msg"]
 
 
+def test_a_url_in_the_place_of_settings_is_told() -> None:
+    wrong: Any = "redis://127.0.0.1:6379/0"
+    with pytest.raises(TypeError, match=r"SwapClient\(CoreSettings\(redis_url="):
+        SwapClient(wrong)
+
+
 @pytest.mark.parametrize("url", ["redis://h/0", "rediss://:p@h:1/0"])
 def test_a_plain_url_is_no_sentinel_url_and_goes_to_celery_as_it_is(url: str) -> None:
     assert sentinel_place(url) is None

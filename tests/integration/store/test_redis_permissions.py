@@ -88,6 +88,7 @@ def test_a_wrong_password_is_told_as_that(server: EmbeddedRedis) -> None:
         (redis.BusyLoadingError("Redis is loading the dataset in memory"), "loading"),
         (redis.ReadOnlyError("You can't write against a read only replica."), "replica"),
         (redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "maxmemory"),
+        (redis.ResponseError("DB index is out of range"), "/0"),
         (redis.TimeoutError("Timeout reading from socket"), "does not answer in time"),
     ],
     ids=str,

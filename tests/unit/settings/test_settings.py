@@ -196,6 +196,28 @@ def test_an_unknown_name_in_the_file_is_refused_and_the_known_ones_are_told() ->
     assert "hush" not in result
 
 
+def test_a_misspelt_name_is_told_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("SWAPJOBS_RATE_LIMT=3/s\n", encoding="utf-8")
+    assert refusal() == ".env: unknown setting SWAPJOBS_RATE_LIMT; did you mean SWAPJOBS_RATE_LIMIT?"
+    Path(".env").unlink()
+    in_environment(monkeypatch, CONCURENCY="3")
+    with pytest.warns(UserWarning, match="is ignored; did you mean SWAPJOBS_CONCURRENCY"):
+        load_settings(CoreSettings)
+
+
+def test_a_setting_that_is_written_otherwise_in_the_file_is_not_passed_over() -> None:
+    text = "# a comment\nOF_OTHERS: 1\n\nSWAPJOBS_REDIS_URL: redis://:hush@h:1/0\n"
+    Path(".env").write_text(text, encoding="utf-8")
+    assert refusal() == ".env: line 4: is not NAME=VALUE"
+    Path(".env").write_text("OF_OTHERS: 1\nSWAPJOBS_LEASE_S=9\n", encoding="utf-8")
+    assert load_settings(WorkerSettings).lease_s == 9
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused() -> None:
+    Path(".env").mkdir()
+    assert refusal() == ".env: is a folder"
+
+
 def test_a_file_that_is_not_utf_8_is_refused() -> None:
     Path(".env").write_bytes(b"SWAPJOBS_LEASE_S=\xff\n")
     assert ".env" in refusal()
