@@ -44,9 +44,9 @@ local function peek(id)
   return text and parse(id, text) or nil
 end
 
--- Running jobs and pending deliveries as this process wrote them: the outcome finds most of them as the claim left them,
--- and need not take the text apart. Two tables, of which the older one is given up when so many were put into the
--- younger one.
+-- Running jobs and pending deliveries as this process wrote them: the outcome finds most of them as the claim left
+-- them, and need not take the text apart. Two tables, of which the older one is given up when so many were put into
+-- the younger one.
 local KEPT = 512
 local kept, kept_before, number_kept = {}, {}, 0
 
