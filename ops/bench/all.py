@@ -2,8 +2,8 @@
 
     python ops/bench/all.py [NAME ...] [--output bench-output]
 
-With names only those; scale, stream_day and soak, which are long, only so. Each is a script of its own with options of
-its own: `python ops/bench/NAME.py --help`.
+With names only those; scale, flat, stream_day and soak, which are long, only so. Each is a script of its own with
+options of its own: `python ops/bench/NAME.py --help`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ALL: Final = (
     "storm",
     "capacity",
 )
-LONG: Final = ("scale", "stream_day", "soak")  # only when they are named: from ten minutes to an hour each
+LONG: Final = ("scale", "flat", "stream_day", "soak")  # only when they are named: from ten minutes to an hour each
 
 
 def available() -> list[str]:

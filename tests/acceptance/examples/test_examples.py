@@ -79,14 +79,14 @@ def test_slips_are_told_without_a_traceback(
     program: Callable[..., Program], tmp_path: Path, way: dict[str, str]
 ) -> None:
     (tmp_path / "jobs.csv").write_text("source_url,target_url\nnonsense,nonsense\n")
-    for arguments, told in (
+    for arguments, expected in (
         (("bulk", "jobs.csv", "nothing"), "no batch 'nothing'"),
         (("bulk", "missing.csv", "b"), "No such file"),
         (("bulk",), "python bulk.py jobs.csv BATCH_ID"),
         (("submit",), "python submit.py SOURCE_URL TARGET_URL"),
     ):
         status, output = run(program, *arguments, **way)
-        assert (status != 0, told in output, "Traceback" in output) == (True, True, False), output
+        assert (status != 0, expected in output, "Traceback" in output) == (True, True, False), output
 
 
 # -- curl
