@@ -84,8 +84,8 @@ def check_names() -> None:
 
 def _names_in_file() -> Iterable[str]:
     env_file = Path(".env")
-    if env_file.is_dir():  # what Docker makes of a file that is not there when it mounts it
-        raise SettingsError(".env: is a folder")
+    if env_file.is_dir() and not (env_file / "pyvenv.cfg").exists():  # some have their venv there
+        raise SettingsError(".env: is a folder, as Docker makes one where it mounts a file that is not there")
     if not env_file.is_file():
         return ()
     try:

@@ -213,9 +213,11 @@ def test_a_setting_that_is_written_otherwise_in_the_file_is_not_passed_over() ->
     assert load_settings(WorkerSettings).lease_s == 9
 
 
-def test_a_folder_in_the_place_of_the_file_is_refused() -> None:
+def test_a_folder_in_the_place_of_the_file_is_refused_unless_it_is_a_venv() -> None:
     Path(".env").mkdir()
-    assert refusal() == ".env: is a folder"
+    assert refusal().startswith(".env: is a folder")
+    Path(".env/pyvenv.cfg").touch()
+    load_settings(CoreSettings)
 
 
 def test_a_file_that_is_not_utf_8_is_refused() -> None:
