@@ -69,6 +69,9 @@ def _queue(settings: WorkerSettings) -> Iterator[Check]:
             yield unreachable(error)
             return
     yield from judge(condition, rate_limit=settings.rate_limit, max_in_flight=settings.max_in_flight)
+    if condition.snapshot.numbers["endpoints"] and settings.webhook_master_secret is None:
+        remedy = "set SWAPJOBS_WEBHOOK_MASTER_SECRET, the same for clients, gateways and workers"
+        yield Check("endpoints", "warning", "no secret to sign for them: their deliveries stay pending", remedy)
 
 
 def _vendor(settings: WorkerSettings) -> Iterator[Check]:

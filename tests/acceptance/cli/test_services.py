@@ -66,6 +66,18 @@ def test_the_doctor_says_what_is_wrong(
     assert ended == status
 
 
+def test_the_doctor_misses_the_secret_of_endpoints(
+    swapjobs_cli: Callable[..., tuple[int, str]],
+    client: SwapClient,  # noqa: ARG001 - empties Redis
+) -> None:
+    secret = {"SWAPJOBS_WEBHOOK_MASTER_SECRET": f"whsec_{'A' * 43}="}
+    assert swapjobs_cli("webhooks", "add", "https://hooks.example/in", **secret)[0] == 0
+    assert (
+        "SWAPJOBS_WEBHOOK_MASTER_SECRET, the same for" in swapjobs_cli("doctor", SWAPJOBS_WEBHOOK_MASTER_SECRET="")[1]
+    )
+    assert "endpoints" not in states(swapjobs_cli("doctor", "--json", **secret)[1])
+
+
 def test_an_unfit_redis_is_told_by_the_doctor_and_by_the_worker(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient
 ) -> None:
