@@ -220,9 +220,9 @@ class JobWatch:
                 watch.end()
 
     async def _run(self) -> None:
-        """Keep one connection up for ever."""
+        """Keep one connection up until the end."""
         failures = 0
-        while True:
+        while not self.stopped:
             connection: Any = self._pool.make_connection()  # type: ignore[no-untyped-call]  # of redis-py
             try:
                 await connection.connect()
@@ -248,8 +248,11 @@ class JobWatch:
             group.create_task(self._read(connection))
 
     async def _write(self, connection: Any) -> None:
-        """Send what is to be sent, and a ping where there are none."""
-        while True:
+        """Send what is to be sent, and a ping where there are none.
+
+        Until it is stopped: a cancel that comes while redis-py sends may get lost, and the group gives it once.
+        """
+        while not self.stopped:
             try:
                 async with asyncio.timeout(_PING_EVERY_S):
                     command: tuple[str, ...] = await self._commands.get()
@@ -261,7 +264,7 @@ class JobWatch:
                 raise ConnectionError("closed while a command was sent") from None
 
     async def _read(self, connection: Any) -> None:
-        while True:
+        while not self.stopped:
             kind, channel, *_ = await connection.read_response(timeout=_SILENT_S, push_request=True)
             if kind == "subscribe" and channel in self._watches:
                 self._confirmed.add(channel)
