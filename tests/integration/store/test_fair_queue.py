@@ -94,6 +94,29 @@ def test_turns_are_given_by_weight(store: Store, clock: FakeClock, client: SwapC
     assert got["a"] == pytest.approx(got["b"], abs=3)
 
 
+@pytest.mark.parametrize("heaviest", [1, 3])
+def test_each_turn_is_that_of_who_stands_first(
+    store: Store, clock: FakeClock, client: SwapClient, heaviest: int
+) -> None:
+    weights = {f"t{number}": 1 + number % heaviest for number in range(150)}
+    for tenant, weight in weights.items():
+        if weight > 1:
+            client.operator.set_tenant(tenant, weight=weight)
+    client.operator.pause()
+    for _ in range(5):
+        store.jobs.submit([make_request(tenant=tenant, priority="bulk") for tenant in weights])
+    client.operator.resume()
+    store.redis.config_resetstat()
+    places, left = dict.fromkeys(weights, 0.0), dict.fromkeys(weights, 5)
+    for claim in serve(store, clock, 5 * len(weights)):
+        tenant = claim.job.fields["tenant"]
+        assert places[tenant] <= min(place for other, place in places.items() if left[other]) + 1e-9
+        places[tenant] += 1 / weights[tenant]
+        left[tenant] -= 1
+    looks = store.redis.info("commandstats")["cmdstat_zrange"]["calls"]
+    assert heaviest > 1 or looks < len(weights), "one look serves many; where some have limits, each claim looks"
+
+
 def test_interactive_jobs_pass_bulk_jobs(store: Store, clock: FakeClock) -> None:
     fill(store, "t", 5000)
     serve(store, clock, 20)

@@ -23,6 +23,11 @@ function M.hold(tenant, batch, id, place)
   M.budget = M.budget - 1
 end
 
+-- Returns whether this refill may hold no more jobs.
+function M.is_spent(lane)
+  return lane ~= 'webhooks' and M.budget <= 0
+end
+
 -- Takes the first jobs of a queue that may start. Where it returns none, the queue is empty or the budget is used up.
 function M.pop(lane, owner, number)
   local queue, ids = keys.queue .. lane .. ':' .. owner, {}

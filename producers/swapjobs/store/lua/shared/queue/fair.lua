@@ -73,35 +73,49 @@ local function remove(lane, owner, id)
   return true
 end
 
--- Takes the next jobs of a lane, `limit` at most: one for each round, more where there is no other owner.
-local function next_fair(lane, limit)
+-- Takes an owner's next jobs, `limit` at most; with them how far that moves it back. None and 0: it is out of the
+-- others' way.
+local function take(lane, owner, limit)
   local owner_limits = lane == 'webhooks' and receiver_limits or tenant_limits
-  while true do
-    local next_two = redis.call('ZRANGE', keys.fair .. lane, 0, 1, 'WITHSCORES')
-    local owner = next_two[1]
-    if not owner then return {} end
-    local limits = owner_limits.read(owner)
-    local number = next_two[3] and 1 or limit
-    if limits then number = math.min(number, owner_limits.room(limits)) end
-    if number > 0 then
-      local ids = batch_hold.pop(lane, owner, number)
-      if #ids > 0 then
-        redis.call('ZINCRBY', keys.fair .. lane, #ids / (limits and limits.weight or 1), owner)
-        fleet['served_' .. lane] = math.max(fleet['served_' .. lane], tonumber(next_two[2]))
-        if limits then owner_limits.change(owner, 'messages', #ids) end
-        return ids
-      end
-      if lane ~= 'webhooks' and batch_hold.budget <= 0 then
-        redis.call('ZINCRBY', keys.fair .. lane, 1, owner)  -- the next refill goes on, with others first
-        return {}
-      end
-      -- Only now, and not when its queue became empty: an owner that comes back at once has had its share of this
-      -- round.
-      redis.call('ZREM', keys.fair .. lane, owner)
-    else
-      block(lane, owner, limits)
+  local limits = owner_limits.read(owner)
+  local number = limits and math.min(limit, owner_limits.room(limits)) or limit
+  if number <= 0 then
+    block(lane, owner, limits)
+    return {}, 0
+  end
+  local ids = batch_hold.pop(lane, owner, number)
+  if ids[1] then
+    if limits then owner_limits.change(owner, 'messages', #ids) end
+    return ids, #ids / (limits and limits.weight or 1)
+  end
+  if batch_hold.is_spent(lane) then return {}, 1 end  -- the next refill goes on, with others first
+  -- Only now, and not when its queue became empty: an owner that comes back at once has had its share of this round.
+  redis.call('ZREM', keys.fair .. lane, owner)
+  return {}, 0
+end
+
+local AT_ONCE = 64  -- owners of one look
+
+-- Takes the next jobs of a lane, `limit` at most: one of each owner, more where there is no other. One look at the
+-- owners serves those whose turn comes before the first of them has its next; returns whether another may find more.
+local function next_fair(lane, limit)
+  local last = math.max(math.min(limit, AT_ONCE), 2) - 1
+  local owners = redis.call('ZRANGE', keys.fair .. lane, 0, last, 'WITHSCORES')
+  local ids, places, first_again, goes_on = {}, {}, math.huge, owners[1] ~= nil
+  for i = 1, #owners, 2 do
+    local owner, at = owners[i], tonumber(owners[i + 1])
+    if #ids == limit or at > first_again then break end
+    local own_ids, share = take(lane, owner, owners[3] and 1 or limit)
+    if share > 0 then
+      places[#places + 1], places[#places + 2] = at + share, owner
+      first_again, goes_on = math.min(first_again, at + share), own_ids[1] ~= nil
+      if not goes_on then break end
+      fleet['served_' .. lane] = math.max(fleet['served_' .. lane], at)
+      for _, id in ipairs(own_ids) do ids[#ids + 1] = id end
     end
   end
+  if places[1] then redis.call('ZADD', keys.fair .. lane, unpack(places)) end
+  return ids, goes_on
 end
 
 return {

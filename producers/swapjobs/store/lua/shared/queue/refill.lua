@@ -10,10 +10,10 @@ local records = require('records.record')
 local keys, fleet = contract.keys, contract.fleet
 
 local function refill_lane(lane, room)
-  local chosen = {}
-  while #chosen < room do
-    local ids = fair.next_fair(lane, room - #chosen)  -- of one owner
-    if #ids == 0 then break end
+  local chosen, goes_on = {}, true
+  while goes_on and #chosen < room do
+    local ids
+    ids, goes_on = fair.next_fair(lane, room - #chosen)
     for _, id in ipairs(ids) do chosen[#chosen + 1] = id end
   end
   if chosen[1] then ready.publish(lane, chosen) end
