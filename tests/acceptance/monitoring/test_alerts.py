@@ -229,7 +229,7 @@ def suffer_others(stage: Stage, hooks: httpx.Client) -> None:
     stage.heals()
     for faults, jobs, alert in (
         (["status_2:msg=no face found"], 40, "JobsFail"),
-        (["lost_reply:count=1", "query_down:count=20"], 1, "MaybePaidTwice"),
+        (["lost_reply:count=1", "query_down"], 1, "MaybePaidTwice"),
         (["unusable_url:count=1"], 1, "PaidForNothing"),
         (["http_401"], 60, "AccountRefused"),
         (["http_503"], 60, "VendorOutage"),
