@@ -1,10 +1,11 @@
 """The HTTP gateway: submits by 50 clients at a time beside bare FastAPI, and 1,000 open waits and event streams.
 
     python ops/bench/gateway.py [--requests 4000] [--clients 50] [--rounds 3] [--open 1000] [--idle-s 10]
+        [--queued 0]
 
 One server process on core 0; Redis and the load generator, a process of its own that writes ready-made bytes, on core
 1. All servers run with the same settings of uvicorn. CPU per request is what to compare: the rest depends on what else
-the machine does.
+the machine does. With `--queued` so many jobs lie in the gateway's Redis before.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import sys
 import time
 from typing import Any, Final
 
-from common import HERE, Bench, Process, cpu_s, request, rss_mb, wait
+from common import HERE, OURS, Bench, Process, cpu_s, request, rss_mb, wait
 from report import Table, finish, parser, percentile, say
 
 from swapsandbox.processes.redis_server import free_port
@@ -103,6 +104,8 @@ def start(bench: Bench, kind: str) -> tuple[Process, int]:
 def load(kind: str, chosen: argparse.Namespace) -> dict[str, float]:
     """Return what submits cost one server."""
     with Bench(pinned=True) as bench:
+        if kind == GATEWAY and chosen.queued:
+            bench.fill(OURS, chosen.queued, first=WARM_UP + chosen.requests)
         server, port = start(bench, kind)
         arguments = [str(port), PATHS[kind], str(chosen.clients)]
 
@@ -206,6 +209,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=3)
     options.add_argument("--open", type=int, default=1000)
     options.add_argument("--idle-s", type=float, default=10)
+    options.add_argument("--queued", type=int, default=0)
     options.add_argument("--generate", nargs=5, help=argparse.SUPPRESS)  # how it runs itself
     chosen = options.parse_args()
     if chosen.generate:
