@@ -28,6 +28,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from swapjobs.contract.job import explain
 from swapsandbox.serving import PortUnavailable, RemoteHostRefused, check_host, healthz, serve
 from swapsandbox.vendor.fault_replies import Reset
 
@@ -168,7 +169,7 @@ class Receiver:
         try:
             self._plan = Plan.model_validate_json(await request.body())
         except ValidationError as error:
-            return JSONResponse({"error": error.errors(include_url=False, include_context=False)}, 400)
+            return JSONResponse({"error": explain(error, known=Plan.model_fields)}, 400)
         return JSONResponse(self._plan.model_dump(mode="json"))
 
     async def _reset(self, _: Request) -> Response:

@@ -52,6 +52,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from swapjobs.contract.wrong_values import did_you_mean, what_is_wrong
+
 if TYPE_CHECKING:
     from swapsandbox.vendor.records import Kind
 
@@ -188,8 +190,8 @@ def _settings(text: str) -> dict[str, str]:
 def _explain(error: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if where == "name":
-        return f"unknown name; known are {', '.join(FaultName)}"
+        return f"unknown name; known are {', '.join(FaultName)}{did_you_mean(error['input'], FaultName)}"
     if error["type"] == "extra_forbidden":
-        return f"unknown setting {where}"
-    what = str(error["msg"]).removeprefix("Value error, ")
+        return f"unknown setting {where}{did_you_mean(where, Fault.model_fields)}"
+    what = what_is_wrong(error)
     return f"{where}: {what}" if where else what

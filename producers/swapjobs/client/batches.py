@@ -14,6 +14,7 @@ from swapjobs.contract.filters import MAX_PAGE
 from swapjobs.contract.frozen import DEFERRED
 from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl
+from swapjobs.contract.wrong_values import must_be_one_of
 from swapjobs.store.batches import batch_of
 from swapjobs.store.redis_client import queue_errors
 
@@ -138,7 +139,7 @@ class Batches:
             BatchNotFound: there is no such batch.
         """
         if error_code is not None and error_code not in set(ErrorCode):
-            raise InvalidRequest(f"error_code: must be one of {', '.join(ErrorCode)}", field="error_code")
+            raise InvalidRequest(f"error_code: {must_be_one_of(error_code, ErrorCode)}", field="error_code")
         return self._steer(batch_id, tenant, "retry", error_code or "", patience_s=patience_s)
 
     def _steer(

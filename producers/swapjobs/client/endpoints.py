@@ -12,6 +12,7 @@ from swapjobs.contract.errors import EndpointNotFound, InvalidRequest, SettingsE
 from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl, target_of
 from swapjobs.contract.webhook import EVENT_TYPES, Endpoint, EndpointSecret
+from swapjobs.contract.wrong_values import must_be_one_of
 from swapjobs.store.redis_client import queue_errors
 from swapjobs.store.webhooks.endpoints import ALL_EVENTS
 
@@ -164,7 +165,7 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
     if events is not None:
         unknown = [event for event in events if event not in EVENT_TYPES]
         if unknown:
-            raise InvalidRequest(f"events: {unknown[0]!a} is none of {', '.join(EVENT_TYPES)}", field="events")
+            raise InvalidRequest(f"events: {must_be_one_of(unknown[0], EVENT_TYPES)}", field="events")
         fields["events"] = ",".join(dict.fromkeys(events)) or ALL_EVENTS
     return fields
 

@@ -37,7 +37,9 @@ def ask_for_models(store: Store, query: Mapping[str, Any]) -> ModelPage:
     try:
         given = tool.input.model_validate(query)
     except ValidationError as error:
-        raise InvalidRequest(explain(error), field=str(error.errors()[0]["loc"][0])) from None
+        raise InvalidRequest(
+            explain(error, known=tool.input.model_fields), field=str(error.errors()[0]["loc"][0])
+        ) from None
     with queue_errors():
         if not store.dispatch.has_worker(keys.SWAPS_QUEUE):
             raise VendorUnavailable(f"no worker has been seen for 20 s, and only workers ask the vendor; {_START}")

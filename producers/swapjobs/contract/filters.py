@@ -10,9 +10,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from swapjobs.contract.errors import ErrorCode, InvalidRequest
 from swapjobs.contract.frozen import DEFERRED
-from swapjobs.contract.job import Name
+from swapjobs.contract.job import NAME_FORM, Name
 from swapjobs.contract.lifecycle import MOVES, Event, JobState
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS
+from swapjobs.contract.wrong_values import must_be_one_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -59,7 +60,7 @@ class JobQuery:
         """Raise InvalidRequest where something can't be meant."""
         for field, name in (("tenant", self.tenant), ("batch_id", self.batch_id)):
             if name is not None and not _is_name(name):
-                raise InvalidRequest(f"{field}: must be 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'", field=field)
+                raise InvalidRequest(f"{field}: {NAME_FORM}", field=field)
         if self.tenant is None and (self.batch_id is not None or self.business_task_id is not None):
             raise InvalidRequest("tenant: a batch and a business_task_id are one tenant's: say whose", field="tenant")
         closed: tuple[tuple[str, str | None, Collection[str]], ...] = (
@@ -69,7 +70,7 @@ class JobQuery:
         )
         for field, value, known in closed:
             if value is not None and value not in known:
-                raise InvalidRequest(f"{field}: must be one of {', '.join(known)}", field=field)
+                raise InvalidRequest(f"{field}: {must_be_one_of(value, known)}", field=field)
         for field, time in (("created_after", self.created_after), ("created_before", self.created_before)):
             if time is not None and time.tzinfo is None:
                 raise InvalidRequest(f"{field}: must have a time zone, like 2026-01-31T12:00:00Z", field=field)
@@ -118,7 +119,7 @@ class RetryFilter:
         if batch_id is None and error_code is None and tenant is None:
             raise InvalidRequest("give a batch_id, an error_code or a tenant: all failures at once is hardly meant")
         if error_code is not None and error_code not in set(ErrorCode):
-            raise InvalidRequest(f"error_code: must be one of {', '.join(ErrorCode)}", field="error_code")
+            raise InvalidRequest(f"error_code: {must_be_one_of(error_code, ErrorCode)}", field="error_code")
         if states is None:
             states = {JobState.EXPIRED if error_code == ErrorCode.EXPIRED else JobState.FAILED}
         if not _RETRYABLE.issuperset(states):

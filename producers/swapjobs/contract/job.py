@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field, JsonValue, StringConstraints, TypeAdapter, ValidationError
 
@@ -16,6 +16,10 @@ from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.output import Output
 from swapjobs.contract.vendor_tools.tool_input import urls_in
+from swapjobs.contract.wrong_values import form, place_of, what_is_wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _DIGITS: Final = "abcdefghijklmnopqrstuvwxyz234567"  # of base 32 (RFC 4648), in lower case
 _BASE32: Final = frozenset(_DIGITS)
@@ -24,8 +28,15 @@ _PAIRS: Final = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _SHIFTS: Final = range(110, -1, -10)
 MAX_BUSINESS_ID: Final = 255
 # Printable ASCII. What the vendor gets for one that is long or holds a "~" is derived: see `vendor_ids.py`.
-BusinessId = Annotated[str, StringConstraints(min_length=1, max_length=MAX_BUSINESS_ID, pattern=r"^[ -~]+$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
+BusinessId = Annotated[
+    str,
+    StringConstraints(
+        min_length=1, max_length=MAX_BUSINESS_ID, pattern=form(r"^[ -~]+$", "must be printable ASCII characters")
+    ),
+]
+NAME_FORM: Final = "must be 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=form(r"^[A-Za-z0-9._-]+$", NAME_FORM))]
+_LONGEST_TEXT: Final = 1000  # of one problem; a list of all tools has its place
 Priority = Literal["interactive", "bulk"]
 
 
@@ -131,16 +142,17 @@ def checked(kind: TypeAdapter[str], field: str, value: Any) -> str:
         raise InvalidRequest(f"{field}: {explain(error)}", field=field) from None
 
 
-def explain(error: ValidationError, prefix: str = "") -> str:
+def explain(error: ValidationError, prefix: str = "", known: Collection[str] = ()) -> str:
     """Return the first problems of `error` in words: field, what is wrong; never the value, it may be a secret.
 
     Args:
         error: Of a model of the contract.
         prefix: Stands before the names of fields, where the model is a part of another.
+        known: The names that its fields have.
     """
     lines = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        field = (prefix + ".".join(str(part) for part in problem["loc"][:4])).rstrip(".")
-        text = problem["msg"].removeprefix("Value error, ")[:300]
+    for problem in error.errors(include_url=False)[:5]:
+        field = (prefix + place_of(problem)).rstrip(".")
+        text = what_is_wrong(problem, known if len(problem["loc"]) == 1 else ())[:_LONGEST_TEXT]
         lines.append(f"{field}: {text}" if field else text)
     return "; ".join(lines)

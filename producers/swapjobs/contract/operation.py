@@ -13,6 +13,7 @@ from swapjobs.contract.job import Name, explain
 from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event, JobState
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.wrong_values import must_be_one_of
 
 Kind = Literal["retry", "cancel", "forget"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -47,7 +48,9 @@ class OperationRequest(FrozenModel):
             return cls.model_validate(fields)
         except ValidationError as error:
             place = error.errors(include_url=False, include_input=False)[0]["loc"]
-            raise InvalidRequest(explain(error), field=str(place[0]) if place else None) from None
+            raise InvalidRequest(
+                explain(error, known=cls.model_fields), field=str(place[0]) if place else None
+            ) from None
 
     @property
     def states(self) -> frozenset[JobState]:
@@ -68,7 +71,7 @@ class OperationRequest(FrozenModel):
             known = ", ".join(sorted(POSSIBLE[self.kind]))
             raise ValueError(f"state: to {self.kind} it must be one of {known}")
         if self.tool is not None and self.tool not in TOOLS:
-            raise ValueError(f"tool: must be one of {', '.join(TOOLS)}")
+            raise ValueError(f"tool: {must_be_one_of(self.tool, TOOLS)}")
         if self.error_code is not None and not self.states & {JobState.FAILED, JobState.EXPIRED}:
             raise ValueError("error_code: only failed and expired jobs have one")
         return self

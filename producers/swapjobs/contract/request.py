@@ -26,6 +26,7 @@ from swapjobs.contract.timestamps import KeptTime
 from swapjobs.contract.urls import CallbackUrl, without_signature
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, swap_tools, tool_of
 from swapjobs.contract.vendor_tools.tool_input import ToolInput, with_urls
+from swapjobs.contract.wrong_values import must_be_one_of
 
 if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
@@ -107,7 +108,7 @@ class Request(FrozenModel):
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
             field = str(first["loc"][0]) if first["loc"] else cause.field if isinstance(cause, _WrongField) else None
-            raise InvalidRequest(explain(error), field=field) from None
+            raise InvalidRequest(explain(error, known=cls.model_fields), field=field) from None
 
     def fingerprint(self) -> str:
         """Return 16 characters that differ between requests that ask the vendor for different things."""
@@ -129,9 +130,9 @@ class SwapRequest(Request):
     def _check_tool(self) -> Self:
         tool = TOOLS.get(self.tool)
         if tool is None or not tool.is_swap:
-            names = ", ".join(tool.name for tool in swap_tools())
             other = f"; {self.tool} is asked for with `input`" if tool else ""
-            raise _WrongField("tool", f"tool: of two pictures, must be one of {names}{other}")
+            must = must_be_one_of(self.tool, [tool.name for tool in swap_tools()])
+            raise _WrongField("tool", f"tool: of two pictures, {must}{other}")
         if self.model_extra:
             made = _input_of(tool, self._given(), prefix="").stored()
             self.model_extra.update((name, made[name]) for name in self.model_extra.keys() & made.keys())
@@ -179,8 +180,8 @@ class JobRequest(Request):
         name = data.get("tool", made.name if made else None)
         tool = TOOLS.get(name) if isinstance(name, str) else None
         if tool is None:
-            tasks = ", ".join(tool.name for tool in TOOLS.values() if tool.is_task)
-            raise _WrongField("tool", f"tool: must be one of {tasks}")
+            tasks = [tool.name for tool in TOOLS.values() if tool.is_task]
+            raise _WrongField("tool", f"tool: {must_be_one_of(name, tasks)}")
         if not tool.is_task:
             raise _WrongField("tool", f"tool: {tool.name} is {tool.note}")
         if made is not None and made is not tool:
@@ -239,7 +240,8 @@ def _input_of(tool: Tool, given: Any, *, prefix: str) -> ToolInput:
     except ValidationError as error:
         first = error.errors()[0]["loc"]
         field = prefix + str(first[0]) if first else prefix.rstrip(".")
-        raise _WrongField(field, f"{explain(error, prefix)} (tool {tool.name})") from None
+        known = [*tool.input.model_fields, *([] if prefix else Request.model_fields)]  # of a swap they stand together
+        raise _WrongField(field, f"{explain(error, prefix, known)} (tool {tool.name})") from None
     return _sized(made)
 
 

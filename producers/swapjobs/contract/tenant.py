@@ -11,6 +11,7 @@ from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.job import Name
 from swapjobs.contract.rate import RateSetting
+from swapjobs.contract.wrong_values import what_is_wrong
 
 
 class TenantLimits(FrozenModel):
@@ -42,10 +43,9 @@ class TenantLimits(FrozenModel):
         try:
             return cls(**fields)
         except ValidationError as error:
-            problem = error.errors(include_url=False, include_input=False)[0]
+            problem = error.errors(include_url=False)[0]
             field = str(problem["loc"][0])
-            message = problem["msg"].removeprefix("Value error, ")
-            raise InvalidRequest(f"{field}: {message}", field=field) from None
+            raise InvalidRequest(f"{field}: {what_is_wrong(problem, cls.model_fields)}", field=field) from None
 
     def fields(self) -> list[str | float]:
         """Return what fleet/set_tenant.lua takes: field, value pairs, or nothing where all is as for others."""

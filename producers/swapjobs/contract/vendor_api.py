@@ -22,6 +22,7 @@ from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
 from swapjobs.contract.request import JobRequest, Request, as_stored
 from swapjobs.contract.vendor_tools.reply import Family
 from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.wrong_values import what_is_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,9 +111,9 @@ def _checked(kind: TypeAdapter[Value], value: Any, name: str = "") -> Value:
 
 
 def _first_problem(error: ValidationError, name: str = "") -> str:
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    first = error.errors(include_url=False)[0]
     where = name or ".".join(str(part) for part in first["loc"])[:100]
-    text = first["msg"].removeprefix("Value error, ")
+    text = what_is_wrong(first)
     return f"{where}: {text}" if where else text
 
 

@@ -12,6 +12,7 @@ from swapjobs import actor
 from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import AccessDenied, InvalidRequest, ScopeMissing
 from swapjobs.contract.scope import ALL_TENANTS
+from swapjobs.contract.wrong_values import did_you_mean
 from swapjobs.gateway.auth import Access, Caller
 from swapjobs.gateway.job_watch import JobWatch
 from swapjobs.settings import GatewaySettings
@@ -122,8 +123,9 @@ def _check_query(request: Request, caller: Caller) -> None:
     known = {"tenant", *(parameter.alias for parameter in route.dependant.query_params)}
     strange = next((name for name in request.query_params if name not in known), None)
     if strange is not None:
-        own = ", ".join(sorted(known - {"tenant"})) or "none"
-        raise InvalidRequest(f"{strange}: is no query parameter here; known are {own}", field=strange[:64])
+        own = sorted(known - {"tenant"})
+        text = f"{strange}: is no query parameter here; known are {', '.join(own) or 'none'}"
+        raise InvalidRequest(text + did_you_mean(strange, own), field=strange[:64])
     single = known - {item.alias for item in route.dependant.query_params if "list" in str(item.field_info.annotation)}
     twice = next((name for name in single if len(request.query_params.getlist(name)) > 1), None)
     if twice is not None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_WAIT_S: Final = 60
+WRONG_CURSOR: Final = "is not one that a page gave as next_cursor"
 # What the OpenAPI document says of URLs: others may be right too, all of these are.
 PLAIN_URL: Final[dict[str, Any]] = {
     "type": "string",

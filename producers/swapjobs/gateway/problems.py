@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
+from swapjobs.contract.wrong_values import what_is_wrong
 from swapjobs.store.redis_client import RedisError
 
 if TYPE_CHECKING:
@@ -167,8 +168,7 @@ async def _validation(_: Request, error: Any) -> JSONResponse:
     first = error.errors()[0]
     where, *names = [str(part) for part in first["loc"]]
     field = ".".join(names) or where
-    text = first["msg"].removeprefix("Value error, ")
-    return problem(422, "invalid_request", f"{field}: {text}", field=field)
+    return problem(422, "invalid_request", f"{field}: {what_is_wrong(first)}", field=field)
 
 
 async def _unexpected(_: Request, __: Any) -> JSONResponse:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.request import SwapRequest
 from swapjobs.contract.vendor_tools.table import swap_tools
+from swapjobs.contract.wrong_values import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,7 +44,9 @@ class Columns:
             if not (own and equals and name):
                 raise InvalidRequest(f"map {pair!a}: write it as OWN=FIELD, like url=source_url", field="map")
             if name not in FIELDS and not is_inside(name):
-                raise InvalidRequest(f"map {pair!a}: {name} is no field; {_known()}", field="map")
+                raise InvalidRequest(
+                    f"map {pair!a}: {name} is no field; {_known()}{did_you_mean(name, FIELDS)}", field="map"
+                )
             if fields.setdefault(own, name) != name:
                 raise InvalidRequest(f"map: {own} is given twice", field="map")
         return cls(fields, ignore_unknown)
@@ -127,7 +130,7 @@ def read_header(text: str, separator: str | None, columns: Columns, name: str) -
         raise InvalidRequest(
             f"{name}: the CSV header names {', '.join(unknown)}, which is unknown: leave such columns out by"
             " --ignore-unknown, say what they are by --map OWN=FIELD, or keep them by --map OWN=metadata.OWN (over HTTP"
-            f" ignore_unknown=true, map=OWN=FIELD); {_known()}"
+            f" ignore_unknown=true, map=OWN=FIELD); {_known()}{did_you_mean(unknown[0], FIELDS)}"
         )
     twice = sorted({field for field in header if field and columns.is_known(field) and header.count(field) > 1})
     if twice:

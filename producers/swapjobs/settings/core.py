@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -11,12 +12,17 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from swapjobs.contract.vendor_ids import DEFAULT_SUFFIX
-from swapjobs.contract.vendor_tools.table import TOOLS, declare
+from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, declare
+from swapjobs.contract.wrong_values import did_you_mean, form
 from swapjobs.logs import LogFormat
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
 
 PREFIX: Final = "SWAPJOBS_"
-LINK: Final = r"^(https?://[^\s{}\"'<>]+)?$"
+LINK: Final = form(
+    r"^(https?://[^\s{}\"'<>]+)?$",
+    "must be an http:// or https:// URL, like https://swap.example/flower, without blanks, quotes, <> and {}",
+)
+_PRICES: Final = f"{DEFAULT_TOOL}=0.04"
 _SUFFIX: Final = re.compile(r"[A-Za-z0-9._~:-]{0,8}\{n\}[A-Za-z0-9._~:-]{0,8}")
 _SECRET: Final = re.compile(
     r"whsec_(?:[A-Za-z0-9+/]{4}){6,21}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
@@ -54,7 +60,7 @@ class CoreSettings(BaseSettings):
     )
     vendor_id_prefix: str = Field(
         "",
-        pattern=r"^[A-Za-z0-9._-]{0,16}$",
+        pattern=form(r"^[A-Za-z0-9._-]{0,16}$", "must be at most 16 letters, digits, '.', '_' and '-', like test-"),
         description="separates environments that share a vendor account",
     )
     vendor_id_suffix: str = Field(
@@ -96,14 +102,14 @@ class CoreSettings(BaseSettings):
     def _read_prices(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        return {name.strip(): price.strip() for name, _, price in pairs}
+        return dict(_price(part) for part in value.split(",") if part.strip())
 
     @field_validator("prices")
     @classmethod
     def _check_prices(cls, value: dict[str, float]) -> dict[str, float]:
         for tool in value.keys() - TOOLS.keys():
-            raise ValueError(f"{tool!a} is no tool; write TOOL=PRICE, with one of {', '.join(TOOLS)}")
+            meant = did_you_mean(tool, TOOLS) or f"; tools are {', '.join(TOOLS)}"
+            raise ValueError(f"{tool!a} is no tool: write TOOL=PRICE, comma separated, like {_PRICES}{meant}")
         return value
 
     @field_validator("vendor_id_suffix")
@@ -135,6 +141,20 @@ class CoreSettings(BaseSettings):
         except (ValueError, TypeError):
             raise ValueError("is not a Redis URL: redis://[[user]:password@]host[:port]/database") from None
         return value
+
+
+def _price(text: str) -> tuple[str, float]:
+    """Return the tool and the price in `TOOL=PRICE`."""
+    tool, equals, price = (part.strip() for part in text.partition("="))
+    if not (tool and equals):
+        raise ValueError(f"{text.strip()!a} is not TOOL=PRICE; several are comma separated, like {_PRICES}")
+    try:
+        number = float(price)
+    except ValueError:
+        number = -1
+    if not 0 <= number < math.inf:
+        raise ValueError(f"the price of {tool!a} must be a number, at least 0, as in {_PRICES}")
+    return tool, number
 
 
 def check_secret(secret: SecretStr) -> None:

@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
 from swapjobs.contract.errors import SettingsError
+from swapjobs.contract.wrong_values import did_you_mean, what_is_wrong
 from swapjobs.settings.core import PREFIX, CoreSettings
 from swapjobs.settings.gateway import GatewaySettings
 from swapjobs.settings.worker import WorkerSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -36,13 +36,30 @@ def load_settings(settings: type[AnySettings]) -> AnySettings:
     try:
         return settings()
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-        raise SettingsError("; ".join(_explain(problem["loc"], problem["msg"]) for problem in problems)) from None
+        texts = [_explain(problem, settings.model_fields) for problem in error.errors(include_url=False)]
+        raise SettingsError("; ".join(dict.fromkeys(texts))) from None
 
 
-def _explain(loc: tuple[int | str, ...], message: str) -> str:
-    message = message.removeprefix("Value error, ")
-    return f"{PREFIX}{str(loc[0]).upper()}: {message}" if loc else message
+def _explain(problem: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
+    if not problem["loc"]:
+        return what_is_wrong(problem)
+    name = str(problem["loc"][0])
+    is_number = fields[name].annotation in {int, float}
+    text = _number_wanted(fields[name]) if is_number else what_is_wrong(problem)
+    return f"{PREFIX}{name.upper()}: {text}"
+
+
+def _number_wanted(field: FieldInfo) -> str:
+    """Return in words what a number must be, with its default as an example."""
+    bounds = {
+        word: value
+        for mark in field.metadata
+        for name, word in (("ge", "at least"), ("gt", "more than"), ("le", "at most"))
+        if (value := getattr(mark, name, None)) is not None
+    }
+    kind = "a whole number" if field.annotation is int else "a number"
+    words = " and ".join(f"{word} {value}" for word, value in bounds.items())
+    return f"must be {kind}{', ' if words else ''}{words}, like {field.default}"
 
 
 def known_fields() -> dict[str, tuple[FieldInfo, str]]:
@@ -101,5 +118,6 @@ def _names_in_file() -> Iterable[str]:
 
 
 def _meant(name: str, known: Collection[str]) -> str:
-    alike = get_close_matches(name.removeprefix(PREFIX), [item.removeprefix(PREFIX) for item in known], n=1, cutoff=0.8)
-    return f"; did you mean {PREFIX}{alike[0]}?" if alike else ""
+    # The common beginning would make all of them alike.
+    meant = did_you_mean(name.removeprefix(PREFIX), [item.removeprefix(PREFIX) for item in known], likeness=0.8)
+    return meant.replace("mean ", f"mean {PREFIX}")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from swapjobs.contract.rate import Rate, RateSetting
 from swapjobs.settings.core import LINK, CoreSettings, check_secret, split
+
+_LAST_PORT: Final = 65_535
 
 
 class WorkerSettings(CoreSettings):
@@ -121,13 +123,25 @@ class WorkerSettings(CoreSettings):
         "vendor_unknown_codes",
         "metrics_tenants",
         "webhook_secrets",
-        "webhook_allowed_networks",
-        "webhook_ports",
         mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
         return split(value)
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _read_networks(cls, value: object) -> object:
+        return [_network(part) for part in parts] if isinstance(parts := split(value), list) else parts
+
+    @field_validator("webhook_ports", mode="before")
+    @classmethod
+    def _read_ports(cls, value: object) -> object:
+        parts = split(value)
+        for part in parts if isinstance(parts, list) else ():
+            if not re.fullmatch(r"[1-9][0-9]{0,4}", part) or int(part) > _LAST_PORT:
+                raise ValueError(f"{part!a} is no port: each must be from 1 to {_LAST_PORT}, as in 443,8443")
+        return parts
 
     @field_validator("api_url")
     @classmethod
@@ -152,3 +166,14 @@ class WorkerSettings(CoreSettings):
         if (self.api_key_id is None) != (self.api_key_secret is None):
             raise ValueError("SWAPJOBS_API_KEY_ID and SWAPJOBS_API_KEY_SECRET go together: one is missing")
         return self
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        wide = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        right = "10.0.0.0/8, fd00::/8, or 127.0.0.0/8 for this machine"
+        raise ValueError(f"{text!a} is no network: each must be ADDRESS/BITS, like {right}") from None
+    if "/" in text and wide.network_address != ipaddress.ip_address(text.partition("/")[0]):
+        raise ValueError(f"{text!a} is an address in a network, and not the network; did you mean {wide}?")
+    return wide

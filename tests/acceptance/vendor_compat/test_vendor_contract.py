@@ -154,13 +154,13 @@ def test_what_is_not_finished_is_pending_until_it_is(client: VendorClient, side:
 @pytest.mark.parametrize(
     ("tool", "body", "complaint"),
     [
-        ("roop", {"businessTaskId": None}, "businessTaskId: Input should be a valid string"),
-        ("roop", {"sourceUrl": SOURCES}, "sourceUrl: Input should be a valid string"),
-        ("v2/roop", {"fidelityWeight": "2"}, "fidelityWeight: Input should be less than or equal to 1"),
+        ("roop", {"businessTaskId": None}, "businessTaskId: must be a text"),
+        ("roop", {"sourceUrl": SOURCES}, "sourceUrl: must be a text"),
+        ("v2/roop", {"fidelityWeight": "2"}, "fidelityWeight: must be at most 1"),
         ("face/fusion", {}, "sourceUrl: must be an array of one or two URLs"),
-        ("face/fusion", {"sourceUrl": SOURCES, "faceIdx": 0}, "faceIdx: Input should be greater than or equal to 1"),
-        ("interrogate", {}, "image: Field required"),
-        ("sd/v2/text2image", {"prompt": "x"}, "alwayson_scripts.id_task: Input should be a valid string"),
+        ("face/fusion", {"sourceUrl": SOURCES, "faceIdx": 0}, "faceIdx: must be at least 1"),
+        ("interrogate", {}, "image: is missing"),
+        ("sd/v2/text2image", {"prompt": "x"}, "alwayson_scripts.id_task: must be a text"),
     ],
 )
 def test_a_wrong_body_is_the_callers_fault(

@@ -159,7 +159,7 @@ def test_what_can_not_be_done_is_told(product: Celery, store: Store, client: Swa
     with pytest.raises(InvalidRequest, match="source_url: must begin with"):
         swap.s(source_url="nonsense", target_url=URLS["target_url"])
     results = {
-        "source_url: Field required": swap.delay(target_url=URLS["target_url"]),
+        "source_url: is missing": swap.delay(target_url=URLS["target_url"]),
         "takes its fields by name": swap.s(target_url=URLS["target_url"]).apply_async(args=(1,)),
         "source_url: must begin": product.send_task("swapjobs.swap", kwargs={**URLS, "source_url": "x"}, queue="swaps"),
         "what comes after this task has": swap.s(**URLS).apply_async(link=keep.s("x" * 300_000)),

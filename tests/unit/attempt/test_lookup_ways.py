@@ -140,6 +140,6 @@ def test_a_request_that_the_tool_does_not_take_any_more_fails_without_a_call() -
     assert isinstance(outcome, Failed)
     assert (outcome.code, outcome.message) == (
         ErrorCode.INVALID_REQUEST,
-        "source_image: Field required (tool identifyStyle)",
+        "source_image: is missing (tool identifyStyle)",
     )
     assert signal_of(outcome) == "", "the vendor was not asked"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs.contract.errors import SettingsError
-from swapjobs.settings import CoreSettings, Rate, WorkerSettings, known_names, load_settings
+from swapjobs.settings import (
+    CoreSettings,
+    GatewaySettings,
+    Rate,
+    WorkerSettings,
+    known_fields,
+    known_names,
+    load_settings,
+)
 
 SECRET = "whsec_" + base64.b64encode(b"a secret of the tests, 32 bytes!").decode()
 OTHER = "whsec_" + base64.b64encode(b"another one of the tests, 32 b.!").decode()
@@ -102,6 +111,50 @@ def test_a_wrong_value_is_told_in_one_line_by_the_name_of_its_variable(
     assert "hush" not in result
     assert SECRET not in result
     assert "Value error" not in result
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "complaint"),
+    [
+        ("CONCURRENCY", "many", "must be a whole number, at least 1 and at most 1000, like 32"),
+        ("LEASE_S", "nan", "must be a number, at least 2, like 30"),
+        ("SUBMIT_DURABILITY", "fsnyc", "must be one of memory, fsync; did you mean fsync?"),
+        ("WEBHOOK_ROTATING", "perhaps", "must be true or false"),
+        ("VENDOR_ID_PREFIX", "a~b", "must be at most 16 letters, digits, '.', '_' and '-', like test-"),
+        ("CONSOLE_URL", "swap.example", "must be an http:// or https:// URL, like https://swap.example/flower"),
+        ("WEBHOOK_ALLOWED_NETWORKS", "::1,localhost", "'localhost' is no network: each must be ADDRESS/BITS, like 10."),
+        (
+            "WEBHOOK_ALLOWED_NETWORKS",
+            "10.1.2.3/8",
+            "'10.1.2.3/8' is an address in a network, and not the network; did ",
+        ),
+        ("WEBHOOK_PORTS", "443,https", "'https' is no port: each must be from 1 to 65535, as in 443,8443"),
+        ("WEBHOOK_PORTS", "65536", "'65536' is no port"),
+        ("PRICES", "roop", "'roop' is not TOOL=PRICE; several are comma separated, like roop=0.04"),
+        ("PRICES", "roop=cheap", "the price of 'roop' must be a number, at least 0, as in roop=0.04"),
+        ("PRICES", "roop=inf", "the price of 'roop' must be a number"),
+    ],
+)
+def test_a_wrong_value_is_told_what_is_right(
+    name: str, value: str, complaint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_environment(monkeypatch, **{name: value})
+    assert refusal().startswith(f"SWAPJOBS_{name}: {complaint}")
+
+
+@pytest.mark.parametrize("value", ["nonsense!", "-1", "a b,c=d", "\N{SNOWMAN}"])
+def test_no_setting_speaks_of_what_checks_it(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = []
+    for name, (_, reader) in known_fields().items():
+        kind = GatewaySettings if reader == "gateway" else WorkerSettings
+        with monkeypatch.context() as patch:
+            in_environment(patch, **{name.upper(): value})
+            try:
+                load_settings(kind)
+            except SettingsError as error:
+                refusals.append(str(error))
+    assert len(refusals) > 50
+    assert [text for text in refusals if re.search("Input|String|valid|pars|pattern|item", text)] == []
 
 
 @pytest.mark.parametrize("url", ["redis://h:port/0", "redis://h:99999/0", "redis://[::1/0", "redis://h/0?nonsense=1"])

@@ -13,6 +13,7 @@ from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 from swapjobs.contract.fetched_urls import Url
 from swapjobs.contract.vendor_tools.image_tools import Prompt
 from swapjobs.contract.vendor_tools.tool_input import WHOLE_NUMBER, ToolInput
+from swapjobs.contract.wrong_values import form
 
 _SCRIPTS: Final = "alwayson_scripts"
 _OWN_ID: Final = "id_task"
@@ -38,7 +39,11 @@ class SdInput(ToolInput):
     steps: int | None = Field(default=None, ge=1)
     width: int | None = Field(default=None, ge=1, description="pixels")
     height: int | None = Field(default=None, ge=1, description="pixels")
-    seed: str | None = Field(default=None, pattern=r"^-?[0-9]{1,20}$", description="-1: at random")
+    seed: str | None = Field(
+        default=None,
+        pattern=form(r"^-?[0-9]{1,20}$", "must be a whole number, of at most 20 digits"),
+        description="-1: at random",
+    )
     cfg_scale: float | None = None
     sampler_index: str | None = None
     restore_faces: bool | None = None
@@ -127,7 +132,9 @@ class ModelTraining(ToolInput):
     file_url_list: list[Url] = Field(min_length=10, max_length=100, description="public URLs of the pictures")
     max_epochs: int = Field(default=20, ge=10, le=50)
     batch_size: int = Field(default=1, ge=1, le=4)
-    learning_rate: str = Field(default="1e-5", pattern=r"^[0-9.]+(e-?[0-9]+)?$", description="1e-7 to 1e-4")
+    learning_rate: str = Field(
+        default="1e-5", pattern=form(r"^[0-9.]+(e-?[0-9]+)?$", "must be a number like 1e-5"), description="1e-7 to 1e-4"
+    )
     max_token_length: Annotated[Literal[0, 150, 225], WHOLE_NUMBER] = 225
     clip_skip: int = Field(default=1, ge=1, le=5)
     random_crop: bool | None = None

@@ -28,6 +28,7 @@ from swapjobs.contract.vendor_tools.reply import Family, Reply
 from swapjobs.contract.vendor_tools.table import swap_tools
 from swapjobs.contract.vendor_tools.tool import QUERY, Mark, Patience, Query, Tool, Way
 from swapjobs.contract.vendor_tools.tool_input import ToolInput
+from swapjobs.contract.wrong_values import form, what_is_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,19 +74,25 @@ class _FieldEntry(_Strict):
         return self
 
 
+_PATH: Final = form(r"^[A-Za-z0-9._/-]*$", "must be a path of letters, digits, '.', '_', '-' and '/', like hair/change")
+
+
 class _ToolEntry(_Strict):
     title: str = Field(min_length=1)
     description: str = ""
-    path: str = Field(default="", pattern=r"^[A-Za-z0-9._/-]*$", description="below the vendor's prefix")
+    path: str = Field(default="", pattern=_PATH, description="below the vendor's prefix")
     input: dict[str, _FieldEntry]
     family: _Family = "R"
     result: str | None = None
     finished: tuple[int, ...] = ()
     failed: tuple[int, ...] = (2,)
     callback: bool = False
-    query_path: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._/-]*$", description="empty: there is none")
+    query_path: str | None = Field(default=None, pattern=_PATH, description="empty: there is none")
     query_family: _Family | None = None
-    id_field: str = Field(default="businessTaskId", pattern=r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?$")
+    id_field: str = Field(
+        default="businessTaskId",
+        pattern=form(r"^[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)?$", "must be the vendor's name of a field, or two like a.b"),
+    )
     poll_s: tuple[float, float, float] | None = Field(
         default=None, description="first and longest pause between questions, and when to give up"
     )
@@ -148,9 +155,9 @@ def _tool(code: str, entry: Any, text: str, name: str) -> Tool:
     try:
         read = _ToolEntry.model_validate(entry)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        first = error.errors(include_url=False)[0]
         where = tuple(str(part) for part in first["loc"])
-        raise refuse(where, first["msg"].removeprefix("Value error, ")) from None
+        raise refuse(where, what_is_wrong(first, _ToolEntry.model_fields if len(where) == 1 else ())) from None
     for field in read.input:
         if not _FIELD.fullmatch(field) or field.startswith("model_config"):
             raise refuse(("input", field), "a field is named in lower case, with digits and _")

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 
 from swapjobs.contract.errors import SwapjobsError
+from swapjobs.contract.wrong_values import what_is_wrong
 from swapjobs.gateway.console.pages import base_of, here_of, page
 from swapjobs.gateway.console.session import SignInNeeded, Viewer
 from swapjobs.gateway.console.texts import texts
@@ -55,7 +56,7 @@ def _told(error: SwapjobsError | HttpProblem | RequestValidationError) -> tuple[
     if isinstance(error, HttpProblem):
         return error.status, error.code, error.detail
     first = error.errors()[0]
-    return 422, "invalid_request", f"{first['loc'][-1]}: {first['msg']}"
+    return 422, "invalid_request", f"{first['loc'][-1]}: {what_is_wrong(first)}"
 
 
 def _to_the_door(request: Request) -> Response:

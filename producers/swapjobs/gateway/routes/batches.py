@@ -11,11 +11,12 @@ from pydantic import BaseModel
 from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.job import Name
+from swapjobs.contract.wrong_values import form
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
 from swapjobs.gateway.dependencies import Actor, Gateway, Reader, Submitter
 from swapjobs.gateway.json_body import charset, media_type
 from swapjobs.gateway.openapi import problems
-from swapjobs.gateway.parameters import PlainUrl
+from swapjobs.gateway.parameters import WRONG_CURSOR, PlainUrl
 from swapjobs.gateway.problems import HttpProblem
 from swapjobs.ingest.columns import Columns
 from swapjobs.ingest.line_reader import check_encoding
@@ -115,7 +116,7 @@ async def upload(
 def list_batches(
     caller: Reader,
     gateway: Gateway,
-    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}~[A-Za-z0-9._-]{1,64}$")] = None,
+    cursor: Annotated[str | None, Query(pattern=form(r"^[0-9]{1,15}~[A-Za-z0-9._-]{1,64}$", WRONG_CURSOR))] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> BatchPage:
     """List batches, newest first."""

@@ -19,6 +19,7 @@ from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.page import JobPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.wrong_values import form
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import Actor, Gateway, Parts, Reader, Submitter, parts_of
 from swapjobs.gateway.direct_route import DirectRoute, json_answer
@@ -35,7 +36,7 @@ from swapjobs.gateway.openapi import (
     job_answer,
     problems,
 )
-from swapjobs.gateway.parameters import PLAIN_KEY, PLAIN_URL, request_of, wait_of
+from swapjobs.gateway.parameters import PLAIN_KEY, PLAIN_URL, WRONG_CURSOR, request_of, wait_of
 from swapjobs.gateway.problems import HttpProblem
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def list_jobs(
     tool: Annotated[str | None, Query(json_schema_extra={"enum": [*TOOLS]})] = None,
     created_after: Time | None = None,
     created_before: Time | None = None,
-    cursor: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,14}-[0-9]{1,15}$")] = None,
+    cursor: Annotated[str | None, Query(pattern=form(r"^[1-9][0-9]{0,14}-[0-9]{1,15}$", WRONG_CURSOR))] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> JobPage:
     """List jobs, newest first; all filters given must hold. `next_cursor` gives the next page."""

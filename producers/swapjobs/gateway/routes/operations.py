@@ -11,10 +11,12 @@ from swapjobs.contract.audit import AuditPage
 from swapjobs.contract.errors import OperationNotFound
 from swapjobs.contract.job import Name
 from swapjobs.contract.operation import Operation, OperationRequest
+from swapjobs.contract.wrong_values import form
 from swapjobs.gateway.auth import Caller
 from swapjobs.gateway.dependencies import Actor, Gateway, Operator, Parts, Reader
 from swapjobs.gateway.json_body import JsonObject
 from swapjobs.gateway.openapi import BODY_PROBLEMS, body, problems
+from swapjobs.gateway.parameters import WRONG_CURSOR
 
 router = APIRouter(prefix="/v1", tags=["operation"])
 
@@ -80,8 +82,14 @@ def audit(
     gateway: Gateway,
     *,
     of: Annotated[Name | None, Query(description="only what concerns this tenant")] = None,
-    action: Annotated[str | None, Query(pattern=r"^[a-z_.]{1,40}$", description="only actions that begin so")] = None,
-    cursor: Annotated[str | None, Query(pattern=r"^[1-9][0-9]{0,14}-[0-9]{1,15}$")] = None,
+    action: Annotated[
+        str | None,
+        Query(
+            pattern=form(r"^[a-z_.]{1,40}$", "must be small letters, _ and '.', like job."),
+            description="only actions that begin so",
+        ),
+    ] = None,
+    cursor: Annotated[str | None, Query(pattern=form(r"^[1-9][0-9]{0,14}-[0-9]{1,15}$", WRONG_CURSOR))] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
 ) -> AuditPage:
     """Tell what was changed by hand, and by whom, newest first."""

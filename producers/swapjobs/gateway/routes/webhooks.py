@@ -12,10 +12,11 @@ from swapjobs.contract.job import explain
 from swapjobs.contract.page import DeliveryPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret, EventType
+from swapjobs.contract.wrong_values import form
 from swapjobs.gateway.dependencies import Actor, Gateway, Reader
 from swapjobs.gateway.json_body import JsonObject
 from swapjobs.gateway.openapi import BODY_PROBLEMS, problems
-from swapjobs.gateway.parameters import PlainUrl
+from swapjobs.gateway.parameters import WRONG_CURSOR, PlainUrl
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
@@ -56,7 +57,7 @@ class ReplaySince(_Body):
     state: Literal["undelivered", "delivered"] = "undelivered"
     endpoint_id: str | None = None
     cursor: str | None = Field(
-        default=None, pattern=r"^[0-9]{1,15}~[0-9]{1,15}\..+$", description="of the answer before"
+        default=None, pattern=form(r"^[0-9]{1,15}~[0-9]{1,15}\..+$", WRONG_CURSOR), description="of the answer before"
     )
 
 
@@ -153,7 +154,7 @@ def list_deliveries(
     subject: Annotated[str | None, Query(description="id of a job, batch or endpoint")] = None,
     after: Time | None = None,
     before: Time | None = None,
-    cursor: Annotated[str | None, Query(pattern=r"^[0-9]{1,15}\..+$")] = None,
+    cursor: Annotated[str | None, Query(pattern=form(r"^[0-9]{1,15}\..+$", WRONG_CURSOR))] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> DeliveryPage:
     """List deliveries with all their tries, newest first; all filters given must hold."""
@@ -196,4 +197,6 @@ def _read(model: type[B], body: dict[str, Any]) -> B:
         return model.model_validate(body)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidRequest(explain(error), field=str(first["loc"][0]) if first["loc"] else None) from None
+        raise InvalidRequest(
+            explain(error, known=model.model_fields), field=str(first["loc"][0]) if first["loc"] else None
+        ) from None

@@ -15,12 +15,13 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from swapjobs.contract.errors import InvalidRequest, JobNotFound
-from swapjobs.contract.frozen import FrozenModel
-from swapjobs.contract.job import Name, explain
-from swapjobs.contract.scope import ALL_TENANTS, OF_ALL_TENANTS, TENANT_SCOPES, Scope
+from swapjobs.contract.frozen import DEFERRED, FrozenModel
+from swapjobs.contract.job import Name, checked, explain
+from swapjobs.contract.scope import ALL_TENANTS, OF_ALL_TENANTS, SCOPES, TENANT_SCOPES, Scope
+from swapjobs.contract.wrong_values import must_be_one_of
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _FORM: Final = re.compile(r"sj_([a-z0-9]{12})_[A-Za-z0-9_-]{43}")
 _ID_BYTES: Final = 6
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name, config=DEFERRED)
 # A key that leaked is to be revoked also while Redis is full, which refuses HSET itself.
 _SET: Final = "#!lua flags=allow-oom\nreturn redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])"
 
@@ -77,6 +79,10 @@ class ApiKeys:
         """
         id_ = secrets.token_hex(_ID_BYTES)
         key = f"sj_{id_}_{secrets.token_urlsafe(32)}"
+        checked(_NAME, "tenant", tenant if tenant != ALL_TENANTS else "default")
+        for scope in scopes:
+            if scope not in SCOPES:
+                raise InvalidRequest(f"scopes: {must_be_one_of(scope, SCOPES)}", field="scopes")
         try:
             made = ApiKey.model_validate(
                 {
