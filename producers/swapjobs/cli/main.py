@@ -103,7 +103,7 @@ def _report(error: Any) -> int:
     status = USAGE
     if isinstance(error, _UsageError):
         path = error.ctx.command_path if error.ctx else "swapjobs"
-        text = error.format_message().rstrip(".").replace("Value error, ", "")
+        text = _usage_text(error)
         print_error("usage", f"{text} (see {path} --help)")
     elif isinstance(error, SwapjobsError):
         print_error(error.code, _message_of(error))
@@ -115,6 +115,22 @@ def _report(error: Any) -> int:
         print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
         status = UNAVAILABLE
     return status
+
+
+def _usage_text(error: Any) -> str:
+    """Return what typer says of a wrong use, with our words in the place of those of what checks its values."""
+    text: str = error.format_message()
+    problems = getattr(error.__cause__, "errors", None)
+    if problems is not None:
+        from swapjobs.contract.wrong_values import did_you_mean, what_is_wrong  # noqa: PLC0415 - for this line only
+
+        first = problems()[0]
+        what = what_is_wrong(first).rstrip(".")
+        _, is_choice, choices = what.partition(" is not one of ")
+        text = text.replace(str(first["msg"]), what)
+        if is_choice:
+            text = text.rstrip(".") + did_you_mean(first["input"], choices.replace("'", "").split(", "))
+    return text.rstrip(".")
 
 
 def _invoke(arguments: Sequence[str]) -> int:

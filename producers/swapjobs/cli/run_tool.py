@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 from swapjobs.cli import jobs
 from swapjobs.cli.output import JsonFlag
+from swapjobs.cli.tools import no_tool
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.request import parse_request
 from swapjobs.contract.vendor_tools.guidance import bounds_of
@@ -52,7 +53,9 @@ class _Tools(TyperGroup):
     def get_command(self, context: Any, name: str) -> Any:
         """Return the command of a tool."""
         if name not in self.list_commands(context):
-            return None
+            if name.startswith("-"):  # which typer takes for an option that there is not
+                return None
+            raise no_tool(name)
         app = typer.Typer(add_completion=False)
         app.command(name, help=_help_of(TOOLS[name]))(_command_of(TOOLS[name]))
         return typer.main.get_command(app)

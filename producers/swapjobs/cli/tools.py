@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+import shlex
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -11,10 +12,13 @@ from swapjobs.client.swap_client import SwapClient
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.vendor_tools.guidance import bounds_of
 from swapjobs.contract.vendor_tools.table import TOOLS
+from swapjobs.contract.wrong_values import did_you_mean
 from swapjobs.settings import CoreSettings, load_settings
 
 if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
+
+_PAGE_SIZE: Final = 10
 
 _app = typer.Typer(help="The vendor's tools: what they take and give, and how well that is known.")
 
@@ -46,7 +50,7 @@ def show(name: Annotated[str, typer.Argument(metavar="TOOL")], *, as_json: JsonF
     load_settings(CoreSettings)
     tool = TOOLS.get(name)
     if tool is None:
-        raise InvalidRequest(f"{name!a} is no tool; swapjobs tools lists them")
+        raise no_tool(name)
     if as_json:
         print_json(described(tool))
         return
@@ -64,7 +68,7 @@ def show(name: Annotated[str, typer.Argument(metavar="TOOL")], *, as_json: JsonF
 def models(
     *,
     page: Annotated[int, typer.Option(min=1, help="which page")] = 1,
-    page_size: Annotated[int, typer.Option(min=1, max=1000, help="rows of a page")] = 10,
+    page_size: Annotated[int, typer.Option(min=1, max=1000, help="rows of a page")] = _PAGE_SIZE,
     checkpoint: Annotated[str | None, typer.Option(help="only this model")] = None,
     name: Annotated[str | None, typer.Option(help="only models of this name")] = None,
     as_json: JsonFlag = False,
@@ -79,6 +83,16 @@ def models(
         shown = [str(row.get(field) or "") for field in ("sdModelCheckpoint", "sdModelName", "modelBaseModel")]
         print_fields(out, (shown[0], 40, "bold"), (shown[1], 24, ""), (shown[2], 0, "dim"))
     out.print(f"{len(listed.rows)} of {listed.total}", soft_wrap=True)
+    if page * page_size < listed.total:
+        size = page_size if page_size != _PAGE_SIZE else None
+        same = {"--page-size": size, "--checkpoint": checkpoint, "--name": name}
+        again = [f"{option} {shlex.quote(str(value))}" for option, value in same.items() if value is not None]
+        print_fields(out, (" ".join([f"more: --page {page + 1}", *again]), 0, "dim"))
+
+
+def no_tool(name: str) -> InvalidRequest:
+    """Return the error of a name that is no tool's."""
+    return InvalidRequest(f"{name!a} is no tool that swapjobs tools lists{did_you_mean(name, TOOLS)}", field="tool")
 
 
 def described(tool: Tool) -> dict[str, Any]:

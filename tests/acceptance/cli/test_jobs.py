@@ -179,13 +179,22 @@ def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., S
     ("arguments", "status", "line"),
     [
         (("submit", "ftp://a", "http://b/x"), 2, "(invalid_request) source_url: must begin with http:// or https://"),
-        (("submit", *PAIR, "--priority", "high"), 2, "(invalid_request) priority: "),
+        (("submit", *PAIR, "--priority", "high"), 2, "(invalid_request) priority: must be one of interactive, bulk"),
         (
             ("submit", *PAIR, "--tool", "foo"),
             2,
             "(invalid_request) tool: of two pictures, must be one of roop, v2/roop, ",
         ),
-        (("submit", *PAIR, "--field", "fidelity_weight=1"), 2, "(invalid_request) fidelity_weight: "),
+        (
+            ("submit", *PAIR, "--field", "fidelity_weight=1"),
+            2,
+            "(invalid_request) fidelity_weight: is no field here; known are ",
+        ),
+        (
+            ("submit", *PAIR, "--tool", "v2/roop", "--field", "fidelty_weight=1"),
+            2,
+            "(invalid_request) fidelty_weight: is no field here; did you mean fidelity_weight? (tool v2/roop)",
+        ),
         (("submit", *PAIR, "--field", "tool=v2/roop"), 2, "(invalid_request) --field tool: "),
         (("submit", *PAIR, "--field", "x"), 2, "(invalid_request) --field 'x': write it as NAME=VALUE"),
         (("submit", *PAIR, "--metadata", "=x"), 2, "(invalid_request) --metadata '=x': write it as NAME=VALUE"),
@@ -205,7 +214,12 @@ def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., S
         (("submit-batch", "-"), 2, "(invalid_request) -: is empty; "),
         (("worker", "--queues", "swap"), 2, "(invalid_settings) --queues 'swap': give swaps or webhooks"),
         (("worker", "--loglevel", "loud"), 2, "(usage) Invalid value for '--loglevel': 'loud' is not one of 'debug'"),
-        (("worker", "--concurrency", "0"), 2, "(usage) Invalid value for '--concurrency': "),
+        (("worker", "--concurrency", "0"), 2, "(usage) Invalid value for '--concurrency': must be at least 1 (see "),
+        (
+            ("worker", "--concurrency", "x"),
+            2,
+            "(usage) Invalid value for '--concurrency': must be a whole number (see ",
+        ),
         (("flower", "--port", "99999"), 2, "(usage) Invalid value for '--port': "),
     ],
 )

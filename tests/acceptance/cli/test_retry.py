@@ -130,6 +130,7 @@ def test_what_is_typed_wrong_is_told_in_one_line_and_retries_nothing(
     assert client.get(id_).state is JobState.FAILED
     if "no_faces" in arguments:
         assert all(f"'{code}'" in err for code in ErrorCode)
+        assert "; did you mean no_face? (see " in err
 
 
 def test_a_full_redis_is_told_with_what_was_retried_before(store: Store, swapjobs: Callable[..., Streams]) -> None:

@@ -180,9 +180,16 @@ def test_the_command_line_has_a_command_for_each_tool(stage: Stage) -> None:
     [
         (["run", "interrogate"], 2, "Missing option '--image'"),
         (["run", "interrogate", "--image", "ftp://x"], 2, "input.image: must begin with http:// or https://"),
-        (["run", "prompts/expand", "--source-prompt", "x", "--mode", "3"], 2, "input.mode: Input should be 0 or 1"),
-        (["run", "nothing"], 2, "No such command 'nothing'"),
-        (["tools", "show", "nothing"], 2, "'nothing' is no tool; swapjobs tools lists them"),
+        (["run", "prompts/expand", "--source-prompt", "x", "--mode", "3"], 2, "input.mode: must be one of 0, 1"),
+        (["run", "nothing"], 2, "'nothing' is no tool that swapjobs tools lists\n"),
+        (["run", "interogate"], 2, "'interogate' is no tool that swapjobs tools lists; did you mean interrogate?"),
+        (["run", "hair/chagne"], 2, "did you mean hair/change?"),
+        (["run", "--nothing"], 2, "No such option: --nothing"),
+        (["run", "interrogate", "--imag", "x"], 2, "Possible options: --image"),
+        (["tools", "show", "nothing"], 2, "'nothing' is no tool that swapjobs tools lists\n"),
+        (["tools", "show", "interogate"], 2, "did you mean interrogate?"),
+        (["list", "--tool", "interogate"], 2, "did you mean interrogate?"),
+        (["operation", "start", "retry", "--tool", "interogate"], 2, "did you mean interrogate?"),
     ],
 )
 def test_a_slip_on_the_command_line_is_one_clear_line(
@@ -256,7 +263,9 @@ def test_the_list_of_models_is_a_question_and_no_job(stage: Stage) -> None:
     one = stage.http.get("/v1/models", params={"sd_model_checkpoint": name}).json()
     assert (one["total"], one["rows"]) == (1, [page.rows[0]])
     shown = swapjobs(stage, "tools", "models", "--page-size", "3")
-    assert shown[1].splitlines()[-1] == "3 of 23"
+    assert shown[1].splitlines()[-2:] == ["3 of 23", "more: --page 2 --page-size 3"]
+    shown = swapjobs(stage, "tools", "models", "--page-size", "3", "--page", "8")
+    assert shown[1].splitlines()[-1] == "2 of 23"
     theirs = stage.http.post(
         "/AIGCImgOpenServ/saas/sd/v2/queryModelList",
         json={"pageSize": 5, "pageNum": 5},
@@ -264,7 +273,7 @@ def test_the_list_of_models_is_a_question_and_no_job(stage: Stage) -> None:
     ).json()
     assert (theirs["code"], len(theirs["data"]["rows"]), theirs["data"]["pageNum"]) == ("200", 3, 5)
     after = stage.vendor.get("stats")
-    assert (after["lists"] - before["lists"], after["calls"] - before["calls"]) == (4, 0)
+    assert (after["lists"] - before["lists"], after["calls"] - before["calls"]) == (5, 0)
 
 
 def test_a_list_that_cannot_be_had_is_told(stage: Stage) -> None:
