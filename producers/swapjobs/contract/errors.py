@@ -163,6 +163,12 @@ class TooManyRequests(SwapjobsError):
         self.retry_after_s = retry_after_s
 
 
+class RedisNeeded(SwapjobsError, AttributeError):
+    """Only a client that reaches Redis has what was asked for, and not one of the gateway."""
+
+    code = "redis_needed"
+
+
 class SettingsError(SwapjobsError):
     """A setting is not valid."""
 

@@ -10,10 +10,11 @@ from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, Unpack
 
 from swapjobs.client.bulk import BLOCK, as_bulk, refused
 from swapjobs.client.http.answers import place, read, retry_after_s
+from swapjobs.client.http.at_redis_only import no_attribute
 from swapjobs.client.http.groups import GatewayBatches, GatewayOperations, GatewayWebhooks, own, text_of
 from swapjobs.client.http.transport import GatewayHttp, GatewayOptions
 from swapjobs.client.interface import JobClient
@@ -62,6 +63,7 @@ class GatewayClient(JobClient):
         QueueUnavailable: the gateway cannot be reached, or it cannot reach Redis.
         TooManyRequests: it takes no more now; `retry_after_s` says when. `submit_many` and `wait` wait for that.
         AccessDenied: it does not know the key.
+        RedisNeeded: what is asked for is there only where Redis is reached, as `operator` is.
     """
 
     def __init__(
@@ -71,6 +73,12 @@ class GatewayClient(JobClient):
         self.batches: BatchVerbs = GatewayBatches(self._http)
         self.webhooks: WebhookVerbs = GatewayWebhooks(self._http)
         self.operations: OperationVerbs = GatewayOperations(self._http)
+
+    if not TYPE_CHECKING:  # which knows what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Tell what only a client at Redis has."""
+            raise no_attribute(self, name)
 
     def __repr__(self) -> str:
         return f"GatewayClient({self._http.url!r})"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import secrets
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from swapjobs.client.http.answers import Reply, place, read
+from swapjobs.client.http.at_redis_only import no_attribute
 from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import BatchNotFound, DeliveryNotFound, EndpointNotFound, OperationNotFound
 from swapjobs.contract.operation import Operation, OperationRequest
@@ -62,6 +63,12 @@ class GatewayOperations:
 
     def __init__(self, http: GatewayHttp) -> None:
         self._http = http
+
+    if not TYPE_CHECKING:  # which knows what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Tell what only a client at Redis has."""
+            raise no_attribute(self, name, "operations")
 
     def start(self, kind: str, *, patience_s: float = 1.0, **filters: Any) -> Operation:
         """Begin an operation and return it; `tenant`: the key's, if it is left out."""
@@ -140,6 +147,12 @@ class GatewayWebhooks:
 
     def __init__(self, http: GatewayHttp) -> None:
         self._http = http
+
+    if not TYPE_CHECKING:  # which knows what there is
+
+        def __getattr__(self, name: str) -> NoReturn:
+            """Tell what only a client at Redis has."""
+            raise no_attribute(self, name, "webhooks")
 
     def add(self, url: str, *, tenant: str = "default", events: Iterable[str] = ()) -> EndpointSecret:
         """Register a URL, and return its secret with it."""
