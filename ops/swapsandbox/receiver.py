@@ -232,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 after a signal, 2 if the options can't be followed."""
     parser = argparse.ArgumentParser(prog="python -m swapsandbox.receiver", description="A webhook receiver.")
     defaults = ReceiverOptions()
-    parser.add_argument("--host", default=defaults.host)
+    parser.add_argument("--host", default=defaults.host, help=f"where it listens; {defaults.host} where it is left out")
     parser.add_argument("--port", type=int, default=defaults.port, help="0 takes a free one")
     parser.add_argument("--secret", action="append", default=[], dest="secrets", help="whsec_..., repeatable")
     parser.add_argument("--allow-remote", action="store_true", help="permit a host beyond this machine")

@@ -104,15 +104,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="A local vendor that really swaps faces.",
     )
     defaults = SandboxOptions()
-    parser.add_argument("--host", default=defaults.host)
-    parser.add_argument("--port", type=int, default=defaults.port, help="0 takes a free one")
+    parser.add_argument("--host", default=defaults.host, help=f"where it listens; {defaults.host} where it is left out")
+    parser.add_argument(
+        "--port", type=int, default=defaults.port, help=f"{defaults.port} where it is left out; 0 takes a free one"
+    )
     parser.add_argument("--fault", action="append", default=[], dest="faults", metavar="FAULT", help="repeatable")
     parser.add_argument("--seed", type=int, default=defaults.seed, help="of the faults' random numbers")
     parser.add_argument("--no-swap", action="store_true", help="every call succeeds at once, for load tests")
     parser.add_argument("--rate", help="the vendor's own limit, e.g. 5/s or 300/m")
     parser.add_argument("--burst", type=int, default=defaults.burst, help="calls at once under that limit")
     parser.add_argument("--key-id", help="credentials that calls must carry")
-    parser.add_argument("--key-secret")
+    parser.add_argument("--key-secret", help="goes with --key-id")
     parser.add_argument("--workers", type=int, default=defaults.workers, help="processes that swap faces")
     parser.add_argument("--allow-remote", action="store_true", help="permit a host beyond this machine")
     parser.add_argument("--tools-file", help="tools that are declared there, as by SWAPJOBS_TOOLS_FILE")

@@ -10,6 +10,7 @@ import uvicorn
 from starlette.responses import JSONResponse, Response
 
 from swapjobs import tether
+from swapjobs.contract.listening import cannot_listen
 from swapjobs.contract.urls import is_loopback
 from swapjobs.gateway.listener import ReadyServer, listen
 from swapsandbox.vendor.fault_replies import ResettableProtocol
@@ -69,8 +70,8 @@ def serve(app: ASGIApp, *, name: str, host: str, port: int, on_stop: Callable[[]
     try:
         listener = listen(host, port, _BACKLOG)
     except (OSError, OverflowError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not from 0 to 65535"
-        raise PortUnavailable(f"can't listen on {host} port {port}: {reason}") from None
+        option = "--port (0 takes a free one)"
+        raise PortUnavailable(cannot_listen(host, port, error, holder=f"another {name}", option=option)) from None
     config = uvicorn.Config(
         app,
         http=ResettableProtocol,

@@ -16,12 +16,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 import redis
 
 from swapjobs import tether
+from swapjobs.contract.listening import cannot_listen
 from swapsandbox.demo.interrupts import uninterrupted
 from swapsandbox.processes.scoped import Scoped
+
+_LAST_PORT: Final = 65_535
 
 
 def free_port() -> int:
@@ -102,7 +106,7 @@ class EmbeddedRedis(Scoped):
         """Start the server (again) and return when it answers.
 
         Raises:
-            RuntimeError: it did not answer in time; its log is in `folder`.
+            RuntimeError: it did not answer in time; the text says why, and its log is in `folder`.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         # in a session of its own: at a Ctrl-C it must outlive the workers that use it
@@ -113,16 +117,28 @@ class EmbeddedRedis(Scoped):
             self._unwatch()
             self._watch = tether.watch(self.process.pid)
         until = time.monotonic() + deadline_s
-        with redis.Redis(port=self.port) as client:
+        # another program may have the port, and take what is sent without a word
+        with redis.Redis(port=self.port, socket_timeout=1) as client:
             while True:
                 if self.process.poll() is not None or time.monotonic() > until:
                     self.stop()
-                    raise RuntimeError(f"Redis did not start on port {self.port}: see {self.folder / 'redis.log'}")
+                    raise RuntimeError(self._why_not())
                 with contextlib.suppress(redis.RedisError):
                     # asked for its pid: another server may have the port
                     if client.info("server")["process_id"] == self.process.pid:
                         return
                 time.sleep(0.02)
+
+    def _why_not(self) -> str:
+        """Return why it did not start: its port, or what it says last."""
+        try:
+            socket.create_server(("127.0.0.1", self.port)).close()
+        except OSError as error:
+            return cannot_listen("127.0.0.1", self.port, error, holder="a Redis that was started before")
+        log = self.folder / "redis.log"
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+        said = f": {lines[-1].partition(' # ')[2] or lines[-1]}" if lines else ""
+        return f"Redis did not start on port {self.port}{said}; see {log}"
 
     def stop(self) -> None:
         """Stop the server and wait until it is gone."""
@@ -144,13 +160,23 @@ class EmbeddedRedis(Scoped):
             watch.wait()
 
 
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= _LAST_PORT):
+        raise argparse.ArgumentTypeError(f"must be from 1 to {_LAST_PORT}, like 6380")
+    return int(text)
+
+
 def main() -> int:
     """Run a server in the foreground until SIGINT or SIGTERM; what it holds stays in the folder."""
     parser = argparse.ArgumentParser(
-        prog="python -m swapsandbox.processes.redis_server", description="A Redis for rehearsals."
+        prog="python -m swapsandbox.processes.redis_server",
+        description="A Redis for rehearsals, in the foreground until Ctrl-C; what it holds stays in its folder.",
     )
-    parser.add_argument("--port", type=int, default=6379)
-    parser.add_argument("--folder", type=Path, default=Path("swapjobs-redis"))
+    port, folder = 6379, Path("swapjobs-redis")
+    parser.add_argument("--port", type=_port, default=port, help=f"on 127.0.0.1; {port} where it is left out")
+    parser.add_argument(
+        "--folder", type=Path, default=folder, help=f"what it holds, and its redis.log; ./{folder} where it is left out"
+    )
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -161,8 +187,8 @@ def main() -> int:
             return server.process.wait()
     except KeyboardInterrupt:
         return 0
-    except RuntimeError as error:
-        sys.stderr.write(f"{error}\n")
+    except (RuntimeError, OSError) as error:
+        sys.stderr.write(f"error: {error}\n")
         return 1
 
 

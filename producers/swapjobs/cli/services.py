@@ -14,6 +14,7 @@ import typer
 
 from swapjobs.cli.together import run_together
 from swapjobs.contract.errors import QueueUnavailable, SettingsError
+from swapjobs.contract.listening import cannot_listen
 from swapjobs.settings import CoreSettings, WorkerSettings, load_settings
 from swapjobs.store import keys, redis_health
 from swapjobs.store.redis_client import queue_errors
@@ -113,8 +114,7 @@ def _check_port(address: str, port: int) -> None:
     try:
         socket.create_server((address, port), family=family).close()
     except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (")[0]
-        raise SettingsError(f"can't listen on {address} port {port}: {reason}; choose another --port") from None
+        raise SettingsError(cannot_listen(address, port, error, holder="another Flower")) from None
 
 
 def need(module: str, extra: str) -> None:

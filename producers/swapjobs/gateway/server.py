@@ -11,6 +11,7 @@ import uvicorn
 
 from swapjobs import logs
 from swapjobs.contract.errors import SettingsError
+from swapjobs.contract.listening import cannot_listen
 from swapjobs.gateway.connection_limits import Connection, connection_class
 from swapjobs.gateway.listener import ReadyServer, listen
 
@@ -38,8 +39,7 @@ def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings, *, log_
     try:
         listener = listen(host, port, _BACKLOG)
     except OSError as error:
-        reason = (error.strerror or str(error)).partition(" (")[0]
-        raise SettingsError(f"can't listen on {host} port {port}: {reason}; choose another --port") from None
+        raise SettingsError(cannot_listen(host, port, error, holder="another gateway")) from None
     config = uvicorn.Config(
         app,
         http=connection_class(_room_for(settings.gateway_max_connections)),

@@ -133,7 +133,10 @@ def test_flower_shows_its_own_options_and_serves(
     assert wait_until(answer) == 401
     status, output = swapjobs_cli("flower", "--port", port)
     assert (status, output.count("\n")) == (2, 1)
-    assert output.startswith(f"error (invalid_settings) can't listen on 127.0.0.1 port {port}: Address already in use")
+    assert output.startswith(
+        f"error (invalid_settings) can't listen on 127.0.0.1 port {port}: Address already in use; "
+    )
+    assert output.endswith("; choose another --port\n")
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,6 @@ def test_both_processes_of_one_command_have_a_port_and_a_taken_one_is_refused(
     other = program("swapjobs", "worker", "--queues", "swaps")
     assert other.process.wait(30) == 1
     wait_until(lambda: "\n" in other.output)
-    assert (
-        f"swapjobs: SWAPJOBS_HEALTH_PORT: can't listen on 127.0.0.1 port {port}: Address already in use" in other.output
-    )
+    assert f"swapjobs: can't listen on 127.0.0.1 port {port}: Address already in use; another worker, " in other.output
+    assert "; choose another SWAPJOBS_HEALTH_PORT\n" in other.output
     assert both.end(signal.SIGTERM) == 0

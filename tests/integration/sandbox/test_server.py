@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import signal
 import socket
 import subprocess
@@ -229,7 +230,9 @@ def test_without_a_working_face_swap_the_start_fails_and_names_the_way_out(
 def test_a_taken_port_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(ServerFailed, match=rf"status 2:\nerror: can't listen on 127.0.0.1 port {port}"):
+        line = f"can't listen on 127.0.0.1 port {port}: Address already in use; another sandbox may have it "
+        way_out = r"; choose another --port \(0 takes a free one\)"
+        with pytest.raises(ServerFailed, match=rf"status 2:\nerror: {re.escape(line)}.*{way_out}"):
             sandbox("--no-swap", port=port).start()
 
 

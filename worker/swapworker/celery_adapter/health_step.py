@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import bootsteps
 
+from swapjobs.contract.listening import cannot_listen
 from swapworker.process.health import Health
 from swapworker.process.health_server import HealthServer
 
@@ -31,8 +32,9 @@ class HealthStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery is un
         try:
             HealthServer(host, port, health, lambda: _metrics(runtime))
         except OSError as error:
-            why = error.strerror or str(error)
-            raise SystemExit(f"swapjobs: SWAPJOBS_HEALTH_PORT: can't listen on {host} port {port}: {why}") from None
+            holder = "another worker, whose second process has the port above its own,"
+            why = cannot_listen(host, port, error, holder=holder, option="SWAPJOBS_HEALTH_PORT")
+            raise SystemExit(f"swapjobs: {why}") from None
         logger.info("health on http://%s:%d", f"[{host}]" if ":" in host else host, port)
 
     def stop(self, _worker: Any) -> None:
