@@ -60,6 +60,9 @@ class WebhookStatus(FrozenModel):
     state: Literal["none", "pending", "delivered", "undelivered"]
     attempts: int = 0
     last_status: int | None = Field(default=None, description="HTTP status of the last try, if there was an answer")
+    last_error: str | None = Field(
+        default=None, description="why the last try came to nothing; such as an address to which nothing is sent"
+    )
     next_attempt_at: datetime | None = None
 
 

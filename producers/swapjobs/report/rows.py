@@ -44,11 +44,13 @@ def _more_outputs(job: Job, *, pictures: bool) -> list[tuple[str, str]]:
 
 
 def _webhook(job: Job) -> str:
-    """Return how the job's webhook stands, with the receiver's last answer where it did not take it."""
+    """Return how the job's webhook stands, with the last answer or what else was wrong where it was not taken."""
     if job.webhook is None or job.webhook.state == "none":
         return ""
-    status = job.webhook.last_status
-    return job.webhook.state + (f", HTTP {status}" if status and job.webhook.state != "delivered" else "")
+    status, wrong = job.webhook.last_status, job.webhook.last_error
+    if job.webhook.state == "delivered" or not (status or wrong):
+        return job.webhook.state
+    return f"{job.webhook.state}, HTTP {status}" if status else f"{job.webhook.state}: {wrong}"
 
 
 def _web(url: str | None, *, pictures: bool) -> str:

@@ -163,6 +163,7 @@ class Record:
             state=cast("Any", self.fields["delivery_state"]),
             attempts=self.number("delivery_tries"),
             last_status=int(self.fields["delivery_status"]) if self.fields.get("delivery_status") else None,
+            last_error=(self.last("webhook") or {}).get("reason") or None,
             next_attempt_at=self.time("delivery_next_at"),
         )
 

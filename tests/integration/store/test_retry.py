@@ -226,6 +226,7 @@ def test_a_webhook_that_is_still_pending_is_superseded(store: Store, client: Swa
     assert (standing is not None) == (stage == "queued")
     webhook = client.retry(id_).webhook
     assert webhook is not None
+    assert webhook.last_error is None
     assert (webhook.state, webhook.attempts, webhook.last_status, webhook.next_attempt_at) == ("none", 0, None, None)
     assert wakes(store, id_) == set()
     assert store.redis.zscore(keys.published("webhooks"), id_) is None
