@@ -14,6 +14,7 @@ import typer
 
 from support.paths import ROOT
 from swapjobs.cli.main import app
+from swapjobs.contract.errors import ErrorCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,6 +193,13 @@ def test_every_setting_of_the_contract_has_its_default() -> None:
         "concurrency": "32",
     }
     assert {name: default_of(name) for name in fixed} == fixed
+
+
+def test_every_code_of_a_failed_job_is_explained() -> None:
+    page = (ROOT / "docs/guide/python.md").read_text(encoding="utf-8")
+    rows = page.partition("| `error.code` |")[2].partition("\n\n")[0].splitlines()[2:]
+    explained = [code for row in rows for code in re.findall(r"`(\w+)`", row.split("|")[1])]
+    assert sorted(explained) == sorted(ErrorCode)
 
 
 def test_the_public_names_resolve() -> None:

@@ -45,7 +45,9 @@ class JobError(FrozenModel):
 
     code: ErrorCode
     message: str
-    retryable: bool = False
+    retryable: bool = Field(
+        default=False, description="whether the same request may succeed when it is retried; false: mend it first"
+    )
     raw: str | None = Field(
         default=None,
         exclude_if=lambda value: value is None,
