@@ -2,8 +2,9 @@
 
 Most of the time of a program that a test starts goes by until its libraries are there. Here one process imports them
 and forks for each program, which then imports the project's own code itself, reads its own settings, and ends as the
-interpreter ends any program. That it is the same as with `python -m` is tested in tests/unit/support; whatever has to
-be seen of the interpreter itself, as with the console script, the wheel and the demo, has a process of its own.
+interpreter ends any program, but that it leaves the libraries as they are. That it is the same as with `python -m` is
+tested in tests/unit/support; whatever has to be seen of the interpreter itself, as with the console script, the wheel
+and the demo, has a process of its own.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
@@ -41,10 +43,19 @@ LIBRARIES: Final = (
     "pydantic",
     "pydantic_settings",
     "fastapi.applications",
+    "starlette.middleware.cors",
+    "anyio.from_thread",
+    "anyio._backends._asyncio",
+    "pydantic.v1",
+    "jinja2",
     "prometheus_client",
     "uvicorn.main",
+    "uvicorn.lifespan.on",
+    "uvicorn.loops.asyncio",
     "uvicorn.protocols.http.h11_impl",
     "typer",
+    "typer.rich_utils",
+    "rich.markdown",
 )
 _INHERITED: Final = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)  # ignored here, ignored there
 _LARGEST: Final = 1 << 18  # bytes of a request: command, folder and environment
@@ -224,6 +235,47 @@ def _become(request: bytes, streams: list[int]) -> list[str]:
     return command
 
 
+class _End:
+    """The end of a program, without taking the libraries apart: for that each of their pages would be copied first.
+
+    It comes after all that the interpreter does at an end for the program: its threads are waited for, its exit
+    functions called. Then the program's garbage is collected and its own modules are emptied, as the interpreter does.
+    Where a thread is left, or the program ended with a fault, the interpreter goes on by itself.
+    """
+
+    def __init__(self) -> None:
+        self._status: int | None = None
+        self._libraries: set[str] = set()
+        atexit.register(self._leave)  # the first to be registered is the last to be called
+
+    def run(self, command: list[str]) -> None:
+        """Run the program, which may end by SystemExit."""
+        self._libraries = set(sys.modules)
+        sys.argv[:] = command
+        try:
+            runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+        except SystemExit as ended:
+            code = ended.code or 0
+            self._status = code & 0xFF if isinstance(code, int) else 1
+            raise
+        self._status = 0
+
+    def _leave(self) -> None:
+        if self._status is None or threading.active_count() > 1:
+            return
+        gc.collect()
+        for name in sys.modules.keys() - self._libraries:
+            names = vars(sys.modules[name])
+            names.update(dict.fromkeys(names.keys() - {"__builtins__"}))
+        gc.collect()
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return  # the interpreter says so
+        os._exit(self._status)
+
+
 def _stream(name: str, *, unbuffered: bool) -> io.TextIOWrapper:
     """Return a standard stream, as the interpreter opens it at its start; the one of before knew another file."""
     before = getattr(sys, name)
@@ -241,8 +293,8 @@ def _stream(name: str, *, unbuffered: bool) -> io.TextIOWrapper:
 
 
 if __name__ == "__main__":
+    end = _End()
     for library in LIBRARIES:
         importlib.import_module(library)
     gc.freeze()  # what all have in common is not copied because the collector looks at it
-    sys.argv[:] = serve(socket.socket(fileno=int(sys.argv[1])))
-    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    end.run(serve(socket.socket(fileno=int(sys.argv[1]))))

@@ -51,6 +51,46 @@ def test_it_is_the_same_as_one_that_the_interpreter_starts(tmp_path: Path, env: 
     assert (real.returncode, real.stdout.endswith(b"atexit\n"), real.stderr) == (3, True, b"True\n")
 
 
+OWN = """
+class Loud:
+    def __init__(self, name):
+        self.name, self.itself = name, self if name == "in a circle" else None
+    def __del__(self):
+        print(self.name, "is destroyed")
+of_the_module, circle = Loud("of the module"), Loud("in a circle")
+del circle
+"""
+
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [
+        ("", 0),
+        ("sys.exit()", 0),
+        ("sys.exit(300)", 300 - 256),
+        ("sys.exit('why')", 1),
+        ("threading.Thread(target=lambda: (time.sleep(0.1), print('done'))).start()", 0),
+        ("threading.Thread(target=time.sleep, args=[60], daemon=True).start()", 0),
+    ],
+)
+def test_it_ends_as_one_that_the_interpreter_starts(tmp_path: Path, env: dict[str, str], end: str, status: int) -> None:
+    (tmp_path / "own" / "objects.py").write_text(OWN, encoding="utf-8")
+    program = f"import atexit, os, sys, threading, time\nimport objects\natexit.register(print, 'atexit')\n{end}\n"
+    (tmp_path / "own" / "ends.py").write_text(program, encoding="utf-8")
+    real = subprocess.run(
+        [sys.executable, "-m", "ends"], cwd=tmp_path, env=env, input=b"", capture_output=True, check=False
+    )
+    assert fork_server.run(["ends"], cwd=tmp_path, env=env) == (real.returncode, real.stdout, real.stderr)
+    assert real.returncode == status
+    assert real.stdout.endswith(b"atexit\nin a circle is destroyed\nof the module is destroyed\n")
+
+
+def test_output_that_nobody_takes_is_a_fault_as_ever(tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "own" / "ends.py").write_text("import os\nprint('lost')\nos.close(1)\n", encoding="utf-8")
+    status, _, errors = fork_server.run(["ends"], cwd=tmp_path, env=env)
+    assert (status, errors.splitlines()[-1]) == (120, b"OSError: [Errno 9] Bad file descriptor")
+
+
 def test_a_fault_is_shown_as_ever(tmp_path: Path, env: dict[str, str]) -> None:
     status, _, errors = fork_server.run(["shown", "no number"], cwd=tmp_path, env=env)
     assert (status, errors.splitlines()[-1]) == (1, b"ValueError: invalid literal for int() with base 10: 'no number'")
