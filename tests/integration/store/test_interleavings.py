@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,7 +25,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from pydantic import SecretStr
 
 from support import records
-from support.announced import LISTENER, announced
+from support.announced import LISTENER, announced_in
+from support.at_once import Command, all_of, ask
 from support.builders import job_of, make_request
 from support.fake_clock import REDIS_TIME, FakeClock
 from support.job_model import Life
@@ -44,7 +46,7 @@ from swapjobs.store.library import library
 from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from swapjobs.contract.batch import Batch
 
@@ -69,6 +71,10 @@ OUTCOMES = (
 )
 
 BATCHES = ("x", "y")
+ALL_BATCHES = [(tenant, name) for tenant in "ab" for name in BATCHES]
+FOR_EVER, NOT_THERE = -1, -2  # what TTL answers
+HOSTS = ("one.example", "two.example", "three.example")
+HELD = keys.held("*", "*").partition("*")[0]
 SMALL = {
     "operations/batch_operation": (
         "LOOKED_AT, CANCELLED, RETRIED, RESTORED = 200, 50, 25, 100",
@@ -76,6 +82,17 @@ SMALL = {
     ),
     "queue/batch_hold": ("BUDGET = 250", "BUDGET = 2"),
 }
+
+
+def following(prefix: str, names: Iterable[str]) -> list[str]:
+    """Return what follows the prefix in the names that begin with it."""
+    return [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+
+
+@lru_cache(10_000)  # most records are the same after a step
+def parsed(text: str | None) -> Mapping[str, str]:
+    """Return the fields of a record; none where there is no record."""
+    return record.fields_of(text) if text else {}
 
 
 class Fleet(RuleBasedStateMachine):
@@ -360,71 +377,90 @@ class Fleet(RuleBasedStateMachine):
 
     # -- the rules
 
-    def everybody_in(self, lane: str) -> Iterator[tuple[str, list[str]]]:
-        prefix = keys.queue(lane, "")
-        for key in self.redis.scan_iter(f"{prefix}*", count=1000):
-            yield key.removeprefix(prefix), self.redis.zrange(key, 0, -1)
+    def look(self) -> None:
+        """Ask Redis for all that the rules are about, in two round trips and one for the numbers."""
+        names: list[str] = self.redis.keys()
+        self.queues = {lane: following(keys.queue(lane, ""), names) for lane in keys.LANES}
+        self.held = [name for name in names if name.startswith(HELD)]
+        self.others = following(keys.delivery(""), names)
+        self.told = following(keys.undelivered(""), names)
+        self.answers = ask(self.redis, self.questions())
+        numbers = record.pairs(self.store.functions.call("fleet/inspect")[1])
+        self.numbers = {name: float(value) for name, value in numbers.items()}
+
+    def questions(self) -> Iterator[Command]:
+        for lane, owners in self.queues.items():
+            yield "SMEMBERS", keys.blocked(lane)
+            for key in (keys.fair(lane), keys.published(lane), *(keys.queue(lane, owner) for owner in owners)):
+                yield all_of(key)
+        for key in (keys.schedule(), *self.held):
+            yield all_of(key)
+        for id_ in self.lives:
+            yield "TTL", keys.job(id_)
+            yield "HEXISTS", *keys.tombstone(id_)
+            yield "SCARD", keys.job_deliveries(id_)
+        for id_ in self.others:
+            yield "TTL", keys.delivery(id_)
+        for id_ in (*self.lives, *self.others):
+            yield "GET", record.key_of(id_)
+        for id_ in self.told:
+            yield "SCARD", keys.undelivered(id_)
+        for key in (*(keys.host(host) for host in HOSTS), keys.tenant("b")):
+            yield "HMGET", key, "in_flight", "messages"
 
     @invariant()
     def the_rules_hold(self) -> None:
+        self.look()
         standing: dict[str, list[str]] = {}
         for lane in keys.LANES:
-            queues = dict(self.everybody_in(lane))
-            served, blocked = set(self.redis.zrange(keys.fair(lane), 0, -1)), self.redis.smembers(keys.blocked(lane))
+            queues = {owner: self.answers[all_of(keys.queue(lane, owner))] for owner in self.queues[lane]}
+            served, blocked = (
+                set(self.answers[all_of(keys.fair(lane))]),
+                set(self.answers["SMEMBERS", keys.blocked(lane)]),
+            )
             assert set(queues) <= served | blocked, "a queue that nobody serves"
             assert not served & blocked
             assert blocked <= set(queues), "blocked for ever, without a queue"
             kind = "webhook" if lane == keys.WEBHOOKS else "swap"
-            for id_ in [
-                *(id_ for queue in queues.values() for id_ in queue),
-                *self.redis.zrange(keys.published(lane), 0, -1),
-            ]:
+            for id_ in [*(id_ for queue in queues.values() for id_ in queue), *self.published(lane)]:
                 standing.setdefault(f"{kind}:{id_}", []).append(lane)
-        for member in self.redis.zrange(keys.schedule(), 0, -1):
+        for member in self.answers[all_of(keys.schedule())]:
             what, _, id_ = member.partition(":")
             if what not in {"expiry", "tenant", "prune", "batch", "forget_batch", "host", "give_up"}:
                 kind = "webhook" if what == "delivery" else "swap"
                 standing.setdefault(f"{kind}:{id_}", []).append(what)
-        for key in self.redis.scan_iter(keys.held("*", "*"), count=1000):
-            for id_ in self.redis.zrange(key, 0, -1):
+        for key in self.held:
+            for id_ in self.answers[all_of(key)]:
                 standing.setdefault(f"swap:{id_}", []).append("held")
         self.look_at_deliveries({id_[8:]: places for id_, places in standing.items() if id_.startswith("webhook:")})
-        fields = self.job_fields()
-        ttls = self.answers("TTL", [keys.job(id_) for id_ in self.lives])
-        with self.redis.pipeline(transaction=False) as pipe:
-            for id_ in self.lives:
-                pipe.hexists(*keys.tombstone(id_))
-            buried = pipe.execute()
-        for id_, ttl, is_buried in zip(self.lives, ttls, buried, strict=True):
-            self.check(id_, fields[id_], ttl > 0, standing.get(f"swap:{id_}", []))
-            assert is_buried or self.lives[id_].state not in FINAL
+        fields = {id_: self.fields(id_) for id_ in self.lives}
+        for id_ in self.lives:
+            expires = self.answers["TTL", keys.job(id_)] > 0
+            self.check(id_, fields[id_], expires, standing.get(f"swap:{id_}", []))
+            assert self.answers["HEXISTS", *keys.tombstone(id_)] or self.lives[id_].state not in FINAL
         self.the_counts_are_right(fields, [id_ for id_ in self.lives if "lease" in standing.get(f"swap:{id_}", [])])
 
-    def answers(self, command: str, names: Sequence[str]) -> list[Any]:
-        """Return what Redis answers to one command for each key, in one round trip."""
-        with self.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.execute_command(command, name)
-            return list(pipe.execute())
+    def published(self, lane: str) -> list[str]:
+        """Return what is in a lane's register of the messages that are out."""
+        result: list[str] = self.answers[all_of(keys.published(lane))]
+        return result
 
-    def job_fields(self) -> dict[str, dict[str, str]]:
-        """Return the fields of every job's record."""
-        return self.fields_of(list(self.lives))
+    def fields(self, id_: str) -> Mapping[str, str]:
+        """Return the fields of a record that was looked at."""
+        return parsed(self.answers["GET", record.key_of(id_)])
 
-    def fields_of(self, ids: Sequence[str]) -> dict[str, dict[str, str]]:
-        texts = self.answers("GET", [record.key_of(id_) for id_ in ids])
-        return {id_: record.fields_of(text) if text else {} for id_, text in zip(ids, texts, strict=True)}
+    def job_fields(self) -> dict[str, Mapping[str, str]]:
+        """Return the fields of every job's record, as they are now."""
+        texts = self.redis.mget([record.key_of(id_) for id_ in self.lives]) if self.lives else ()
+        return {id_: parsed(text) for id_, text in zip(self.lives, texts, strict=True)}
 
     def look_at_deliveries(self, standing: dict[str, list[str]]) -> None:
-        prefix = keys.delivery("")
-        others = [key.removeprefix(prefix) for key in self.redis.scan_iter(f"{prefix}*", count=1000)]
-        ids = [*self.lives, *others]
-        hooks = self.fields_of(ids)
+        hooks = {id_: self.fields(id_) for id_ in (*self.lives, *self.others)}
         self.seen.update(id_ for id_, fields in hooks.items() if "delivery_state" in fields)
         self.pending = {id_: fields for id_, fields in hooks.items() if fields.get("delivery_state") == "pending"}
         assert {id_: len(places) for id_, places in standing.items()} == dict.fromkeys(self.pending, 1), standing
-        assert self.store.dispatch.inspect().numbers["deliveries_pending"] == len(self.pending)
-        hinted_ids = set(self.redis.zrange(keys.published(keys.WEBHOOKS), 0, -1))
+        assert self.numbers["deliveries_pending"] == len(self.pending)
+        hinted_ids = set(self.published(keys.WEBHOOKS))
         trying: Counter[str] = Counter()
         hinted, of_endpoint, telling = trying.copy(), trying.copy(), trying.copy()
         for id_, fields in self.pending.items():
@@ -432,28 +468,28 @@ class Fleet(RuleBasedStateMachine):
             hinted[fields["delivery_host"]] += id_ in hinted_ids
             of_endpoint[fields.get("endpoint", "")] += 1
             telling[fields.get("job", "")] += 1
-        for host in ("one.example", "two.example", "three.example"):
-            counted = [int(number or 0) for number in self.redis.hmget(keys.host(host), "in_flight", "messages")]
+        for host in HOSTS:
+            counted = [int(number or 0) for number in self.answers["HMGET", keys.host(host), "in_flight", "messages"]]
             assert counted == [trying[host], hinted[host]], host
-        endpoints = sorted({*self.endpoints, *of_endpoint} - {""})
-        sizes = self.answers("SCARD", [keys.undelivered(endpoint) for endpoint in endpoints])
-        assert sizes == [of_endpoint[endpoint] for endpoint in endpoints]
-        sizes = self.answers("SCARD", [keys.job_deliveries(id_) for id_ in self.lives])
-        assert sizes == [telling[id_] for id_ in self.lives]
-        expires = [ttl > 0 for ttl in self.answers("TTL", [keys.delivery(id_) for id_ in others])]
-        assert expires == [id_ not in self.pending for id_ in others]
+        for endpoint in {*self.endpoints, *of_endpoint} - {""}:
+            size = self.answers["SCARD", keys.undelivered(endpoint)] if endpoint in self.told else 0
+            assert size == of_endpoint[endpoint]
+        for id_ in self.lives:
+            assert self.answers["SCARD", keys.job_deliveries(id_)] == telling[id_]
+        for id_ in self.others:
+            assert (self.answers["TTL", keys.delivery(id_)] > 0) == (id_ not in self.pending)
         self.telling = telling
 
-    def the_counts_are_right(self, fields: dict[str, dict[str, str]], calling: list[str]) -> None:
-        traffic = self.store.dispatch.inspect().numbers
-        assert traffic["in_flight"] == len(calling)
-        assert traffic["bulk_in_flight"] == sum(fields[id_]["priority"] == keys.BULK for id_ in calling)
+    def the_counts_are_right(self, fields: Mapping[str, Mapping[str, str]], calling: list[str]) -> None:
+        assert self.numbers["in_flight"] == len(calling)
+        assert self.numbers["bulk_in_flight"] == sum(fields[id_]["priority"] == keys.BULK for id_ in calling)
         if self.limited:
-            hinted = [id_ for lane in SWAP_LANES for id_ in self.redis.zrange(keys.published(lane), 0, -1)]
+            hinted = [id_ for lane in SWAP_LANES for id_ in self.published(lane)]
             expected = [sum(fields[id_]["tenant"] == "b" for id_ in ids) for ids in (calling, hinted)]
-            assert [int(number) for number in self.redis.hmget(keys.tenant("b"), "in_flight", "messages")] == expected
+            counted = self.answers["HMGET", keys.tenant("b"), "in_flight", "messages"]
+            assert [int(number) for number in counted] == expected
 
-    def check(self, id_: str, fields: dict[str, str], expires: bool, swap: list[str]) -> None:  # noqa: FBT001 - as read
+    def check(self, id_: str, fields: Mapping[str, str], expires: bool, swap: list[str]) -> None:  # noqa: FBT001 - as read
         life = self.lives[id_]
         life.seen(JobState(fields["state"]), self.clock.now_s)
         assert int(fields.get("claims", 0)) == life.fence
@@ -465,6 +501,8 @@ class Fleet(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Let everything run to its end: nothing is stuck."""
+        self.look()
+        assert self.store.dispatch.inspect().numbers == self.numbers
         self.store.dispatch.resume()
         self.claims.clear()
         if self.limited:
@@ -610,30 +648,43 @@ class Batched(Fleet):
         except BatchNotFound:
             return None
 
-    @invariant()
-    def batches_say_what_records_say(self) -> None:
-        records = self.job_fields()
-        stopped = set()
-        for tenant in "ab":
-            for name in BATCHES:
-                of_it = [item for item in records.values() if (item["tenant"], item.get("batch")) == (tenant, name)]
-                batch = self.batch(tenant, name)
-                if batch is None:
-                    assert not of_it
-                    continue
-                self.one_batch(batch, of_it)
-                if batch.paused or self.redis.hget(keys.batch(tenant, name), "operation") == "cancel":
-                    stopped.add(f"{tenant}:{name}")
-        assert self.redis.smembers(keys.held_batches()) == stopped
-        assert self.store.dispatch.inspect().numbers["batches_held"] == len(stopped)
+    def questions(self) -> Iterator[Command]:
+        yield from super().questions()
+        yield "SMEMBERS", keys.held_batches()
+        for tenant, name in ALL_BATCHES:
+            yield "HGET", keys.batch(tenant, name), "operation"
+            yield from (("TTL", key) for key in (keys.batch(tenant, name), keys.index(tenant, name)))
 
-    def one_batch(self, batch: Batch, records: list[dict[str, str]]) -> None:
+    @invariant()
+    def the_rules_hold(self) -> None:
+        super().the_rules_hold()
+        self.batches_say_what_records_say()
+
+    def batches_say_what_records_say(self) -> None:
+        records = [self.fields(id_) for id_ in self.lives]
+        announcements = announced_in({id_: self.answers["GET", record.key_of(id_)] for id_ in self.others})
+        stopped = set()
+        for tenant, name in ALL_BATCHES:
+            of_it = [item for item in records if (item["tenant"], item.get("batch")) == (tenant, name)]
+            batch = self.batch(tenant, name)
+            if batch is None:
+                assert not of_it
+                continue
+            self.one_batch(
+                batch, of_it, [item for item in announcements if (item["tenant"], item["id"]) == (tenant, name)]
+            )
+            if batch.paused or self.answers["HGET", keys.batch(tenant, name), "operation"] == "cancel":
+                stopped.add(f"{tenant}:{name}")
+        assert set(self.answers["SMEMBERS", keys.held_batches()]) == stopped
+        assert self.numbers["batches_held"] == len(stopped)
+
+    def one_batch(self, batch: Batch, records: list[Mapping[str, str]], told: list[dict[str, str]]) -> None:
         states = Counter(item["state"] for item in records)
         assert {state: number for state, number in batch.counts.items() if number} == states
         codes = Counter(item.get("code", "internal") for item in records if item["state"] == JobState.FAILED)
         codes["expired"] += states[JobState.EXPIRED]
         assert {str(code): number for code, number in batch.errors.items()} == {c: n for c, n in codes.items() if n}
-        rounds = [int(item["round"]) for item in announced(self.redis, batch.id) if item["tenant"] == batch.tenant]
+        rounds = [int(item["round"]) for item in told]
         done = batch.state == "completed"
         assert len(set(rounds)) == len(rounds), "announced twice in one round"
         # sorted: a clock that was put back gives a later one an earlier time
@@ -641,7 +692,8 @@ class Batched(Fleet):
         left = any(JobState(state) not in FINAL for state in states)
         assert done == (batch.closed_at is not None and not left)
         for key in (keys.batch(batch.tenant, batch.id), keys.index(batch.tenant, batch.id)):
-            assert (self.redis.ttl(key) == -1) == left or not self.redis.exists(key), "kept as long as it is in use"
+            ttl = self.answers["TTL", key]
+            assert (ttl == FOR_EVER) == left or ttl == NOT_THERE, "kept as long as it is in use"
 
     @rule()
     def lists_show_every_job_once(self) -> None:
@@ -668,7 +720,6 @@ class Batched(Fleet):
             self.time_passes(1)
             self.dispatch()
         self.drained()
-        self.batches_say_what_records_say()
         result = [self.batch(tenant, name) for tenant in "ab" for name in BATCHES]
         assert all(item.state == "completed" and item.operation is None for item in result if item)
         assert not list(self.redis.scan_iter(keys.held("*", "*"), count=1000))
