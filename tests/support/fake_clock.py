@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from swapjobs.store.kept_connections import KeptConnections
 from swapjobs.store.store import Store, connect
 
 if TYPE_CHECKING:
@@ -25,14 +26,14 @@ class FakeClock:
     """The time of one Redis, in seconds."""
 
     def __init__(self, client: Any, start_s: float = 1_800_000_000) -> None:
-        self._client = client
+        self._connections = KeptConnections(client)  # it is moved more often than anything else is asked
         self.now_s = start_s
         self.move(0)
 
     def move(self, by_s: float) -> None:
         """Let time pass, or jump back."""
         self.now_s += by_s
-        self._client.set(_KEY, f"{self.now_s * 1000:.3f}")
+        self._connections.run("SET", _KEY, f"{self.now_s * 1000:.3f}")
 
 
 @contextmanager

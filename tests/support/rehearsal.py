@@ -14,6 +14,7 @@ from swapjobs.contract.lifecycle import Event
 from swapjobs.settings import Rate, WorkerSettings
 from swapjobs.store import keys
 from swapjobs.store.claims import Claim
+from swapjobs.store.kept_connections import KeptConnections
 from swapsandbox.vendor.rate_limit import RateLimit
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Rehearsal:
 
     def __post_init__(self) -> None:
         self.start = self.clock.now_s
+        self.connections = KeptConnections(self.store.redis)
         self.agenda: list[tuple[float, int, Claim | None]] = [(0.0, next(self.order), None)]
 
     def later(self, at: float, claim: Claim | None) -> None:
@@ -67,7 +69,7 @@ class Rehearsal:
         return sum(since <= at < until for at in self.answered) / (until - since)
 
     def claim_all(self, at: float) -> None:
-        while message := self.store.redis.rpop(keys.READY[keys.INTERACTIVE]):
+        while message := self.connections.run("RPOP", keys.READY[keys.INTERACTIVE]):
             claim = self.store.attempts.claim(job_of(message), 600)
             if isinstance(claim, Claim):
                 self.later(at + claim.wait_s, claim)

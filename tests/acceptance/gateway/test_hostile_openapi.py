@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
+from schemathesis.generation.coverage import DEFAULT_GENERATION_SESSION
 from schemathesis.generation.hypothesis.builder import HypothesisTestConfig, HypothesisTestMode, create_test
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from support.processes import ACME_KEY
 from support.raw_http import Target, target
+from swapjobs.contract.fetched_urls import MAX_URL_LENGTH
 from swapjobs.gateway.app import make_app
+from swapjobs.gateway.parameters import PLAIN_URL
 from swapjobs.settings import GatewaySettings
 
 if TYPE_CHECKING:
@@ -47,6 +51,12 @@ asked_of = copy.deepcopy(document)
 asked_of["components"]["schemas"]["JobRequest"]["anyOf"] = [{"$ref": f"#/components/schemas/{name}"} for name in FEW]
 schema = schemathesis.openapi.from_dict(asked_of)
 schema.config.generation.allow_extra_parameters = False  # unknown parameters of a query are not looked at
+
+# URLs as long as may be, which schemathesis would look for in vain, for 13 s of CPU: it draws any that fit the pattern
+# until one has that length.
+for length in (MAX_URL_LENGTH - 1, MAX_URL_LENGTH):
+    url = "https://pictures.example/".ljust(length, "x")
+    DEFAULT_GENERATION_SESSION.pattern_strategies[PLAIN_URL["pattern"], length, length, None] = st.just(url)
 
 
 # Not `schema.parametrize`: it makes all cases as the tests are collected, which each process of a run does.
