@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING, Final
+
+from support.fork_server import programs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from support.fork_server import ForkedProgram
 
 _SHOWN_BYTES: Final = 6000
 
@@ -34,10 +36,10 @@ class Child:
         self.signalled_at: float | None = None
         self.signalled: int | None = None
         self._log_from = 0
-        self._command = [sys.executable, "-m", *command]
+        self._command = command
         self._folder = folder
         self._environment = environment
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProgram | None = None
 
     def start(self) -> None:
         """Start it (again)."""
@@ -46,14 +48,8 @@ class Child:
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             # in a session of its own: a Ctrl-C is for the driver, which ends its children itself
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
+            self._process = programs().start(
+                self._command, cwd=self._folder, env=dict(self._environment), stdout=log, stderr=log
             )
 
     @property
