@@ -363,7 +363,7 @@ HEADS = st.sampled_from([b"", b"source_url,target_url,metadata\n", b"{", row(0)]
 
 
 def test_no_body_whatever_ends_badly(http: httpx.Client) -> None:
-    @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
     @given(HEADS, NASTY | st.binary(max_size=80), st.sampled_from([NDJSON, CSV]))
     def check(head: bytes, rest: bytes, headers: dict[str, str]) -> None:
         answer = http.post("/v1/batches?batch_id=any", content=head + rest, headers=headers)

@@ -22,7 +22,6 @@ VENDOR: Final = {"X-Request-req-accessKeyId": "acme", "X-Request-req-accessKeySe
 # no shrinking: a failing body is short enough, and each try costs a request
 BOUNDED: Final = settings(
     max_examples=60,
-    deadline=None,
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

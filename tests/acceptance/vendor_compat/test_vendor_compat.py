@@ -376,7 +376,7 @@ FIELDS = ("sourceUrl", "targetUrl", "businessTaskId", "fidelityWeight", "faceIdx
 
 
 @pytest.mark.usefixtures("held_line")
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(path=st.sampled_from(PATHS), body=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6))
 def test_any_json_at_all_gets_the_envelope(http: httpx.Client, path: str, body: dict[str, Any]) -> None:
     """No such body asks for a swap, since no text found at random is a URL."""

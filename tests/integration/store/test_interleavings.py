@@ -536,7 +536,6 @@ def test_whatever_happens_in_whatever_order_the_rules_hold(redis_url: str) -> No
         settings=settings(
             max_examples=max(30, EXPLORED),
             stateful_step_count=60,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
@@ -747,7 +746,6 @@ def test_whatever_is_done_to_batches_in_whatever_order_the_rules_hold(
         settings=settings(
             max_examples=max(15, EXPLORED),
             stateful_step_count=60,
-            deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )

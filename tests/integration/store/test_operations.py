@@ -103,7 +103,7 @@ def test_a_retry_waits_while_redis_is_full(store: Store) -> None:
     assert states(store, [job]) == {JobState.QUEUED}
 
 
-@rules(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@rules(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=strategies.lists(strategies.sampled_from(["a", "b", "dispatcher"]), min_size=1, max_size=12))
 def test_whoever_makes_the_steps_each_job_is_done_once(store: Store, steps: list[str]) -> None:
     store.redis.flushdb()

@@ -168,7 +168,7 @@ class Run:
 
 @pytest.mark.slow
 @given(limits=limits, steps=steps)
-@hypothesis_settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_claim_is_answered_as_the_model_does(
     store: Store, settings: WorkerSettings, limits: dict[str, Any], steps: list[tuple[str, Any]]
 ) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs import SwapRequest
@@ -82,7 +82,6 @@ def plainly(host: str) -> str:
     return str(ipaddress.ip_address(host)) if ":" in host else host.removesuffix(".")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["http://", "https://", ""]), PIECES)
 def test_what_is_let_pass_is_read_alike_by_others(scheme: str, rest: str) -> None:
     """By the standard library and by httpx; a host that looks like an address in any way is one, written plainly."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swapworker.delivery.address_guard import guard
@@ -126,7 +126,6 @@ def test_an_allowed_network_is_exempt(address: str, otherwise: str) -> None:
     assert check(ipaddress.ip_address("10.0.0.1")) is not None
 
 
-@settings(deadline=None)
 @given(st.ip_addresses(v=4))
 def test_wrapping_an_address_does_not_make_it_better(address: ipaddress.IPv4Address) -> None:
     check = guard([])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swapworker.delivery.schedule import PAUSES_S, next_delay
@@ -22,7 +22,6 @@ def test_after_ten_tries_and_about_three_days_it_ends() -> None:
     assert 3 <= sum(PAUSES_S["standard"]) / 86400 <= 3.5
 
 
-@settings(deadline=None)
 @given(st.integers(0, 9), st.floats(0, 1, exclude_max=True))
 def test_chance_moves_a_try_by_a_tenth_at_most(tries: int, chance: float) -> None:
     delay = next_delay(tries, lambda: chance)

@@ -32,7 +32,7 @@ def rotation(yaw: float, pitch: float, roll: float) -> Floats:
     return floats(np.array(around_y) @ np.array(around_x) @ np.array(around_z))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(ANGLES, ANGLES, ANGLES, st.floats(0.2, 5), st.floats(-500, 500))
 def test_posing_undoes_any_turn_scale_and_shift(yaw: float, pitch: float, roll: float, scale: float, by: float) -> None:
     points = face("hopper.jpg").points

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swapworker.outbound_http import Deadline, Origin, retry_after_s, split_url
@@ -30,7 +30,6 @@ def test_a_url_is_split(url: str, origin: Origin, host: bytes | None, target: by
     assert host is None or origin.header == host
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_split_or_refused(text: str) -> None:
     try:
@@ -76,14 +75,12 @@ def test_without_the_header_there_is_no_wish() -> None:
     assert retry_after_s({}, NOW) is None
 
 
-@settings(deadline=None)
 @given(st.text() | st.from_regex(r"[A-Z][a-z]{2}, [0-9]{1,5} [A-Z][a-z]{2} [0-9]{1,6} [0-9:]{1,10} [A-Z0-9+-]{1,7}"))
 def test_any_retry_after_gives_a_sane_wait_or_none(value: str) -> None:
     seconds = retry_after_s({"retry-after": value}, NOW)
     assert seconds is None or 0 <= seconds <= 3600
 
 
-@settings(deadline=None)
 @given(st.integers(0, 3600), st.integers(-12, 12))
 def test_a_date_is_read_in_its_own_time_zone(seconds: int, hours: int) -> None:
     at = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=hours)))

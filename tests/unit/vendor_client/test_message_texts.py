@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from swapjobs.contract.errors import ErrorCode
@@ -76,7 +76,6 @@ def test_a_message_is_fit_to_be_shown(text: str, shown: str) -> None:
     assert presentable(text) == shown
 
 
-@settings(deadline=None)
 @given(st.text(max_size=1000))
 def test_any_text_becomes_one_short_line(text: str) -> None:
     shown = presentable(text)
@@ -85,7 +84,6 @@ def test_any_text_becomes_one_short_line(text: str) -> None:
     assert presentable(shown) == shown
 
 
-@settings(deadline=None)
 @given(st.text("ab /?=&:@", max_size=30), st.from_regex(r"[A-Za-z0-9]{12}", fullmatch=True))
 def test_the_query_of_a_url_is_never_shown(before: str, secret: str) -> None:
     assert secret not in presentable(f"{before} https://host.example/path?sig={secret}")

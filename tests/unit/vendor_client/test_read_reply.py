@@ -418,7 +418,6 @@ statuses = st.sampled_from([200, 201, 204, 301, 400, 401, 402, 403, 404, 408, 42
 replies = st.builds(Reply, statuses, st.dictionaries(st.just("retry-after"), texts), bodies)
 
 
-@settings(deadline=None)
 @given(replies)
 def test_no_reply_makes_the_reading_fail(got: Reply) -> None:
     outcome = swap(got)
@@ -452,7 +451,7 @@ codings = st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32", "gb18030"])
 done_bodies = st.builds(lambda content, coding: json.dumps(content).encode(coding), done_envelopes, codings)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.builds(Reply, statuses, st.dictionaries(st.just("retry-after"), texts), done_bodies))
 def test_whatever_says_that_it_is_done_ends_the_job(got: Reply) -> None:
     """Both at the call and at the look-up, so that it is sent once and billed once, whatever else the reply holds."""
@@ -462,7 +461,6 @@ def test_whatever_says_that_it_is_done_ends_the_job(got: Reply) -> None:
             assert (outcome.code, outcome.raw is None) == (ErrorCode.BAD_RESPONSE, False)
 
 
-@settings(deadline=None)
 @given(replies)
 def test_only_a_good_http_status_tells_of_a_task(got: Reply) -> None:
     """But for one that is done, or has failed by a word of the vendor's own."""
@@ -471,7 +469,6 @@ def test_only_a_good_http_status_tells_of_a_task(got: Reply) -> None:
         assert not isinstance(outcome, Pending | TaskUnknown | Succeeded)
 
 
-@settings(deadline=None)
 @given(replies)
 def test_a_server_error_never_allows_to_send_again_unasked(got: Reply) -> None:
     if got.status >= 500 and got.status != 503 and got.status < 600 and not says_done(got):

@@ -160,7 +160,7 @@ FAILURES = {
 
 @pytest.mark.parametrize("true_family", FAILURES)
 @pytest.mark.parametrize("read_as", REPLIES)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_a_failure_read_as_another_family_is_no_success(true_family: str, read_as: str, data: st.DataObject) -> None:
     """A row may be wrong about a tool: then jobs wait or fail, but none succeeds without a result."""
@@ -171,7 +171,7 @@ def test_a_failure_read_as_another_family_is_no_success(true_family: str, read_a
 
 
 @pytest.mark.parametrize("read_as", REPLIES)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     code=st.sampled_from(["400", "401", "404", "422", "429", "500", "503", "boom"]),
     data=st.one_of(
