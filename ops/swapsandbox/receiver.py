@@ -41,7 +41,7 @@ DEFAULT_PORT: Final = 8791
 class Plan(BaseModel):
     """How the first tries of each event are answered: with an HTTP status, or not at all for `hang_s` seconds."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     statuses: tuple[Annotated[int, Field(ge=200, le=599)] | Literal["hang"], ...] = ()
     hang_s: Annotated[float, Field(gt=0)] = 60.0

@@ -104,7 +104,7 @@ _OWN_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = {
 class Fault(BaseModel):
     """One fault and the calls it applies to; the fields are the settings of the module's grammar."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
 
     name: FaultName
     on: Literal["swap", "query", "all"] = "swap"

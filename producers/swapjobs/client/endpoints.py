@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from swapjobs.contract import webhook_signing
 from swapjobs.contract.errors import EndpointNotFound, InvalidRequest, SettingsError
+from swapjobs.contract.frozen import DEFERRED
 from swapjobs.contract.job import Name, checked
 from swapjobs.contract.urls import CallbackUrl, target_of
 from swapjobs.contract.webhook import EVENT_TYPES, Endpoint, EndpointSecret
@@ -170,5 +171,5 @@ def _chosen(url: str | None, events: Sequence[str] | None) -> dict[str, str | in
     return fields
 
 
-_URL: Final = TypeAdapter[str](CallbackUrl)
-_NAME: Final = TypeAdapter[str](Name)
+_URL: Final[TypeAdapter[str]] = TypeAdapter(CallbackUrl, config=DEFERRED)
+_NAME: Final[TypeAdapter[str]] = TypeAdapter(Name, config=DEFERRED)

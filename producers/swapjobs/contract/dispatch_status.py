@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict, Field
+
+from swapjobs.contract.frozen import FrozenModel, Model
 
 RateReason = Literal["limit", "test", "shut"]
 PauseReason = Literal["manual", "rate_limit", "vendor_outage", "credentials_rejected", "quota_exhausted"]
 
 
-class DispatchStatus(BaseModel):
+class DispatchStatus(FrozenModel):
     """The state of traffic control, as far as a person wants to know it. Times are UTC, by Redis' clock.
 
     Paused for the reason `manual` by an operator; `rate_limit` by the vendor's Retry-After, until `resumes_at`; another
@@ -21,8 +23,6 @@ class DispatchStatus(BaseModel):
     What refusals taught about the rate is `rate_reason`: `limit`, fewer calls were refused at a lower rate, so the
     vendor allows less than the limit; `test`, that is being found out; `shut`, nothing at all came through.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     as_of: datetime
     state: Literal["running", "paused"]
@@ -39,11 +39,11 @@ class DispatchStatus(BaseModel):
     rate_since: datetime | None = None
     refused_at_any_rate: float = 0  # the share of calls that the vendor refuses anyway: going slower would not help
     queued: dict[str, int]  # by lane: jobs that wait for their turn, not those that wait for a time of their own
-    workers: dict[str, int] = {}  # by queue: processes that showed a sign of life in the last 20 s
-    unattended: list[str] = []  # queues in which something waits while no worker is there
+    workers: dict[str, int] = Field(default={})  # by queue: processes that showed a sign of life in the last 20 s
+    unattended: list[str] = Field(default=[])  # queues in which something waits while no worker is there
 
 
-class LearnedRate(BaseModel):
+class LearnedRate(Model):
     """The part of a `DispatchStatus` that tells of the rate: the limit, what is used of it, why, and since when."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True, defer_build=True)

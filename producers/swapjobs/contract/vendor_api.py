@@ -16,6 +16,7 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.fetched_urls import MAX_URL_LENGTH
+from swapjobs.contract.frozen import DEFERRED
 from swapjobs.contract.job import Job, is_business_id
 from swapjobs.contract.lifecycle import FINAL, JobState
 from swapjobs.contract.output import ImageOutput, JsonOutput, TextOutput
@@ -66,9 +67,9 @@ class CallBody:
 
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_URL_LENGTH)]
-_OBJECT: Final = TypeAdapter(dict[str, JsonValue])
-_ID: Final = TypeAdapter(Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)])
-_CALLBACK: Final = TypeAdapter(Text | None)
+_OBJECT: Final = TypeAdapter(dict[str, JsonValue], config=DEFERRED)
+_ID: Final = TypeAdapter(Annotated[str, Field(min_length=1, max_length=_LONGEST_ID)], config=DEFERRED)
+_CALLBACK: Final = TypeAdapter(Text | None, config=DEFERRED)
 
 
 def read_call(tool: Tool, raw: bytes) -> CallBody:

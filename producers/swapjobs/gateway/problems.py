@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
 from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, SwapjobsError, TooManyRequests
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.wrong_values import what_is_wrong
 from swapjobs.store.redis_client import RedisError
 
@@ -55,7 +56,7 @@ GONE: Final = 499  # in the log: the client went away before there was an answer
 _RETRY_AFTER_S: Final = {"queue_full": 30, "queue_unavailable": 5, "too_many_requests": 1}
 
 
-class Problem(BaseModel):
+class Problem(Model):
     """What went wrong (RFC 9457). `code` is stable; `field` names the part of the request that is not right.
 
     `job_id` is the job that has the business_task_id which was used before.

@@ -39,6 +39,7 @@ class CoreSettings(BaseSettings):
         extra="ignore",
         frozen=True,
         env_ignore_empty=True,
+        hide_input_in_errors=True,
         defer_build=True,  # a process needs one of the three
     )
 

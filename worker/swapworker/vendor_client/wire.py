@@ -12,8 +12,9 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError
 
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.vendor_tools.reply import PICTURE
 from swapjobs.contract.vendor_tools.tool_input import is_url
 
@@ -57,7 +58,7 @@ Text = Annotated[str | None, BeforeValidator(_text)]
 WholeNumber = Annotated[int | None, BeforeValidator(_whole_number)]
 
 
-class TaskData(BaseModel):
+class TaskData(Model):
     """`data`: how the task stands. What is missing or of another type is None."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
@@ -101,7 +102,7 @@ class TaskData(BaseModel):
         return self.task_id is not None or self.status is not None or bool(self.result(reply))
 
 
-class Envelope(BaseModel):
+class Envelope(Model):
     """What every reply is wrapped in."""
 
     model_config = ConfigDict(extra="allow", frozen=True)

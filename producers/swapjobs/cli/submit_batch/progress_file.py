@@ -18,9 +18,10 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeInt, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
+from swapjobs.contract.frozen import Model
 from swapjobs.ingest.line_reader import Position
 from swapjobs.ingest.submitter import Outcome
 
@@ -34,7 +35,7 @@ _SIZE: Final = 1024  # always the same, and written by one call: never half new 
 _TWICE: Final = "lines without a business_task_id that were accepted would be submitted a second time"
 
 
-class State(BaseModel):
+class State(Model):
     """What the file holds. Of the input and the options only digests: a callback_url may have a secret in it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -17,6 +17,7 @@ from swapjobs.contract.errors import (
     SwapjobsError,
     TooManyRequests,
 )
+from swapjobs.contract.frozen import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +26,7 @@ _Model = TypeVar("_Model", bound=BaseModel)
 _LONGEST_TEXT: Final = 500
 
 
-class Reply(BaseModel):
+class Reply(Model):
     """An answer that is not a model of its own; a later gateway may tell more."""
 
 

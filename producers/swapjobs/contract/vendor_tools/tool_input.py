@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import BeforeValidator, ConfigDict, model_validator
 from pydantic.alias_generators import to_camel
+
+from swapjobs.contract.frozen import Model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 _URL_SCHEMES: Final = ("http://", "https://")
 
 
-class ToolInput(BaseModel):
+class ToolInput(Model):
     """The base of all inputs: fields under Python names, under the vendor's as aliases.
 
     Defaults are the vendor's where it documents them, and None where it does not; neither is sent.

@@ -19,10 +19,11 @@ import tomllib
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic import ConfigDict, Field, ValidationError, create_model, model_validator
 from pydantic.alias_generators import to_camel
 
 from swapjobs.contract.fetched_urls import Url
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.vendor_tools.line_numbers import line_of
 from swapjobs.contract.vendor_tools.reply import Family, Reply
 from swapjobs.contract.vendor_tools.table import swap_tools
@@ -53,7 +54,7 @@ class ToolsFileError(ValueError):
     """A tools file that can't be used; the text says what is wrong, and in which line."""
 
 
-class _Strict(BaseModel):
+class _Strict(Model):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 

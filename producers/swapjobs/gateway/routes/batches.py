@@ -6,10 +6,10 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
-from pydantic import BaseModel
 
 from swapjobs.contract.batch import Batch
 from swapjobs.contract.errors import ErrorCode
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.job import Name
 from swapjobs.contract.wrong_values import form
 from swapjobs.gateway.batch_upload import MEDIA_TYPES, JsonLines, Upload, UploadAnswer
@@ -59,7 +59,7 @@ _ANSWER: Final[dict[int | str, dict[str, Any]]] = {
 _UNKNOWN: Final = problems("batch_not_found")
 
 
-class BatchPage(BaseModel):
+class BatchPage(Model):
     """Some batches, newest first."""
 
     batches: list[Batch]

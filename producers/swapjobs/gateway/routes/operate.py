@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fastapi import APIRouter
-from pydantic import BaseModel
 
 from swapjobs.contract.dispatch_status import DispatchStatus, LearnedRate
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.job import Name
 from swapjobs.contract.tenant import TenantLimits, TenantStatus
 from swapjobs.gateway.dependencies import Gateway, Operator
@@ -21,7 +21,7 @@ _LIMITS = {
 }
 
 
-class TenantList(BaseModel):
+class TenantList(Model):
     """All tenants that have jobs or limits of their own."""
 
     tenants: list[TenantStatus]

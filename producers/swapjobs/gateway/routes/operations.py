@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
 
 from swapjobs.contract.audit import AuditPage
 from swapjobs.contract.errors import OperationNotFound
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.job import Name
 from swapjobs.contract.operation import Operation, OperationRequest
 from swapjobs.contract.wrong_values import form
@@ -31,7 +31,7 @@ _EXAMPLES = {
 }
 
 
-class OperationList(BaseModel):
+class OperationList(Model):
     """The newest operations."""
 
     operations: list[Operation]

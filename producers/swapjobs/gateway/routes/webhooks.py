@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from swapjobs.contract.errors import InvalidRequest
+from swapjobs.contract.frozen import Model
 from swapjobs.contract.job import explain
 from swapjobs.contract.page import DeliveryPage
 from swapjobs.contract.timestamps import Time
@@ -23,7 +24,7 @@ router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 DeliveryState = Literal["pending", "delivered", "undelivered"]
 
 
-class _Body(BaseModel):
+class _Body(Model):
     model_config = ConfigDict(extra="forbid")
 
 
@@ -61,14 +62,14 @@ class ReplaySince(_Body):
     )
 
 
-class Replayed(BaseModel):
+class Replayed(Model):
     """The deliveries that were begun anew."""
 
     ids: list[str]
     next_cursor: str | None = Field(description="ask again with it: there may be more")
 
 
-class EndpointList(BaseModel):
+class EndpointList(Model):
     """All endpoints of a tenant, oldest first."""
 
     endpoints: list[Endpoint]
