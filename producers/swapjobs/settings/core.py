@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import redis
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from swapjobs.contract.errors import SettingsError
 from swapjobs.contract.vendor_ids import DEFAULT_SUFFIX
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, declare
 from swapjobs.contract.wrong_values import did_you_mean, form
 from swapjobs.logs import LogFormat
 from swapjobs.settings.redis_url import SCHEME, check_plain_url, sentinel_place
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
 
 PREFIX: Final = "SWAPJOBS_"
 LINK: Final = form(
@@ -82,6 +86,24 @@ class CoreSettings(BaseSettings):
         {}, description="what the vendor charges for a call, TOOL=PRICE, comma separated; the metrics tell the cost"
     )
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *others: PydanticBaseSettingsSource,
+        **more: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Refuse a misspelt name in the call: of the environment's and the file's, the other groups' are none of ours.
+
+        Raises:
+            SettingsError: there is one.
+        """
+        unknown = sorted(init_settings().keys() - settings_cls.model_fields.keys())
+        if unknown:
+            raise SettingsError(f"unknown setting {', '.join(unknown)}{_meant(unknown, settings_cls.model_fields)}")
+        return super().settings_customise_sources(settings_cls, init_settings, *others, **more)
+
     @field_validator("tools_file")
     @classmethod
     def _declare_tools(cls, value: Path | None) -> Path | None:
@@ -142,6 +164,12 @@ class CoreSettings(BaseSettings):
         except (ValueError, TypeError):
             raise ValueError("is not a Redis URL: redis://[[user]:password@]host[:port]/database") from None
         return value
+
+
+def _meant(unknown: Iterable[str], known: Collection[str]) -> str:
+    """Return which names may be meant, written as here or as in the environment; all there are, where none is alike."""
+    plain = [name.lower().removeprefix(PREFIX.lower()) for name in unknown]
+    return "".join(did_you_mean(name, known, likeness=0.8) for name in plain) or f"; known are {', '.join(known)}"
 
 
 def _price(text: str) -> tuple[str, float]:

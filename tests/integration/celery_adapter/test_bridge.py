@@ -23,7 +23,7 @@ def test_a_message_that_comes_while_our_redis_is_away_is_brought_when_it_is_back
     redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = EmbeddedRedis(tmp_path, port=free_port())
-    settings = WorkerSettings(redis_url=server.url, redis_socket_timeout_s=1)
+    settings = WorkerSettings(redis_url=server.url)
     client = connect(settings)
     bridge = Bridge(redis_url, Store(client, settings).product_tasks)
     with Connection(redis_url) as product:

@@ -258,6 +258,32 @@ def test_a_misspelt_name_is_told_the_right_one(monkeypatch: pytest.MonkeyPatch) 
         load_settings(CoreSettings)
 
 
+@pytest.mark.parametrize("kind", [CoreSettings, GatewaySettings, WorkerSettings])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("redis_ulr", "did you mean redis_url?"),
+        ("SWAPJOBS_REDIS_URL", "did you mean redis_url?"),
+        ("Result_TTL", "did you mean result_ttl_s?"),
+        ("nonsense", "known are redis_url, result_ttl_s, "),
+    ],
+)
+def test_a_misspelt_name_in_a_call_is_refused_and_told_the_right_one(
+    kind: type[CoreSettings], name: str, meant: str
+) -> None:
+    with pytest.raises(SettingsError, match=f"^unknown setting {name}; {re.escape(meant)}") as refused:
+        kind(**{name: "redis://:hush@h/0"})  # type: ignore[arg-type]
+    assert "hush" not in str(refused.value)
+
+
+def test_what_other_groups_and_programs_read_is_no_misspelt_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(".env").write_text("SWAPJOBS_CONCURRENCY=7\nSWAPJOBS_CONSOLE=no\nOTHER=1\n", encoding="utf-8")
+    in_environment(monkeypatch, RATE_LIMIT="6/s", GATEWAY_MAX_WAITS="3")
+    assert CoreSettings(result_ttl_s=70).result_ttl_s == 70
+    assert WorkerSettings(result_ttl_s=70).rate_limit == "6/s"
+    assert GatewaySettings(result_ttl_s=70).gateway_max_waits == 3
+
+
 def test_a_setting_that_is_written_otherwise_in_the_file_is_not_passed_over() -> None:
     text = "# a comment\nOF_OTHERS: 1\n\nSWAPJOBS_REDIS_URL: redis://:hush@h:1/0\n"
     Path(".env").write_text(text, encoding="utf-8")
