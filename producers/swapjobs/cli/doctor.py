@@ -12,7 +12,7 @@ from swapjobs.cli.capacity import PlanOption, print_plan
 from swapjobs.cli.output import JsonFlag, out, print_fields, print_json
 from swapjobs.contract.errors import SettingsError
 from swapjobs.monitoring.health import Check, Condition, judge, unreachable
-from swapjobs.settings import WorkerSettings, load_settings
+from swapjobs.settings import GatewaySettings, WorkerSettings, load_settings
 from swapjobs.store.redis_client import RedisError
 from swapjobs.store.store import Store, connect
 
@@ -51,7 +51,7 @@ def doctor(*, plan: PlanOption = None, as_json: JsonFlag = False) -> None:
 def run_checks() -> Iterator[Check]:
     """Look at everything, in the order in which it would be mended."""
     try:
-        settings = load_settings(WorkerSettings)
+        settings = load_settings(WorkerSettings, besides=[GatewaySettings])
     except SettingsError as error:
         yield Check("settings", "problem", str(error), "correct the variable or the line in .env", 2)
         return

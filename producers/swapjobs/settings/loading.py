@@ -26,18 +26,33 @@ if TYPE_CHECKING:
 AnySettings = TypeVar("AnySettings", bound=CoreSettings)
 
 
-def load_settings(settings: type[AnySettings]) -> AnySettings:
+def load_settings(settings: type[AnySettings], *, besides: Iterable[type[CoreSettings]] = ()) -> AnySettings:
     """Read the environment and `.env`.
+
+    Args:
+        settings: What is wanted.
+        besides: What others read, and is to be right too.
 
     Raises:
         SettingsError: a value is wrong, or `.env` holds an unknown SWAPJOBS_ name.
     """
     check_names()
+    wrong: list[str] = []
+    loaded = _read(settings, wrong)
+    for kind in besides:
+        _read(kind, wrong)
+    if loaded is None or wrong:
+        raise SettingsError("; ".join(dict.fromkeys(wrong)))
+    return loaded
+
+
+def _read(settings: type[AnySettings], wrong: list[str]) -> AnySettings | None:
+    """Return them, or add what is wrong to the texts of it."""
     try:
         return settings()
     except ValidationError as error:
-        texts = [_explain(problem, settings.model_fields) for problem in error.errors(include_url=False)]
-        raise SettingsError("; ".join(dict.fromkeys(texts))) from None
+        wrong += [_explain(problem, settings.model_fields) for problem in error.errors(include_url=False)]
+        return None
 
 
 def _explain(problem: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:

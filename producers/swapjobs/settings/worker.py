@@ -9,7 +9,9 @@ from typing import Annotated, Final, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from swapjobs.contract.job import Name
 from swapjobs.contract.rate import Rate, RateSetting
+from swapjobs.settings.celery_url import check_backend, check_broker
 from swapjobs.settings.core import LINK, CoreSettings, check_secret, split
 
 _LAST_PORT: Final = 65_535
@@ -84,8 +86,8 @@ class WorkerSettings(CoreSettings):
         le=65_535,
         description="where a worker answers /livez, /readyz and /metrics; a second process: one above",
     )
-    health_host: str = Field("127.0.0.1", min_length=1, description="on which address it does")
-    metrics_tenants: Annotated[tuple[str, ...], NoDecode] = Field(
+    health_host: str = Field("127.0.0.1", description="on which address it does")
+    metrics_tenants: Annotated[tuple[Name, ...], NoDecode] = Field(
         (), description="tenants whose jobs the metrics count by name, comma separated; all others are `other`"
     )
     concurrency: int = Field(32, ge=1, le=1000, description="slots of one worker process")
@@ -143,6 +145,35 @@ class WorkerSettings(CoreSettings):
                 raise ValueError(f"{part!a} is no port: each must be from 1 to {_LAST_PORT}, as in 443,8443")
         return parts
 
+    @field_validator("health_host")
+    @classmethod
+    def _check_host(cls, value: str) -> str:
+        if not _is_host(value):
+            raise ValueError("must be an IP address or a host name without a port, like 127.0.0.1, :: or 0.0.0.0")
+        return value
+
+    @field_validator("api_key_id", "api_key_secret")
+    @classmethod
+    def _check_credential(cls, value: SecretStr | None) -> SecretStr | None:
+        text = value.get_secret_value() if value is not None else ""
+        if not (text.isascii() and text == text.strip() and text.isprintable()):
+            raise ValueError("must be printable ASCII without spaces around it")
+        return value
+
+    @field_validator("celery_broker_url")
+    @classmethod
+    def _check_broker(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_broker(value.get_secret_value())
+        return value
+
+    @field_validator("celery_result_backend")
+    @classmethod
+    def _check_backend(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_backend(value.get_secret_value())
+        return value
+
     @field_validator("api_url")
     @classmethod
     def _check_api_url(cls, value: str) -> str:
@@ -166,6 +197,15 @@ class WorkerSettings(CoreSettings):
         if (self.api_key_id is None) != (self.api_key_secret is None):
             raise ValueError("SWAPJOBS_API_KEY_ID and SWAPJOBS_API_KEY_SECRET go together: one is missing")
         return self
+
+
+def _is_host(text: str) -> bool:
+    if re.search(r":|^[0-9.]*$", text):  # only addresses look like this
+        try:
+            return bool(ipaddress.ip_address(text))
+        except ValueError:
+            return False
+    return bool(re.fullmatch(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?", text))
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

@@ -50,6 +50,10 @@ def test_the_doctor_finds_everything_well(
     ("settings", "status", "answer"),
     [
         ({"RATE_LIMIT": "fast"}, 2, "problem  settings        SWAPJOBS_RATE_LIMIT: must be a rate like 5/s"),
+        ({"GATEWAY_KEYS": "geheimkey"}, 2, "problem  settings        SWAPJOBS_GATEWAY_KEYS: each must be tenant:key"),
+        ({"CONSOLE": "ja"}, 2, "problem  settings        SWAPJOBS_CONSOLE: must be true or false"),
+        ({"GATEWAY_CORS_ORIGINS": "shop.example"}, 2, "SWAPJOBS_GATEWAY_CORS_ORIGINS: each must be an origin like"),
+        ({"CELERY_BROKER_URL": "127.0.0.1"}, 2, "SWAPJOBS_CELERY_BROKER_URL: must be a URL, like redis://"),
         ({"REDIS_URL": f"redis://{NOWHERE}"}, 4, "problem  redis           cannot be used: "),
         ({"API_URL": f"http://{NOWHERE}"}, 1, f"problem  vendor          http://{NOWHERE} cannot be reached: "),
         ({"API_URL": "http://a..b"}, 1, "problem  vendor          http://a..b cannot be reached: "),

@@ -130,6 +130,17 @@ def test_a_wrong_value_is_told_in_one_line_by_the_name_of_its_variable(
         ),
         ("WEBHOOK_PORTS", "443,https", "'https' is no port: each must be from 1 to 65535, as in 443,8443"),
         ("WEBHOOK_PORTS", "65536", "'65536' is no port"),
+        ("CELERY_BROKER_URL", "127.0.0.1", "must be a URL, like redis://"),
+        ("CELERY_BROKER_URL", "amqp://h//;h2:5672", "must be a URL, like redis://"),
+        ("CELERY_BROKER_URL", "redis://:hush@h:port/0", "the host or the port is not written as it must be, like "),
+        ("CELERY_BROKER_URL", "amqp://u:hush@h:99999//", "the host or the port is not written as it must be, like "),
+        ("CELERY_RESULT_BACKEND", "127.0.0.1:6379", "must be a URL, like redis://"),
+        ("CELERY_RESULT_BACKEND", "localhost", "must be a URL, like redis://"),
+        ("HEALTH_HOST", "127.0.0.1:9000", "must be an IP address or a host name without a port, like 127.0.0.1, ::"),
+        ("HEALTH_HOST", "http://0.0.0.0", "must be an IP address or a host name"),
+        ("HEALTH_HOST", "127.0.0.256", "must be an IP address or a host name"),
+        ("METRICS_TENANTS", "acme, ze ta", "must be 1 to 64 of A-Z, a-z, 0-9, '.', '_' and '-'"),
+        ("API_KEY_ID", "hush\u00e9", "must be printable ASCII without spaces around it"),
         ("PRICES", "roop", "'roop' is not TOOL=PRICE; several are comma separated, like roop=0.04"),
         ("PRICES", "roop=cheap", "the price of 'roop' must be a number, at least 0, as in roop=0.04"),
         ("PRICES", "roop=inf", "the price of 'roop' must be a number"),
@@ -139,7 +150,56 @@ def test_a_wrong_value_is_told_what_is_right(
     name: str, value: str, complaint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_environment(monkeypatch, **{name: value})
-    assert refusal().startswith(f"SWAPJOBS_{name}: {complaint}")
+    result = refusal()
+    assert result.startswith(f"SWAPJOBS_{name}: {complaint}")
+    assert "hush" not in result
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *(
+            "redis://",
+            "rediss://:p@ss@h:1/2",
+            "redis+socket:///run/redis.sock",
+            "amqp://u:p@h:5672//",
+            "amqp://",
+            "sqs://",
+        ),
+        *("pyamqp://g@h//", "sentinel://a:1;sentinel://b:2", "memory://", "filesystem://", "sqla+sqlite:///a.db"),
+        *("mongodb://a:1,b:2/db", "confluentkafka://h:9092", "shop.brokers:Transport://h", "SQS://", " redis://h"),
+    ],
+)
+def test_every_kind_of_broker_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, CELERY_BROKER_URL=url, CELERY_RESULT_BACKEND=url)
+    settings = load_settings(WorkerSettings)
+    assert settings.celery_broker_url == settings.celery_result_backend
+
+
+@pytest.mark.parametrize(
+    "name", ["rpc", "rpc://", "disabled", "shop.results:Backend", "shop.results.Backend", "db+sqlite:///a"]
+)
+def test_results_may_also_lie_where_a_name_says(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, CELERY_RESULT_BACKEND=name)
+    load_settings(WorkerSettings)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "fe80::1%eth0", "localhost", "worker_1.swaps.svc."])
+def test_every_kind_of_host_is_taken(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, HEALTH_HOST=host)
+    assert load_settings(WorkerSettings).health_host == host
+
+
+def test_what_others_read_can_be_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_environment(monkeypatch, GATEWAY_KEYS="hush", RATE_LIMIT="fast", LOG_FORMAT="xml")
+    with pytest.raises(SettingsError) as refused:
+        load_settings(WorkerSettings, besides=[GatewaySettings])
+    assert [text.partition(":")[0] for text in str(refused.value).split("; ")] == [
+        "SWAPJOBS_LOG_FORMAT",
+        "SWAPJOBS_RATE_LIMIT",
+        "SWAPJOBS_GATEWAY_KEYS",
+    ]
+    assert "hush" not in str(refused.value)
 
 
 @pytest.mark.parametrize("value", ["nonsense!", "-1", "a b,c=d", "\N{SNOWMAN}"])
