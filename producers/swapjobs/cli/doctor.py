@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -50,12 +51,18 @@ def doctor(*, plan: PlanOption = None, as_json: JsonFlag = False) -> None:
 
 def run_checks() -> Iterator[Check]:
     """Look at everything, in the order in which it would be mended."""
+    remedy = "correct the variable or the line in .env"
     try:
-        settings = load_settings(WorkerSettings, besides=[GatewaySettings])
+        with warnings.catch_warnings(record=True) as doubts:
+            warnings.simplefilter("always")
+            settings = load_settings(WorkerSettings, besides=[GatewaySettings])
     except SettingsError as error:
-        yield Check("settings", "problem", str(error), "correct the variable or the line in .env", 2)
+        yield Check("settings", "problem", str(error), remedy, 2)
         return
-    yield Check("settings", "ok", "all valid")
+    for doubt in doubts:
+        yield Check("settings", "warning", str(doubt.message), remedy)
+    if not doubts:
+        yield Check("settings", "ok", "all valid")
     yield from _queue(settings)
     yield from _vendor(settings)
     yield _secret(settings)

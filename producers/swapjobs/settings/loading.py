@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import ValidationError
 
@@ -48,11 +48,20 @@ def load_settings(settings: type[AnySettings], *, besides: Iterable[type[CoreSet
 
 def _read(settings: type[AnySettings], wrong: list[str]) -> AnySettings | None:
     """Return them, or add what is wrong to the texts of it."""
+    dotenv = logging.getLogger("dotenv.main")
+    dotenv.addFilter(_say_nothing)
     try:
         return settings()
     except ValidationError as error:
         wrong += [_explain(problem, settings.model_fields) for problem in error.errors(include_url=False)]
         return None
+    finally:
+        dotenv.removeFilter(_say_nothing)
+
+
+def _say_nothing(_: logging.LogRecord) -> bool:
+    """Keep dotenv from saying of a line, once for each group that is read, what `check_names` has said of it."""
+    return False
 
 
 def _explain(problem: Mapping[str, Any], fields: Mapping[str, FieldInfo]) -> str:
@@ -98,10 +107,10 @@ def known_names() -> frozenset[str]:
 
 
 def check_names() -> None:
-    """Warn about unknown SWAPJOBS_ names in the environment.
+    """Warn about unknown SWAPJOBS_ names in the environment, and about lines of other programs in `.env` that are none.
 
     Raises:
-        SettingsError: `.env` holds one, or a line that is none; there it can only be a mistake.
+        SettingsError: `.env` holds one, or a line of ours that is none; there it can only be a mistake.
     """
     known = known_names()
     strange = sorted(name for name in _names_in_file() if name.startswith(PREFIX) and name not in known)
@@ -122,14 +131,18 @@ def _names_in_file() -> Iterable[str]:
         return ()
     try:
         with env_file.open(encoding="utf-8") as lines:
-            broken = [item.original for item in parse_stream(lines) if item.error]
-        for line in broken:  # of other programs they are not our business
-            if PREFIX in line.string:
-                blank = line.string.removesuffix(line.string.lstrip()).count("\n")  # those before it belong to it
-                raise SettingsError(f".env: line {line.line + blank}: is not NAME=VALUE")
-        return dotenv_values(env_file, encoding="utf-8")
+            items = list(parse_stream(lines))
     except UnicodeDecodeError:
         raise SettingsError(".env: is not UTF-8") from None
+    for item in items:
+        if item.error:
+            line = item.original
+            blank = line.string.removesuffix(line.string.lstrip()).count("\n")  # those before it belong to it
+            text = f".env: line {line.line + blank}: is not NAME=VALUE"
+            if PREFIX in line.string:
+                raise SettingsError(text)
+            warnings.warn(f"{text}, and is ignored", stacklevel=4)  # it may be another program's
+    return [item.key for item in items if item.key]
 
 
 def _meant(name: str, known: Collection[str]) -> str:

@@ -54,6 +54,11 @@ def test_the_doctor_finds_everything_well(
         ({"CONSOLE": "ja"}, 2, "problem  settings        SWAPJOBS_CONSOLE: must be true or false"),
         ({"GATEWAY_CORS_ORIGINS": "shop.example"}, 2, "SWAPJOBS_GATEWAY_CORS_ORIGINS: each must be an origin like"),
         ({"CELERY_BROKER_URL": "127.0.0.1"}, 2, "SWAPJOBS_CELERY_BROKER_URL: must be a URL, like redis://"),
+        (
+            {"RATE_LIMT": "3/s"},
+            0,
+            "warning  settings        unknown setting SWAPJOBS_RATE_LIMT in the environment is ignored; did you mean",
+        ),
         ({"REDIS_URL": f"redis://{NOWHERE}"}, 4, "problem  redis           cannot be used: "),
         ({"API_URL": f"http://{NOWHERE}"}, 1, f"problem  vendor          http://{NOWHERE} cannot be reached: "),
         ({"API_URL": "http://a..b"}, 1, "problem  vendor          http://a..b cannot be reached: "),

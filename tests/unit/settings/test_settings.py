@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from ipaddress import ip_network
 from pathlib import Path
@@ -347,9 +348,20 @@ def test_what_other_groups_and_programs_read_is_no_misspelt_name(monkeypatch: py
 def test_a_setting_that_is_written_otherwise_in_the_file_is_not_passed_over() -> None:
     text = "# a comment\nOF_OTHERS: 1\n\nSWAPJOBS_REDIS_URL: redis://:hush@h:1/0\n"
     Path(".env").write_text(text, encoding="utf-8")
-    assert refusal() == ".env: line 4: is not NAME=VALUE"
-    Path(".env").write_text("OF_OTHERS: 1\nSWAPJOBS_LEASE_S=9\n", encoding="utf-8")
-    assert load_settings(WorkerSettings).lease_s == 9
+    with pytest.warns(UserWarning, match="^.env: line 2: is not NAME=VALUE, and is ignored$"):
+        assert refusal() == ".env: line 4: is not NAME=VALUE"
+
+
+@pytest.mark.parametrize("line", ["OF_OTHERS: hush", "this is not a line: hush", "NAME='hush"])
+def test_a_line_of_another_program_that_is_none_is_told_once_and_in_our_words(
+    line: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(".env").write_text(f"A=1\n\n{line}\nSWAPJOBS_LEASE_S=9\n", encoding="utf-8")
+    with pytest.warns(UserWarning, match="^.env: line 3: is not NAME=VALUE, and is ignored$") as warned:
+        assert load_settings(WorkerSettings, besides=[GatewaySettings]).lease_s == 9
+    assert len(warned) == 1
+    assert caplog.text == ""
+    assert logging.getLogger("dotenv.main").filters == []
 
 
 def test_a_folder_in_the_place_of_the_file_is_refused_unless_it_is_a_venv() -> None:
