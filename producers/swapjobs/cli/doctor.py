@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import warnings
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _COLOURS = {"ok": "green", "warning": "yellow", "problem": "red"}
+# OpenSSL of what is no TLS at all: before 3.2, since then.
+_NO_TLS = re.compile("WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|PACKET_LENGTH_TOO_LONG")
 _WIDTH = len("webhook secret")
 
 
@@ -90,8 +93,7 @@ def _vendor(settings: WorkerSettings) -> Iterator[Check]:
     try:
         answer = httpx.get(settings.api_url, timeout=10, trust_env=False)
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last from a host name that is none
-        result = f"{settings.api_url} cannot be reached: {error or type(error).__name__}"
-        yield Check("vendor", "problem", result, "check SWAPJOBS_API_URL and the network")
+        yield Check("vendor", "problem", *_why_unreachable(settings.api_url, error))
     else:
         yield Check("vendor", "ok", f"{settings.api_url} answers (HTTP {answer.status_code})")
     if settings.api_key_id is None:
@@ -101,8 +103,15 @@ def _vendor(settings: WorkerSettings) -> Iterator[Check]:
         yield Check("credentials", "ok", "set")
 
 
+def _why_unreachable(url: str, error: Exception) -> tuple[str, str]:
+    """Return what was found, and what to do about it."""
+    if _NO_TLS.search(str(error)):
+        return f"{url} does not speak TLS", "is it http:// in SWAPJOBS_API_URL, or another port?"
+    return f"{url} cannot be reached: {error or type(error).__name__}", "check SWAPJOBS_API_URL and the network"
+
+
 def _secret(settings: WorkerSettings) -> Check:
     if not settings.webhook_secrets:
-        remedy = "SWAPJOBS_WEBHOOK_SECRETS=whsec_$(openssl rand -base64 32)"
+        remedy = "set SWAPJOBS_WEBHOOK_SECRETS to what this prints: echo whsec_$(openssl rand -base64 32)"
         return Check("webhook secret", "warning", "none: no webhook can be sent", remedy)
     return Check("webhook secret", "ok", f"{len(settings.webhook_secrets)} set, well-formed")

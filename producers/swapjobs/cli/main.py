@@ -112,7 +112,9 @@ def _report(error: Any) -> int:
         _discard_output()
         print_error("system", str(error))
     else:
-        print_error("queue_unavailable", f"Redis refused: {error}; see swapjobs doctor")
+        from swapjobs.store.redis_client import in_our_words  # noqa: PLC0415 - for this line only
+
+        print_error("queue_unavailable", f"{in_our_words(error, 'Redis refused: ')}; see swapjobs doctor")
         status = UNAVAILABLE
     return status
 

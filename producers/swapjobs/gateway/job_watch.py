@@ -18,6 +18,7 @@ from anyio import CapacityLimiter, to_thread
 
 from swapjobs.contract.errors import QueueUnavailable, TooManyRequests
 from swapjobs.contract.lifecycle import FINAL
+from swapjobs.settings.redis_url import address_of
 from swapjobs.store import keys
 from swapjobs.store.redis_client import RedisError, async_connections
 
@@ -105,6 +106,7 @@ class JobWatch:
 
     def __init__(self, settings: GatewaySettings) -> None:
         self._pool = async_connections(settings.redis_url)
+        self._address = address_of(settings.redis_url)
         self._max_open = settings.gateway_max_waits
         self._open: Counter[str] = Counter()  # by tenant
         self._watches: dict[str, set[Watch]] = {}
@@ -231,7 +233,11 @@ class JobWatch:
             except* (RedisError, OSError) as errors:
                 pause = _PAUSES_S[min(failures, len(_PAUSES_S) - 1)]
                 if not failures:
-                    log.warning("waits: no connection to Redis, trying again: %s", type(errors.exceptions[0]).__name__)
+                    log.warning(
+                        "waits: no connection to Redis at %s (SWAPJOBS_REDIS_URL), trying again: %s",
+                        self._address,
+                        type(errors.exceptions[0]).__name__,
+                    )
                 failures += 1
                 await asyncio.sleep(pause)
             finally:

@@ -10,6 +10,7 @@ from swapjobs.monitoring.wording import START_WORKER, TO_DO, rate_text, summary
 from swapjobs.store import keys
 from swapjobs.store.dispatch import COUNTS
 from swapjobs.store.redis_advice import advice
+from swapjobs.store.redis_client import in_our_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,8 +77,7 @@ class Condition:
 
 def unreachable(error: Exception) -> Check:
     """Return what is to be said where Redis could not be asked."""
-    result = f"cannot be used: {error or type(error).__name__}"
-    return Check("redis", "problem", result, advice(error), 4, "redis.unreachable")
+    return Check("redis", "problem", in_our_words(error, "cannot be used: "), advice(error), 4, "redis.unreachable")
 
 
 def judge(condition: Condition, *, rate_limit: Rate | None = None, max_in_flight: int | None = None) -> Iterator[Check]:

@@ -193,7 +193,8 @@ def check_secret(secret: SecretStr) -> None:
         ValueError: it is not.
     """
     if not _SECRET.fullmatch(secret.get_secret_value()):
-        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
+        made = "echo whsec_$(openssl rand -base64 32)"
+        raise ValueError(f"must be whsec_ and the base64 of 24 to 64 random bytes, as this prints: {made}")
 
 
 def split(value: object) -> object:

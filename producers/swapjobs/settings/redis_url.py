@@ -15,6 +15,7 @@ SCHEME: Final = "redis+sentinel://"
 FORM: Final = f"{SCHEME}[[user]:password@]host:port,host:port/service[/database]"
 _TLS_SCHEME: Final = "rediss+sentinel://"
 _SENTINEL_PORT: Final = 26379
+_PORT: Final = 6379
 _ENCODE: Final = (
     "percent-encode the password: %40 for an @, %2F for a /, %23 for a #, %3F for a ?, %25 for a %; the form is"
     " redis://[[user]:password@]host[:port]/database"
@@ -51,10 +52,23 @@ def check_plain_url(url: str) -> None:
     too_many = "@" in credentials + path or ("@" in query and not at)
     if too_many or "#" in path + query or re.search("%(?![0-9A-Fa-f]{2})", credentials):
         raise ValueError(_ENCODE)
-    if not re.fullmatch(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?", host):
-        raise ValueError(f"the host or the port is none; {_ENCODE}")
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.%a-z]+\]|[A-Za-z0-9._-]*)(?::([^:]*))?", host)
+    if match is None:
+        raise ValueError(f"the host is not written as it must be, an IPv6 address in [brackets]; {_ENCODE}")
+    if match[2] is not None and not re.fullmatch("[0-9]{1,5}", match[2]):
+        raise ValueError(f"the port is not a number; {_ENCODE}")
+    if int(match[2] or 1) not in range(1, 2**16):
+        raise ValueError("the port is not between 1 and 65535")
     if not re.fullmatch(r"(/[0-9]{0,4})?", path):
         raise ValueError("the database after the last / is not a number, as in redis://host:6379/0")
+
+
+def address_of(url: str) -> str:
+    """Return where a URL that was checked leads, for a message: host and port, or those of the sentinels."""
+    if place := sentinel_place(url):
+        return ",".join(f"{host}:{port}" for host, port in place.sentinels)
+    host = re.split(r"[/?#]", url.partition("://")[2], maxsplit=1)[0].rpartition("@")[2] or "localhost"
+    return host if re.search(r":[0-9]+$", host) else f"{host}:{_PORT}"
 
 
 def sentinel_place(url: str) -> SentinelPlace | None:

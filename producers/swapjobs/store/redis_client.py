@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +31,8 @@ REDIS_AWAY: Final = (
 )
 # A sentinel does nothing but answer, so it answers at once or is not there; then the next one is asked.
 _ANSWER_S: Final = 1.0
+# To the first command of RESP3, and to any other.
+_WANTS_PASSWORD: Final = re.compile(r"^HELLO must be called|^NOAUTH|^Authentication required")
 
 
 def redis_client(url: str, *, patience_s: float, on_connect: Callable[[Any], None] | None = None) -> redis.Redis:
@@ -89,6 +92,16 @@ def sentinel_options(place: SentinelPlace) -> dict[str, Any]:
     return options
 
 
+def wants_password(error: BaseException) -> bool:
+    """Say whether Redis wants a password, and got none."""
+    return bool(_WANTS_PASSWORD.search(str(error)))
+
+
+def in_our_words(error: BaseException, before: str) -> str:
+    """Return `before` and what Redis said; where that speaks of commands of the protocol, only what it means."""
+    return "Redis wants a password" if wants_password(error) else f"{before}{str(error) or type(error).__name__}"
+
+
 @contextmanager
 def queue_errors() -> Iterator[None]:
     """Turn Redis' errors into ours: no producer should need to know redis-py."""
@@ -97,9 +110,9 @@ def queue_errors() -> Iterator[None]:
     except redis.exceptions.OutOfMemoryError as error:
         raise QueueFull("Redis is at its memory limit: no new job can be accepted now; try again later") from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise QueueUnavailable(f"Redis cannot be reached: {error}") from error
+        raise QueueUnavailable(in_our_words(error, "Redis cannot be reached: ")) from error
     except redis.RedisError as error:
-        raise QueueUnavailable(f"Redis refused: {error}") from error
+        raise QueueUnavailable(in_our_words(error, "Redis refused: ")) from error
 
 
 class _ReconnectOnDemotion:

@@ -62,7 +62,11 @@ def test_the_doctor_finds_everything_well(
         ({"REDIS_URL": f"redis://{NOWHERE}"}, 4, "problem  redis           cannot be used: "),
         ({"API_URL": f"http://{NOWHERE}"}, 1, f"problem  vendor          http://{NOWHERE} cannot be reached: "),
         ({"API_URL": "http://a..b"}, 1, "problem  vendor          http://a..b cannot be reached: "),
-        ({"WEBHOOK_SECRETS": ""}, 0, "-> SWAPJOBS_WEBHOOK_SECRETS=whsec_$(openssl rand -base64 32)\n"),
+        (
+            {"WEBHOOK_SECRETS": ""},
+            0,
+            "SWAPJOBS_WEBHOOK_SECRETS to what this prints: echo whsec_$(openssl rand -base64 32)\n",
+        ),
         ({"API_KEY_ID": "", "API_KEY_SECRET": ""}, 0, "warning  credentials     none set\n"),
     ],
 )
@@ -73,6 +77,16 @@ def test_the_doctor_says_what_is_wrong(
     assert answer in output
     assert "Traceback" not in output
     assert ended == status
+
+
+def test_the_doctor_knows_a_vendor_without_tls(
+    swapjobs_cli: Callable[..., tuple[int, str]], environment: dict[str, str]
+) -> None:
+    url = environment["SWAPJOBS_API_URL"].replace("http://", "https://")
+    status, output = swapjobs_cli("doctor", SWAPJOBS_API_URL=url)
+    assert status == 1
+    assert f"problem  vendor          {url} does not speak TLS\n" in output
+    assert "-> is it http:// in SWAPJOBS_API_URL, or another port?\n" in output
 
 
 def test_the_doctor_misses_the_secret_of_endpoints(

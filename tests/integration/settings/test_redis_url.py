@@ -17,7 +17,7 @@ from redis.sentinel import MasterNotFoundError
 from support.builders import make_request, wait_until
 from swapjobs import QueueUnavailable, SwapClient
 from swapjobs.settings import CoreSettings
-from swapjobs.settings.redis_url import SentinelPlace, sentinel_place
+from swapjobs.settings.redis_url import SentinelPlace, address_of, sentinel_place
 from swapjobs.store.redis_client import _Sentinels, redis_client
 from swapsandbox.processes.redis_sentinel import SERVICE, SentinelRedis
 from swapsandbox.processes.redis_server import EmbeddedRedis, free_port
@@ -41,6 +41,15 @@ RIGHT = [
     ),
 ]
 
+ADDRESSES = [
+    ("redis://:hush@h", "h:6379"),
+    ("rediss://u:hush@h:1/2?x=1", "h:1"),
+    ("redis://", "localhost:6379"),
+    ("redis://:hush@[::1]/0", "[::1]:6379"),
+    ("redis://[::1]:7", "[::1]:7"),
+    ("redis+sentinel://:hush@s1,s2:1/swaps?sentinel_password=hush", "s1:26379,s2:1"),
+]
+
 WRONG = [
     ("redis+sentinel://", "service's name is missing"),
     ("redis+sentinel://s1:1,s2:2", "service's name is missing"),
@@ -62,6 +71,11 @@ WRONG = [
     ("rediss+sentinel://:hush@s1:1/swaps", "TLS is not supported"),
     ("sentinel://:hush@s1:1/0", "must begin with redis://, rediss:// or redis+sentinel://"),
 ]
+
+
+@pytest.mark.parametrize(("url", "address"), ADDRESSES)
+def test_a_message_names_the_address_and_never_the_password(url: str, address: str) -> None:
+    assert address_of(url) == address
 
 
 @pytest.mark.parametrize(("url", "place"), RIGHT)

@@ -10,10 +10,13 @@ import redis
 
 from support.builders import claim, submit
 from support.paths import ROOT
+from swapjobs import QueueUnavailable
 from swapjobs.contract.lifecycle import Event
-from swapjobs.settings import WorkerSettings
+from swapjobs.monitoring.health import unreachable
+from swapjobs.settings import CoreSettings, WorkerSettings
 from swapjobs.store import redis_health
 from swapjobs.store.redis_advice import ACL_RULES, advice
+from swapjobs.store.redis_client import queue_errors, redis_client
 from swapjobs.store.store import Store, connect
 from swapsandbox.processes.redis_server import EmbeddedRedis
 
@@ -75,6 +78,34 @@ def test_a_wrong_password_is_told_as_that(server: EmbeddedRedis) -> None:
     ):
         client.ping()
     assert "password" in advice(refused.value)
+
+
+def test_a_password_that_is_missing_is_told_as_that_and_not_in_words_of_the_protocol(server: EmbeddedRedis) -> None:
+    with redis.Redis(port=server.port) as root:
+        root.config_set("requirepass", "hush")
+    try:
+        with (
+            connect(CoreSettings(redis_url=server.url)) as client,
+            pytest.raises(QueueUnavailable) as refused,
+            queue_errors(),
+        ):
+            client.ping()
+        assert str(refused.value) == "Redis wants a password"
+        assert isinstance(refused.value.__cause__, redis.AuthenticationError)
+        check = unreachable(refused.value.__cause__)
+        assert check.found == "Redis wants a password"
+        assert "redis://[user]:password@host:port/0" in check.remedy
+    finally:
+        with redis.Redis(port=server.port, password="hush") as root:
+            root.config_set("requirepass", "")
+
+
+def test_tls_to_a_server_without_it_is_told_as_that(server: EmbeddedRedis) -> None:
+    with redis_client(f"rediss://127.0.0.1:{server.port}/0", patience_s=0.5) as client:
+        client.connection_pool.connection_kwargs["socket_connect_timeout"] = 0.5
+        with pytest.raises(redis.TimeoutError) as refused:
+            client.ping()
+    assert advice(refused.value).startswith("rediss:// in SWAPJOBS_REDIS_URL speaks TLS: does this server?")
 
 
 @pytest.mark.parametrize(

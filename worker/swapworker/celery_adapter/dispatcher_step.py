@@ -9,7 +9,7 @@ from celery import bootsteps
 
 from swapjobs.store import keys
 from swapjobs.store.redis_advice import advice
-from swapjobs.store.redis_client import RedisError
+from swapjobs.store.redis_client import RedisError, in_our_words
 from swapworker.process.dispatcher import Dispatcher
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class DispatcherStep(bootsteps.StartStopStep):  # type: ignore[misc]  # celery i
             problems = [problem for problem in runtime.store.server_problems() if problem.fatal]
         except RedisError as error:
             # Whoever supervises the worker starts it again.
-            raise SystemExit(f"swapjobs: Redis can't be used ({error}); {advice(error)}") from None
+            raise SystemExit(f"swapjobs: {in_our_words(error, 'Redis cannot be used: ')}; {advice(error)}") from None
         if problems:
             raise SystemExit("swapjobs: " + "; ".join(f"{problem.what}: {problem.remedy}" for problem in problems))
         runtime.store.dispatch.set_limits(runtime.settings)
