@@ -21,6 +21,7 @@ FIELDS: Final = frozenset({*SwapRequest.model_fields, "input"}).union(
 SEPARATORS: Final = (",", ";", "\t", "|")  # of which spreadsheets write the first three, and databases the last
 _INSIDE: Final = ("metadata", "input")  # whose parts have columns of their own: metadata.sku, input.image
 _REQUIRED: Final = ("source_url", "target_url")
+_NO_HEADER: Final = f"the first line must name the columns ({','.join(_REQUIRED)}); it looks like data"
 _SEPARATOR_LINE: Final = re.compile(r'"?sep=(.)"?', re.IGNORECASE)  # with which Excel says it
 
 
@@ -119,13 +120,10 @@ def read_header(text: str, separator: str | None, columns: Columns, name: str) -
     if missing and any(cell.count('"') % 2 for cell in own):
         raise InvalidRequest(f"{name}: the first line is not CSV: a quote is left open")
     if missing:
-        there = ", ".join(cell.strip() for cell in own if cell.strip())[:200]
-        raise InvalidRequest(
-            f"{name}: the CSV header lacks {', '.join(missing)} (or tool and input.FIELD); it has {there!a}. A column"
-            f" of your own is named by --map OWN={missing[0]}, over HTTP map=OWN={missing[0]}; between columns stands"
-            " one of , ; tab |"
-        )
+        raise InvalidRequest(f"{name}: {_lacking(missing, own)}")
     unknown = sorted({given.strip() for given, field in zip(own, header, strict=True) if not columns.is_known(field)})
+    if unknown and not columns.ignore_unknown and _is_data(unknown):
+        raise InvalidRequest(f"{name}: {_NO_HEADER}")
     if unknown and not columns.ignore_unknown:
         raise InvalidRequest(
             f"{name}: the CSV header names {', '.join(unknown)}, which is unknown: leave such columns out by"
@@ -140,6 +138,24 @@ def read_header(text: str, separator: str | None, columns: Columns, name: str) -
             raise InvalidRequest(f"{name}: give {whole} as one column or by --map OWN={whole}.OWN, not both")
     ignored = {"", *unknown} if columns.ignore_unknown else set()
     return best, [None if field in ignored else field for field in header]
+
+
+def _lacking(missing: list[str], own: list[str]) -> str:
+    """Return what is wrong with a first line that does not name these fields."""
+    if _is_data(own):
+        return _NO_HEADER
+    there = [cell.strip() for cell in own if cell.strip()]
+    meant = next(filter(None, (did_you_mean(cell, missing) for cell in there)), "")
+    return (
+        f"the CSV header lacks {', '.join(missing)} (or tool and input.FIELD); it has {', '.join(there)[:200]!a}{meant}"
+        f"{'' if meant else '.'} A column of your own is named by --map OWN={missing[0]}, over HTTP"
+        f" map=OWN={missing[0]}; between columns stands one of , ; tab |"
+    )
+
+
+def _is_data(cells: list[str]) -> bool:
+    """Whether this is a row, not a header: then nothing of it is quoted, the signature of a URL is a secret."""
+    return any("://" in cell for cell in cells)
 
 
 def _cells(text: str, separator: str) -> list[str]:

@@ -202,6 +202,13 @@ def test_what_is_no_batch_is_refused_as_a_whole(
     assert http.get("/v1/batches").json()["batches"] == []
 
 
+def test_a_body_without_a_header_is_told_so_and_its_signed_urls_are_not_repeated(http: httpx.Client) -> None:
+    row = b"https://s3.example/a.jpg?X-Amz-Signature=HUSH,https://s3.example/b.jpg?X-Amz-Signature=HUSH\n"
+    answer = http.post("/v1/batches", content=row, headers=CSV)
+    text = "body: the first line must name the columns (source_url,target_url); it looks like data"
+    assert (answer.status_code, answer.json()["detail"]) == (422, text)
+
+
 def test_outcomes_come_while_rows_are_still_sent(url: str, client: SwapClient) -> None:
     with Talk(url, "/v1/batches?batch_id=live&close=true") as talk:
         talk.send(row(1))

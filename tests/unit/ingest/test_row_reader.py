@@ -169,6 +169,10 @@ def test_a_bad_json_line_is_told_with_its_number(line: bytes, problem: str) -> N
             b"url;picture\n",
             "the CSV header lacks source_url, target_url (or tool and input.FIELD); it has 'url, picture'. A column",
         ),
+        (
+            b"source_ulr,target_url\n",
+            "the CSV header lacks source_url (or tool and input.FIELD); it has 'source_ulr, target_url'; did you mean",
+        ),
         (b"source_url,target_url,sku\n", "the CSV header names sku, which is unknown: leave such columns out by --ign"),
         (b"source_url,target_url,tool,tool\n", "the CSV header names tool more than once"),
         (b'"source_url,target_url\n', "the first line is not CSV: a quote is left open"),
@@ -187,6 +191,24 @@ def test_a_file_that_cannot_be_read_at_all_is_refused_by_name(data: bytes, probl
     with pytest.raises(InvalidRequest) as refused:
         read_rows(io.BytesIO(data), "the-file")
     assert str(refused.value).startswith(f"the-file: {problem}")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "https://s3.example/a.jpg?X-Amz-Signature=HUSH,https://s3.example/b.jpg?X-Amz-Signature=HUSH",
+        "https://s3.example/a.jpg?a=1;sig=HUSH",
+        "order-1\thttps://s3.example/a.jpg?sig=HUSH",
+        '"https://s3.example/a.jpg?sig=HUSH"|"HUSH"',
+        "source_url,target_url,https://s3.example/a.jpg?sig=HUSH",
+    ],
+)
+def test_a_first_line_that_is_data_is_told_so_and_not_repeated(line: str) -> None:
+    """A signed URL is a secret."""
+    with pytest.raises(InvalidRequest) as refused:
+        read_rows(io.BytesIO(line.encode()), "the-file")
+    text = "the-file: the first line must name the columns (source_url,target_url); it looks like data"
+    assert str(refused.value) == text
 
 
 SHEET = (
