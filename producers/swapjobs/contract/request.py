@@ -26,7 +26,7 @@ from swapjobs.contract.timestamps import KeptTime
 from swapjobs.contract.urls import CallbackUrl, without_signature
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, swap_tools, tool_of
 from swapjobs.contract.vendor_tools.tool_input import ToolInput, with_urls
-from swapjobs.contract.wrong_values import must_be_one_of
+from swapjobs.contract.wrong_values import must_be_one_of, unknown_names
 
 if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
@@ -108,7 +108,15 @@ class Request(FrozenModel):
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
             field = str(first["loc"][0]) if first["loc"] else cause.field if isinstance(cause, _WrongField) else None
-            raise InvalidRequest(explain(error, known=cls.model_fields), field=field) from None
+            text = explain(error, known=cls.model_fields)
+            # A name that is misspelt, too: the field that is missing may be meant by it.
+            more = cls._unknown_names(data) if first["loc"] and isinstance(data, Mapping) else []
+            raise InvalidRequest("; ".join([text, *more]), field=field) from None
+
+    @classmethod
+    def _unknown_names(cls, _data: Mapping[str, Any]) -> list[str]:
+        """Return what is said of names that are no fields, besides what the model says of its own."""
+        return []
 
     def fingerprint(self) -> str:
         """Return 16 characters that differ between requests that ask the vendor for different things."""
@@ -149,6 +157,12 @@ class SwapRequest(Request):
         source = _canonical(with_urls(self.source_url, without_signature))
         target = _canonical(with_urls(self.target_url, without_signature))
         return _digest(_template(self.tool, TOOLS[self.tool].input) % {"source": source, "target": target})
+
+    @classmethod
+    def _unknown_names(cls, data: Mapping[str, Any]) -> list[str]:
+        """Return what is said of them: the model takes any, until both URLs are there and the tool can be asked."""
+        own = [name for tool in swap_tools() for name in tool.input.model_fields]
+        return unknown_names(data, dict.fromkeys([*cls.model_fields, *own, "input"]))
 
     def _given(self) -> dict[str, Any]:
         return {"source_url": self.source_url, "target_url": self.target_url, **(self.model_extra or {})}
@@ -210,7 +224,9 @@ def parse_request(data: Any) -> Request:
     tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is not None and not tool.is_swap:
         required = ", ".join(name for name, field in tool.input.model_fields.items() if field.is_required())
-        raise InvalidRequest(f"input: what {tool.name} takes stands in there: {required or 'nothing'}", field="input")
+        meant = [text for text in unknown_names(data, JobRequest.model_fields) if text.endswith("mean input?")]
+        text = f"input: what {tool.name} takes stands in there: {required or 'nothing'}"
+        raise InvalidRequest("; ".join([text, *meant]), field="input")
     return SwapRequest.parse(data)
 
 

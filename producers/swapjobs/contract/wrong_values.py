@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 _ALIKE: Final = 0.6  # difflib's own measure of what a slip may change
+_LONGEST_NAME: Final = 100  # of what somebody else named
 _TIME: Final = "must be a time like 2026-01-31T12:00:00Z"
 _TEXTS: Final = {
     "missing": "is missing",
@@ -78,6 +79,12 @@ def what_is_wrong(problem: Mapping[str, Any], known: Collection[str] = ()) -> st
         text = _TEXTS[kind].format(**{name: _plain(value) for name, value in context.items()})
         return re.sub(r"(least|most) 1 (character|entr)(s|ies)$", _singular, text)
     return str(problem["msg"]).removeprefix("Value error, ")
+
+
+def unknown_names(given: Iterable[Any], known: Collection[str]) -> list[str]:
+    """Return what is said of each name that is not known, where the model itself would have taken it."""
+    strangers = [str(name)[:_LONGEST_NAME] for name in given if name not in known]
+    return [f"{name}: {what_is_wrong({'type': 'extra_forbidden', 'loc': (name,)}, known)}" for name in strangers[:5]]
 
 
 def place_of(problem: Mapping[str, Any]) -> str:

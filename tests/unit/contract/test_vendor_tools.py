@@ -74,6 +74,28 @@ def test_a_typed_input_says_which_tool_it_is() -> None:
         ({"tool": "instantID", "input": {"imgae": A, "prompt": "x"}}, "input.image", "did you mean image?"),
         ({"tool": "instantID", "input": {"image": A, "prompt": "x"}, "priorty": "bulk"}, "priorty", "mean priority?"),
         ({"source_url": A, "target_url": A, "buisness_task_id": "x"}, "buisness_task_id", "mean business_task_id?"),
+        (
+            {"source_ulr": A, "target_url": A},
+            "source_url",
+            "source_url: is missing; source_ulr: is no field here; did you mean source_url?",
+        ),
+        (
+            {"source_url": "x", "target_url": A, "priorty": "bulk"},
+            "source_url",
+            "priorty: is no field here; did you mean",
+        ),
+        (
+            {"target_url": A, "colour": 1},
+            "source_url",
+            "source_url: is missing; colour: is no field here; known are bus",
+        ),
+        ({"target_url": A, "fidelity_weigth": 1}, "source_url", "did you mean fidelity_weight?"),
+        ({"inptu": {"image": A}}, "source_url", "inptu: is no field here; did you mean input?"),
+        (
+            {"tool": "interrogate", "inptu": {"image": A}},
+            "input",
+            "image; inptu: is no field here; did you mean input?",
+        ),
         ({"tool": "instantID", "input": {"prompt": "x"}}, "input.image", "input.image: is missing"),
         ({"tool": "instantID", "input": {"image": A, "prompt": "x", "colour": 1}}, "input.colour", "is no field here"),
         ({"tool": "interrogate", "input": {"image": "ftp://x"}}, "input.image", "must begin with http"),
