@@ -16,7 +16,7 @@ from swapjobs.store.keys import SWAPS_QUEUE
 
 
 class SwapFailed(Exception):
-    """The job failed for good: `code: message`, as in `Job.error`."""
+    """The job failed for good, or there can be none: `code: message`, as in `Job.error`."""
 
 
 class Swap:
@@ -39,19 +39,35 @@ class Swap:
         """
         if "input" in request or ("source_url" in request and "target_url" in request):
             parse_request(request)
-        return Signature(SWAP_TASK, kwargs=request, options={"queue": SWAPS_QUEUE})
+        return _signature(request)
 
     def si(self, **request: Any) -> Signature:
         """Return a signature that takes nothing in of the task before; see `s`."""
         return self.s(**request).set(immutable=True)
 
     def delay(self, **request: Any) -> Any:
-        """Send it; return the `AsyncResult`."""
-        return self.s(**request).apply_async()
+        """Send it; return the `AsyncResult`.
+
+        Raises:
+            InvalidRequest: something is wrong with the request, or missing: no task before can bring it.
+        """
+        return self.apply_async(request)
 
     def apply_async(self, kwargs: dict[str, Any] | None = None, **options: Any) -> Any:
-        """Send it with options of Celery's `apply_async`; return the `AsyncResult`."""
-        return self.s(**(kwargs or {})).apply_async(**options)
+        """Send it with options of Celery's `apply_async`; return the `AsyncResult`.
+
+        Raises:
+            InvalidRequest: as with `delay`; with `args` as with `s`.
+        """
+        request = kwargs or {}
+        if options.get("args"):
+            return self.s(**request).apply_async(**options)
+        parse_request(request)
+        return _signature(request).apply_async(**options)
+
+
+def _signature(request: dict[str, Any]) -> Signature:
+    return Signature(SWAP_TASK, kwargs=request, options={"queue": SWAPS_QUEUE})
 
 
 swap: Final = Swap()

@@ -36,9 +36,5 @@ def accepted(request: Request, submitted: Submitted) -> tuple[Job, bool]:
     if outcome == "closed" or job is None:
         raise BatchClosed(f"batch {request.batch_id!r} is closed, it takes no more jobs; another id is another batch")
     if outcome == "conflict":
-        raise IdempotencyConflict(
-            f"business_task_id {request.business_task_id!r} was already used for a different request"
-            f" by tenant {request.tenant!r}",
-            job_id=job.id,
-        )
+        raise IdempotencyConflict(IdempotencyConflict.text_of(request.business_task_id, request.tenant), job_id=job.id)
     return job.to_job(), outcome == "created"

@@ -58,6 +58,11 @@ class IdempotencyConflict(SwapjobsError):
         super().__init__(message)
         self.job_id = job_id
 
+    @staticmethod
+    def text_of(business_task_id: object, tenant: object) -> str:
+        """Return the same text on all ways in: which id, and whose."""
+        return f"business_task_id {business_task_id!r} was already used for a different request by tenant {tenant!r}"
+
 
 class JobNotFound(SwapjobsError):
     """No job has this id."""

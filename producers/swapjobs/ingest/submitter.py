@@ -6,6 +6,8 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from swapjobs.contract.errors import IdempotencyConflict
+from swapjobs.contract.job import DEFAULT_TENANT
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
@@ -88,7 +90,8 @@ def submit_block(client: SwapClient, rows: Sequence[Row], fixed: Mapping[str, An
     """
     requests = [_request(row, fixed, prefix) for row in rows if not isinstance(row.content, str)]
     answers = iter(list(client.submit_many(requests)))
-    return [_result_of(row, answers) for row in rows]
+    asked = iter(requests)
+    return [_result_of(row, asked, answers) for row in rows]
 
 
 def check_fixed_fields(row: Row, fixed: Mapping[str, str]) -> Row:
@@ -111,10 +114,11 @@ def _request(row: Row, fixed: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {**fixed, **row.content, **named}  # type: ignore[dict-item]  # a mapping: the caller saw to it
 
 
-def _result_of(row: Row, answers: Iterator[Submission]) -> RowResult:
+def _result_of(row: Row, asked: Iterator[Mapping[str, Any]], answers: Iterator[Submission]) -> RowResult:
     if isinstance(row.content, str):
         return RowResult(row.line, None, "invalid", row.content)
-    answer = next(answers)
+    request, answer = next(asked), next(answers)
     if answer.outcome == "conflict":
-        return RowResult(row.line, answer.id, "conflict", "business_task_id: was already used for a different request")
+        text = IdempotencyConflict.text_of(request["business_task_id"], request.get("tenant", DEFAULT_TENANT))
+        return RowResult(row.line, answer.id, "conflict", text)
     return RowResult(row.line, answer.id, answer.outcome, answer.error)

@@ -303,7 +303,7 @@ def test_json_lines_from_a_pipe(swapjobs: Callable[..., Streams]) -> None:
     status, result, errors = swapjobs("submit-batch", "-", stdin=lines.encode())
     assert (status, result) == (1, "4 jobs: 1 created, 1 existing, 1 conflict, 1 invalid\n")
     assert errors.splitlines() == [
-        "line 3: business_task_id: was already used for a different request",
+        "line 3: business_task_id 'j-1' was already used for a different request by tenant 'default'",
         "line 4: is not JSON: holds half of a surrogate pair",
     ]
 

@@ -110,7 +110,7 @@ def test_the_same_id_and_body_is_the_same_job_and_paid_once(door: Door, http: ht
     assert door.vendor.get("tasks")[job_id("shop", id_)]["billed"] == 1
     other = swap(http, id_, targetUrl="http://127.0.0.1/c.png")
     assert (other["code"], other["data"]) == ("422", None)
-    assert other["msg"] == "businessTaskId: was already used for a different request"
+    assert other["msg"] == "this businessTaskId was already used for a different request"
 
 
 def test_a_failed_job_is_not_begun_again_by_its_own_id(door: Door, http: httpx.Client, id_: str) -> None:

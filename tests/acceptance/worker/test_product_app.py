@@ -158,8 +158,12 @@ def test_a_revoked_and_an_expired_task_are_told_as_such(store: Store, vendor: Sa
 def test_what_can_not_be_done_is_told(product: Celery, store: Store, client: SwapClient) -> None:
     with pytest.raises(InvalidRequest, match="source_url: must begin with"):
         swap.s(source_url="nonsense", target_url=URLS["target_url"])
+    with pytest.raises(InvalidRequest, match="source_url: is missing; source_ulr: is no field here; did you mean"):
+        swap.delay(source_ulr=URLS["source_url"], target_url=URLS["target_url"])
+    with pytest.raises(InvalidRequest, match=r"tool: .* did you mean roop\?"):
+        swap.apply_async({**URLS, "tool": "rooop"}, countdown=1)
     results = {
-        "source_url: is missing": swap.delay(target_url=URLS["target_url"]),
+        "source_url: is missing": swap.s(target_url=URLS["target_url"]).apply_async(),
         "takes its fields by name": swap.s(target_url=URLS["target_url"]).apply_async(args=(1,)),
         "source_url: must begin": product.send_task("swapjobs.swap", kwargs={**URLS, "source_url": "x"}, queue="swaps"),
         "what comes after this task has": swap.s(**URLS).apply_async(link=keep.s("x" * 300_000)),
@@ -170,7 +174,7 @@ def test_what_can_not_be_done_is_told(product: Celery, store: Store, client: Swa
         assert type(refused.value).__name__ == "SwapFailed"
     swap.delay(**URLS, business_task_id="used").get(timeout=30)
     other = swap.delay(**{**URLS, "target_url": "https://pictures.example/other.jpg"}, business_task_id="used")
-    with pytest.raises(SwapFailed, match="idempotency_conflict: business_task_id"):
+    with pytest.raises(SwapFailed, match="idempotency_conflict: business_task_id 'used' was already used"):
         other.get(timeout=30)
     again = swap.delay(**URLS, business_task_id="used")
     assert again.get(timeout=30)["id"] == client.get("used").id, "the same job, done already"

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from swapjobs.contract.errors import InvalidRequest, QueueFull
+from swapjobs.contract.errors import IdempotencyConflict, InvalidRequest, QueueFull
 from swapjobs.store.redis_client import REDIS_AWAY, RedisError
 
 if TYPE_CHECKING:
@@ -132,10 +132,10 @@ class Intake:
                 return
             self._refuse(accepted[0][0], "FAILURE", f"internal: {type(error).__name__}")
             return
-        for (message, _), outcome in zip(accepted, outcomes, strict=True):
+        for (message, task), outcome in zip(accepted, outcomes, strict=True):
             if outcome == "conflict":
-                text = "business_task_id: was already used for a different request"
-                self._refuse(message, "FAILURE", f"idempotency_conflict: {text}")
+                text = IdempotencyConflict.text_of(task.request.business_task_id, task.request.tenant)
+                self._refuse(message, "FAILURE", f"{IdempotencyConflict.code}: {text}")
             elif outcome == "closed":
                 self._refuse(message, "FAILURE", "batch_closed: batch_id: this batch is closed, it takes no more jobs")
 

@@ -69,7 +69,7 @@ _SERVER_ERROR: Final = 500
 _IN_THEIR_WORDS: Final = {
     "access_denied": "access key refused",
     "scope_missing": "access key refused",
-    "idempotency_conflict": "businessTaskId: was already used for a different request",
+    "idempotency_conflict": "this businessTaskId was already used for a different request",
     "job_gone": "the task finished and its record has expired; it is not begun anew: use another businessTaskId",
 }
 
