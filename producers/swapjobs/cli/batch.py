@@ -14,6 +14,7 @@ import typer
 
 from swapjobs.cli.batch_view import Watching, print_batch, status_of
 from swapjobs.cli.output import JsonFlag, err, out, print_fields
+from swapjobs.cli.refused_address import warn_of_refusal
 from swapjobs.cli.submit_batch.command import (
     Encoding,
     GiveUpS,
@@ -90,6 +91,7 @@ def submit(
         bound = {"tenant": tenant, "batch_id": batch.id}
         run = Run(client, {"priority": priority}, progress, patience, batch=bound)
         err.print(f"batch {batch.id}", markup=False, soft_wrap=True)
+        warn_of_refusal(callback_url)
         carry_out(run, source, max_queued, progress=progress, as_json=as_json)
         if run.status and batch.state == "open":
             _tell_what_to_do(batch)

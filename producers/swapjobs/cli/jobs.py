@@ -112,6 +112,10 @@ def common_fields(
 
 def send(request: Request, end: End) -> None:
     """Submit a job and show it."""
+    if request.callback_url is not None:
+        from swapjobs.cli.refused_address import warn_of_refusal  # noqa: PLC0415 - few jobs have one
+
+        warn_of_refusal(request.callback_url)
     with SwapClient() as client:
         job = client.submit(request)
         if end.wait:

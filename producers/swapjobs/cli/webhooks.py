@@ -10,6 +10,7 @@ import typer
 
 from swapjobs.cli.listing import time_of
 from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json
+from swapjobs.cli.refused_address import warn_of_refusal
 from swapjobs.client.swap_client import SwapClient
 
 if TYPE_CHECKING:
@@ -160,6 +161,7 @@ def add(url: str, tenant: TenantOption = "default", event: EventsOption = None, 
     """Register a URL that is told of the tenant's events; prints its secret."""
     with SwapClient() as client:
         _print(client.webhooks.add(url, tenant=tenant, events=event or ()), as_json=as_json)
+    warn_of_refusal(url)
 
 
 def update(
@@ -177,6 +179,7 @@ def update(
     with SwapClient() as client:
         changed = client.webhooks.update(endpoint, tenant=tenant, url=url, events=events, enabled=enabled)
     _print(changed, as_json=as_json)
+    warn_of_refusal(url)
 
 
 def rotate(

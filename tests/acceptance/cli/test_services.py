@@ -101,6 +101,31 @@ def test_the_doctor_misses_the_secret_of_endpoints(
     assert "endpoints" not in states(swapjobs_cli("doctor", "--json", **secret)[1])
 
 
+@pytest.mark.parametrize(
+    ("url", "warning"),
+    [
+        ("http://localhost:99/x", "127.0.0.1 is not public: workers refuse it unless their SWAPJOBS_WEBHOOK_ALLOWED_"),
+        ("https://10.0.0.7/x", "covers it, as 10.0.0.7/32 does"),
+        ("https://[::1]/x", "covers it, as ::1/128 does"),
+        ("https://127.0.0.2/x", ""),
+        ("https://8.8.8.8/x", ""),
+        ("https://inside.example/x", ""),
+    ],
+)
+def test_a_webhook_that_workers_will_refuse_is_warned_of(
+    url: str,
+    warning: str,
+    swapjobs_cli: Callable[..., tuple[int, str]],
+    client: SwapClient,  # noqa: ARG001 - empties Redis
+) -> None:
+    secret = {"SWAPJOBS_WEBHOOK_MASTER_SECRET": f"whsec_{'A' * 43}="}
+    allowed = {"SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.2/32"}
+    pair = ("https://any.example/s.jpg", "https://any.example/t.jpg")
+    for command in (("webhooks", "add", url), ("submit", *pair, "--callback-url", url)):
+        status, output = swapjobs_cli(*command, **secret, **allowed)
+        assert (status, "warning: " in output, warning in output) == (0, bool(warning), True), output
+
+
 def test_an_unfit_redis_is_told_by_the_doctor_and_by_the_worker(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient
 ) -> None:

@@ -33,7 +33,7 @@ def test_a_refused_address_is_told_by_the_job_itself(
         return webhook.last_error if webhook else None
 
     assert wait_until(last_error, deadline_s=30) == (
-        "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS)"
+        "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS; for this machine 127.0.0.1/32)"
     )
     webhook = common_gateway.http.get(f"/v1/jobs/{job.id}").json()["webhook"]
     assert (webhook["last_error"], webhook["last_status"]) == (last_error(), None)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from swapworker.outbound_http import IpAddress
 
 OUTSIDE = "127.0.0.1/32"
-NOT_PUBLIC = "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS)"
+NOT_PUBLIC = "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS; for this machine 127.0.0.1/32)"
 EVENT = json.dumps({"type": "test"})
 
 

@@ -28,6 +28,10 @@ _NEVER: Final = tuple(
         ),
     )
 )
+# Not the address itself: who sets a callback URL is not to learn what names mean in our network.
+_NOT_PUBLIC: Final = (
+    "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS; for this machine 127.0.0.1/32)"
+)
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _ISATAP: Final = 0x5EFE  # in any prefix the third quarter, but for one bit, of an address that wraps an IPv4 one
@@ -45,7 +49,7 @@ def guard(allowed: Iterable[IpNetwork], *, otherwise: str = "") -> Guard:
         if any(item in network for network in networks for item in (address, inner)):
             return None
         if not is_public(inner):
-            return "the host's address is not public (see SWAPJOBS_WEBHOOK_ALLOWED_NETWORKS)"
+            return _NOT_PUBLIC
         return otherwise or None
 
     return refusal

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from swapjobs.cli.output import YEAR_S, JsonFlag, out
+from swapjobs.cli.refused_address import warn_of_refusal
 from swapjobs.cli.submit_batch.progress_file import SUFFIX, ProgressFile
 from swapjobs.cli.submit_batch.run import Patience, Run
 from swapjobs.cli.submit_batch.source import Source, opened, progress_of
@@ -76,6 +77,7 @@ def submit_batch(
     SwapRequest.parse({"source_url": "https://any.example", "target_url": "https://any.example", **given})
     reading = reading_of(map_columns, encoding, ignore_unknown=ignore_unknown)
     with submission(file, given, reading, progress_file, give_up_s) as (client, source, progress, patience):
+        warn_of_refusal(callback_url)
         run = Run(client, given, progress, patience)
         carry_out(run, source, max_queued, progress=progress, as_json=as_json)
     raise typer.Exit(run.status)
