@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Never, Unpack
 
 from swapjobs import tracing
 from swapjobs.client.accept import accepted, note, submitting
@@ -55,9 +55,12 @@ class SwapClient(JobClient):
     webhooks: Webhooks
     operations: Operations
 
-    def __init__(self, settings: CoreSettings | None = None) -> None:
-        if not isinstance(settings, CoreSettings | None):
-            raise TypeError("SwapClient takes settings, such as SwapClient(CoreSettings(redis_url='redis://...'))")
+    def __init__(self, settings: CoreSettings | None = None, *more: Never, **named: Never) -> None:
+        if more or named or not isinstance(settings, CoreSettings | None):
+            raise TypeError(
+                "SwapClient takes settings, such as SwapClient(CoreSettings(redis_url='redis://...')); a gateway is"
+                " reached by SwapClient.from_gateway(url, key)"
+            )
         self.settings = settings or load_settings(CoreSettings)
         self._store = Store(connect(self.settings), self.settings)
         self.batches = Batches(self._store)

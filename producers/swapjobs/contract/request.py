@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_METADATA_BYTES: Final = 4096
 MAX_INPUT_BYTES: Final = 131_072  # of a tool's input as JSON: a hundred presigned URLs and more
+_NO_REQUEST: Final = "a request must be a SwapRequest, a JobRequest or a mapping of their fields"
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode  # made once: bulk submits call it a lot
 
@@ -105,12 +106,14 @@ class Request(FrozenModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
+            if not isinstance(data, Mapping):
+                raise InvalidRequest(_NO_REQUEST) from None
             first = error.errors()[0]
             cause = first.get("ctx", {}).get("error")
             field = str(first["loc"][0]) if first["loc"] else cause.field if isinstance(cause, _WrongField) else None
             text = explain(error, known=cls.model_fields)
             # A name that is misspelt, too: the field that is missing may be meant by it.
-            more = cls._unknown_names(data) if first["loc"] and isinstance(data, Mapping) else []
+            more = cls._unknown_names(data) if first["loc"] else []
             raise InvalidRequest("; ".join([text, *more]), field=field) from None
 
     @classmethod

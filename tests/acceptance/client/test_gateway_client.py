@@ -386,10 +386,25 @@ def test_the_key_goes_only_where_it_may() -> None:
         "https://a:b@x",
         "https://x?a=b",
         "https://x:99999",
+        "https://swaps.example/v1",
+        "https://example.com/swaps/v1/",
         "https://[x",
     ):
         with pytest.raises(SettingsError, match="URL"):
             SwapClient.from_gateway(url, ACME_KEY)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (("https://swaps.example", ACME_KEY), {}),
+        (("https://swaps.example",), {}),
+        ((), {"url": "https://swaps.example", "key": ACME_KEY}),
+    ],
+)
+def test_who_wants_a_gateways_client_is_told_how_to_make_one(given: tuple[Any, ...], named: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"a gateway is reached by SwapClient\.from_gateway\(url, key\)"):
+        SwapClient(*given, **named)
 
 
 @pytest.mark.parametrize("key", ["", "with blank", "line\r\nX-Evil: 1", "é", "x" * 201])

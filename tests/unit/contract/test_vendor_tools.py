@@ -74,6 +74,8 @@ def test_a_typed_input_says_which_tool_it_is() -> None:
         ({"tool": "instantID", "input": {"imgae": A, "prompt": "x"}}, "input.image", "did you mean image?"),
         ({"tool": "instantID", "input": {"image": A, "prompt": "x"}, "priorty": "bulk"}, "priorty", "mean priority?"),
         ({"source_url": A, "target_url": A, "buisness_task_id": "x"}, "buisness_task_id", "mean business_task_id?"),
+        (None, None, "a request must be a SwapRequest, a JobRequest or a mapping of their fields"),
+        ("https://a.example/s.jpg", None, "a request must be a SwapRequest, a JobRequest or a mapping"),
         (
             {"source_ulr": A, "target_url": A},
             "source_url",

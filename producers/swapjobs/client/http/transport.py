@@ -174,4 +174,6 @@ def _checked_url(url: str, *, allow_http: bool) -> str:
         raise SettingsError("the gateway's URL must be like https://swaps.example or https://example.com/swaps")
     if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise SettingsError("the gateway's URL must begin with https://: anybody on the way could read the key")
+    if parts.path.rstrip("/").endswith("/v1"):
+        raise SettingsError("the gateway's URL must not end in /v1: leave it out, the client puts it there")
     return url.rstrip("/")
