@@ -6,7 +6,7 @@ import csv
 import heapq
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
-Time = Annotated[str | None, typer.Option(metavar="TIME", help="like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago")]
+AGO: Final = "15m, 2h, 3d for so long ago"
+Time = Annotated[str | None, typer.Option(metavar="TIME", help=f"like 2026-01-31T12:00:00Z, or {AGO}")]
 
 
 def register(app: typer.Typer) -> None:
@@ -138,5 +139,5 @@ def time_of(option: str, text: str | None, now: datetime) -> datetime | None:
             time = time.astimezone()  # as the person at this machine means it
         time.timestamp()
     except (ValueError, OverflowError, OSError):
-        raise InvalidRequest(f"{option} {text!r}: write it like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago") from None
+        raise InvalidRequest(f"{option} {text!r}: write it like 2026-01-31T12:00:00Z, or {AGO}") from None
     return time

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import typer
 
-from swapjobs.cli.listing import time_of
+from swapjobs.cli.listing import AGO, time_of
 from swapjobs.cli.output import JsonFlag, err, out, plain, print_fields, print_json
 from swapjobs.cli.refused_address import warn_of_refusal
 from swapjobs.client.swap_client import SwapClient
@@ -103,7 +103,7 @@ def replay(
 
 
 def replay_since(
-    when: Annotated[str, typer.Argument(metavar="TIME", help="like 2026-01-31T12:00:00Z, or 15m, 2h, 3d ago")],
+    when: Annotated[str, typer.Argument(metavar="TIME", help=f"like 2026-01-31T12:00:00Z, or {AGO}")],
     tenant: TenantOption = "default",
     state: Annotated[State, typer.Option(help="those in this state")] = "undelivered",
     endpoint: Annotated[str | None, typer.Option(help="id of an endpoint")] = None,

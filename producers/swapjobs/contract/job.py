@@ -16,7 +16,7 @@ from swapjobs.contract.frozen import FrozenModel
 from swapjobs.contract.lifecycle import JobState, Reason
 from swapjobs.contract.output import Output
 from swapjobs.contract.vendor_tools.tool_input import urls_in
-from swapjobs.contract.wrong_values import form, place_of, what_is_wrong
+from swapjobs.contract.wrong_values import form, joined, place_of, what_is_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -160,4 +160,4 @@ def explain(error: ValidationError, prefix: str = "", known: Collection[str] = (
         field = (prefix + place_of(problem)).rstrip(".")
         text = what_is_wrong(problem, known if len(problem["loc"]) == 1 else ())[:_LONGEST_TEXT]
         lines.append(f"{field}: {text}" if field else text)
-    return "; ".join(lines)
+    return joined(lines)

@@ -26,7 +26,7 @@ from swapjobs.contract.timestamps import KeptTime
 from swapjobs.contract.urls import CallbackUrl, without_signature
 from swapjobs.contract.vendor_tools.table import DEFAULT_TOOL, TOOLS, swap_tools, tool_of
 from swapjobs.contract.vendor_tools.tool_input import ToolInput, with_urls
-from swapjobs.contract.wrong_values import must_be_one_of, unknown_names
+from swapjobs.contract.wrong_values import joined, must_be_one_of, unknown_names
 
 if TYPE_CHECKING:
     from swapjobs.contract.vendor_tools.tool import Tool
@@ -114,7 +114,7 @@ class Request(FrozenModel):
             text = explain(error, known=cls.model_fields)
             # A name that is misspelt, too: the field that is missing may be meant by it.
             more = cls._unknown_names(data) if first["loc"] else []
-            raise InvalidRequest("; ".join([text, *more]), field=field) from None
+            raise InvalidRequest(joined([text, *more]), field=field) from None
 
     @classmethod
     def _unknown_names(cls, _data: Mapping[str, Any]) -> list[str]:
@@ -143,7 +143,7 @@ class SwapRequest(Request):
         if tool is None or not tool.is_swap:
             other = f"; {self.tool} is asked for with `input`" if tool else ""
             must = must_be_one_of(self.tool, [tool.name for tool in swap_tools()])
-            raise _WrongField("tool", f"tool: of two pictures, {must}{other}")
+            raise _WrongField("tool", f"tool: with source_url and target_url it {must}{other}")
         if self.model_extra:
             made = _input_of(tool, self._given(), prefix="").stored()
             self.model_extra.update((name, made[name]) for name in self.model_extra.keys() & made.keys())
@@ -229,7 +229,7 @@ def parse_request(data: Any) -> Request:
         required = ", ".join(name for name, field in tool.input.model_fields.items() if field.is_required())
         meant = [text for text in unknown_names(data, JobRequest.model_fields) if text.endswith("mean input?")]
         text = f"input: what {tool.name} takes stands in there: {required or 'nothing'}"
-        raise InvalidRequest("; ".join([text, *meant]), field="input")
+        raise InvalidRequest(joined([text, *meant]), field="input")
     return SwapRequest.parse(data)
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
 _ALIKE: Final = 0.6  # difflib's own measure of what a slip may change
+_CHOICE: Final = frozenset({"literal_error", "enum"})
 _LONGEST_NAME: Final = 100  # of what somebody else named
 _TIME: Final = "must be a time like 2026-01-31T12:00:00Z"
 _TEXTS: Final = {
@@ -36,6 +37,7 @@ _TEXTS: Final = {
     "model_attributes_type": "must be an object",
     "json_invalid": "is not JSON",
     "json_type": "is not JSON",
+    "invalid-json-value": "is not JSON",
     "datetime_type": _TIME,
     "datetime_parsing": _TIME,
     "datetime_from_date_parsing": _TIME,
@@ -69,7 +71,7 @@ def what_is_wrong(problem: Mapping[str, Any], known: Collection[str] = ()) -> st
         known: The names that a field may have, where the problem is one that there is not.
     """
     kind, context = str(problem["type"]), problem.get("ctx", {})
-    if kind in {"literal_error", "enum"}:
+    if kind in _CHOICE:
         return must_be_one_of(problem.get("input"), _choices(context["expected"]))
     if kind == "string_pattern_mismatch":
         return _forms.get(context["pattern"], "is not written as it must be")
@@ -88,8 +90,16 @@ def unknown_names(given: Iterable[Any], known: Collection[str]) -> list[str]:
 
 
 def place_of(problem: Mapping[str, Any]) -> str:
-    """Return where a value stands, `field.part`, as its user writes it."""
-    return ".".join(part for part in map(str, problem["loc"][:4]) if not _OF_A_UNION.fullmatch(part))
+    """Return where a value stands, `field.part`, as its user writes it: one of a list of choices without its number."""
+    place = problem["loc"][:4]
+    if problem["type"] in _CHOICE and len(place) > 1 and isinstance(place[-1], int):
+        place = place[:-1]
+    return ".".join(part for part in map(str, place) if not _OF_A_UNION.fullmatch(part))
+
+
+def joined(problems: Iterable[str]) -> str:
+    """Return problems as one text; what ends in a question needs no semicolon."""
+    return "; ".join(dict.fromkeys(problems)).replace("?; ", "? ")
 
 
 def must_be_one_of(value: object, known: Iterable[str]) -> str:

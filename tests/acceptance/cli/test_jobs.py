@@ -183,7 +183,7 @@ def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., S
         (
             ("submit", *PAIR, "--tool", "foo"),
             2,
-            "(invalid_request) tool: of two pictures, must be one of roop, v2/roop, ",
+            "(invalid_request) tool: with source_url and target_url it must be one of roop, v2/roop, ",
         ),
         (
             ("submit", *PAIR, "--field", "fidelity_weight=1"),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
+from pydantic import AwareDatetime, Field, JsonValue, TypeAdapter, ValidationError
 
 from support.paths import ROOT
 from swapjobs.contract.frozen import FrozenModel
@@ -38,6 +38,13 @@ CASES: list[tuple[Any, Any, str]] = [
     (Toy, {"colour": "bleu"}, "colour: must be one of red, blue; did you mean blue?"),
     (Toy, {"color": "red"}, "color: is no field here; did you mean colour?"),
     (Toy, {"x": 1}, "x: is no field here; known are colour"),
+    (
+        Toy,
+        {"color": "red", "colour": "bleu"},
+        "colour: must be one of red, blue; did you mean blue? color: is no field here; did you mean colour?",
+    ),
+    (dict[str, list[Literal["red"]]], {"x": ["r", "s"]}, "x: must be red"),
+    (JsonValue, {1}, "is not JSON"),
     (Literal["*"], "x", "must be *"),
     (Literal[0, 1], 2, "must be one of 0, 1"),
     (datetime, "soon", "must be a time like 2026-01-31T12:00:00Z"),

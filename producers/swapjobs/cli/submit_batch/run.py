@@ -125,7 +125,8 @@ class Run:
     def summary(self) -> str:
         """Return the counts in words."""
         counts = ", ".join(f"{self.counts[name]} {name}" for name in ("created", "existing", "conflict", "invalid"))
-        return f"{self.counts.total()} jobs: {counts}"
+        total = self.counts.total()
+        return f"{total} {'job' if total == 1 else 'jobs'}: {counts}"
 
     def go(self, source: Source, max_queued: int | None, *, as_json: bool) -> None:
         """Submit what is left, and tell what became of each row."""
