@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from swapjobs.cli.batch_view import Watching, print_batch, status_of
+from swapjobs.cli.batch_view import Watching, print_batch, status_of, tell_of_other_batches, tell_what_to_do
 from swapjobs.cli.output import JsonFlag, err, out, print_fields
 from swapjobs.cli.refused_address import warn_of_refusal
 from swapjobs.cli.submit_batch.command import (
@@ -94,21 +94,14 @@ def submit(
         warn_of_refusal(callback_url)
         carry_out(run, source, max_queued, progress=progress, as_json=as_json)
         if run.status and batch.state == "open":
-            _tell_what_to_do(batch)
+            tell_what_to_do(batch)
         elif not keep_open:
             batch = patience(lambda: client.batches.close(batch.id, tenant=tenant))
+        if run.counts["existing"]:
+            tell_of_other_batches(run.counts, patience(lambda: client.batches.get(batch.id, tenant=tenant)))
         if as_json:
             print_batch(batch, as_json=True)
     raise typer.Exit(run.status)
-
-
-def _tell_what_to_do(batch: Batch) -> None:
-    options = "" if batch.tenant == "default" else f" --tenant {batch.tenant}"
-    text = (
-        f"batch {batch.id} stays open: correct the lines that came to nothing and submit the file again with"
-        f" --batch-id {batch.id}, or close it: swapjobs batch close {batch.id}{options}"
-    )
-    err.print(text, markup=False, soft_wrap=True)
 
 
 @app.command()

@@ -17,9 +17,11 @@ from swapjobs.report.charts import duration
 from swapjobs.report.figures import STATES
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Iterator
 
     from swapjobs.contract.batch import Batch
+    from swapjobs.ingest.submitter import Outcome
 
 _WIDTH: Final = len("callback_url")
 
@@ -127,3 +129,25 @@ def _counts(batch: Batch) -> str:
 
 def _time(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def tell_what_to_do(batch: Batch) -> None:
+    """Say what becomes of a batch that stays open for its lines that came to nothing."""
+    options = "" if batch.tenant == "default" else f" --tenant {batch.tenant}"
+    text = (
+        f"batch {batch.id} stays open: correct the lines that came to nothing and submit the file again with"
+        f" --batch-id {batch.id}, or close it: swapjobs batch close {batch.id}{options}"
+    )
+    err.print(text, markup=False, soft_wrap=True)
+
+
+def tell_of_other_batches(counts: Counter[Outcome], batch: Batch) -> None:
+    """Say how many rows added nothing to the batch: as a job that exists stays where it is, it may stay empty."""
+    elsewhere = counts["created"] + counts["existing"] - batch.total
+    if elsewhere > 0:
+        what = "1 row is no job" if elsewhere == 1 else f"{elsewhere} rows are no jobs"
+        text = (
+            f"{what} of batch {batch.id}: the business_task_id has a job already, which stays in the batch that it was"
+            " submitted with, if any (swapjobs status ID tells it)"
+        )
+        err.print(text, markup=False, soft_wrap=True)

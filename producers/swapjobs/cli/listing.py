@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
+_LIMIT: Final = 50
 AGO: Final = "15m, 2h, 3d for so long ago"
 Time = Annotated[str | None, typer.Option(metavar="TIME", help=f"like 2026-01-31T12:00:00Z, or {AGO}")]
 
@@ -47,7 +48,7 @@ def list_jobs(
     tool: Annotated[str | None, typer.Option(help=f"only those by this tool: {', '.join(TOOLS)}")] = None,
     since: Time = None,
     until: Time = None,
-    limit: Annotated[int, typer.Option(min=1, help="at most so many")] = 50,
+    limit: Annotated[int | None, typer.Option(min=1, help=f"at most so many, {_LIMIT} where it is not given")] = None,
     all_of_them: Annotated[bool, typer.Option("--all", help="without a limit")] = False,
     as_json: JsonFlag = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="print CSV with a header, for a spreadsheet")] = False,
@@ -55,6 +56,9 @@ def list_jobs(
     """List jobs by the time of their creation, newest first."""
     if as_json and as_csv:
         raise InvalidRequest("--json and --csv: give one of them")
+    if all_of_them and limit is not None:
+        raise InvalidRequest("--all and --limit: give one of them")
+    at_most = limit or _LIMIT
     now = datetime.now(UTC)
     wanted: JobFilters = {
         "tenant": tenant,
@@ -64,7 +68,7 @@ def list_jobs(
         "tool": tool,
         "created_after": time_of("--since", since, now),
         "created_before": time_of("--until", until, now),
-        "limit": MAX_PAGE if all_of_them else min(limit + 1, MAX_PAGE),
+        "limit": MAX_PAGE if all_of_them else min(at_most + 1, MAX_PAGE),
     }
     shown, sheet = 0, csv.writer(out.file)
     with SwapClient() as client:
@@ -73,8 +77,8 @@ def list_jobs(
             sheet.writerow(spreadsheet.HEADER)
         streams = [_jobs(client, {**wanted, "tenant": name}) for name in tenants]
         for job in heapq.merge(*streams, key=lambda job: job.created_at, reverse=True):
-            if shown == limit and not all_of_them:
-                err.print(f"there are more than {limit}: --limit or --all shows them", soft_wrap=True)
+            if shown == at_most and not all_of_them:
+                err.print(f"there are more than {at_most}: --limit or --all shows them", soft_wrap=True)
                 break
             shown += 1
             if as_json:

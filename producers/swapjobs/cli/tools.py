@@ -31,8 +31,17 @@ def register(app: typer.Typer) -> None:
 @_app.callback(invoke_without_command=True)
 def list_tools(context: typer.Context, *, as_json: JsonFlag = False) -> None:
     """List the tools, those of SWAPJOBS_TOOLS_FILE with them; `show TOOL` tells more of one."""
-    if context.invoked_subcommand is not None:
-        return
+    if context.invoked_subcommand is None:
+        _list(as_json=as_json)
+
+
+@_app.command("list")
+def list_again(*, as_json: JsonFlag = False) -> None:
+    """List the tools, as `swapjobs tools` alone does."""
+    _list(as_json=as_json)
+
+
+def _list(*, as_json: bool) -> None:
     load_settings(CoreSettings)
     if as_json:
         print_json([described(tool) for tool in TOOLS.values()])

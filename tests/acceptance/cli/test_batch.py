@@ -50,6 +50,24 @@ def test_a_file_sent_twice_makes_nothing_twice(
     assert not list(tmp_path.glob("*.progress"))
 
 
+def test_rows_whose_jobs_stay_in_another_batch_are_told_of(
+    swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, tmp_path: Path
+) -> None:
+    row = "http://a.example/{0}.jpg,http://b.example/t.jpg,order-{0}"
+    lines = ["source_url,target_url,business_task_id", row.format(1), row.format(2)]
+    (tmp_path / "jobs.csv").write_text("\n".join(lines), encoding="utf-8")
+    text = "of batch {}: the business_task_id has a job already, which stays in the batch that it was submitted with"
+    for _ in range(2):
+        status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "first")
+        assert (status, "has a job already" in output) == (0, False), output
+    status, output = swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "second")
+    assert (status, client.batches.get("second").total) == (0, 0)
+    assert f"2 rows are no jobs {text.format('second')}" in output
+    (tmp_path / "jobs.csv").write_text("\n".join([*lines, row.format(3)]), encoding="utf-8")
+    assert "2 rows are no jobs of batch third" in swapjobs_cli("batch", "submit", "jobs.csv", "--batch-id", "third")[1]
+    assert client.batches.get("third").total == 1
+
+
 def test_a_batch_stays_open_for_the_lines_that_came_to_nothing(
     swapjobs_cli: Callable[..., tuple[int, str]], client: SwapClient, tmp_path: Path
 ) -> None:

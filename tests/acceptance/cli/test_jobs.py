@@ -204,6 +204,7 @@ def test_the_id_is_told_even_when_the_wait_is_too_long(swapjobs: Callable[..., S
         (("submit", *PAIR, "--business-task-id", "order-1"), 2, "(idempotency_conflict) business_task_id 'order-1' "),
         (("submit", PAIR[0]), 2, "(usage) Missing argument 'TARGET_URL' (see swapjobs submit --help)"),
         (("submit", *PAIR, "--bogus"), 2, "(usage) No such option: --bogus (see swapjobs submit --help)"),
+        (("list", "--all", "--limit", "2"), 2, "(invalid_request) --all and --limit: give one of them"),
         (("statsu", "x"), 2, "(usage) No such command 'statsu'"),
         (("status", "\x1b[2J\n"), 3, "(job_not_found) no job has the id \\x1b[2J\\n"),
         (("wait", "unknown"), 3, "(job_not_found) no job has the id unknown"),

@@ -203,6 +203,7 @@ def test_a_slip_on_the_command_line_is_one_clear_line(
 
 def test_the_command_line_tells_what_there_is(stage: Stage) -> None:
     listed = swapjobs(stage, "tools")[1]
+    assert swapjobs(stage, "tools", "list") == (0, listed)
     assert all(name in listed for name in TOOLS)
     shown = swapjobs(stage, "tools", "show", "imgExpand")[1]
     assert "image_count" in shown
