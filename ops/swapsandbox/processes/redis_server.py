@@ -106,8 +106,10 @@ class EmbeddedRedis(Scoped):
         """Start the server (again) and return when it answers.
 
         Raises:
-            RuntimeError: it did not answer in time; the text says why, and its log is in `folder`.
+            RuntimeError: its port is taken, or it did not answer in time; the text says why, the log in `folder` more.
         """
+        if taken := self._port_taken():  # looked at first: it would be seen only when whoever has it was waited for
+            raise RuntimeError(taken)
         self.folder.mkdir(parents=True, exist_ok=True)
         # in a session of its own: at a Ctrl-C it must outlive the workers that use it
         with uninterrupted():
@@ -129,12 +131,18 @@ class EmbeddedRedis(Scoped):
                         return
                 time.sleep(0.02)
 
-    def _why_not(self) -> str:
-        """Return why it did not start: its port, or what it says last."""
+    def _port_taken(self) -> str:
+        """Return why nothing can listen on its port; an empty text where something can."""
         try:
             socket.create_server(("127.0.0.1", self.port)).close()
         except OSError as error:
             return cannot_listen("127.0.0.1", self.port, error, holder="a Redis that was started before")
+        return ""
+
+    def _why_not(self) -> str:
+        """Return why it did not start: its port, taken since then, or what it says last."""
+        if taken := self._port_taken():
+            return taken
         log = self.folder / "redis.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
         said = f": {lines[-1].partition(' # ')[2] or lines[-1]}" if lines else ""

@@ -48,6 +48,7 @@ def test_a_taken_port_is_told_in_one_line_with_the_way_out(tmp_path: Path) -> No
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert run(tmp_path, "--port", str(port)) == (1, line.format(port=port))
+    assert not (tmp_path / "swapjobs-redis").exists(), "told before a server was started"
 
 
 def test_another_cause_is_told_as_the_server_says_it(tmp_path: Path) -> None:
