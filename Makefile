@@ -15,6 +15,7 @@ install: $(STAMP) ## create .venv with everything
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "swapjobs needs Python >= 3.11, this is " + sys.version.split()[0] + "; choose one with make PYTHON=python3.11")'
+	@echo "making .venv and installing everything into it: this takes 1 to 3 minutes"
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
