@@ -131,6 +131,7 @@ def plot(path: Path, rows: list[Row]) -> None:
     from matplotlib import pyplot as plt  # noqa: PLC0415 - after its backend is chosen
 
     plt.rcParams.update({"font.size": 11, "axes.spines.top": False, "axes.spines.right": False})
+    rows = [row for row in rows if row.short is not row.figures or row.plain is not row.figures]
     size = (13, 1.2 + 0.5 * len(rows))
     figure, (left, right) = plt.subplots(1, 2, figsize=size, dpi=200, layout="constrained", sharey=True)
     for at, row in enumerate(rows):
