@@ -373,13 +373,15 @@ def test_no_body_whatever_ends_badly(http: httpx.Client) -> None:
     @settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
     @given(HEADS, NASTY | st.binary(max_size=80), st.sampled_from([NDJSON, CSV]))
     def check(head: bytes, rest: bytes, headers: dict[str, str]) -> None:
-        answer = http.post("/v1/batches?batch_id=any", content=head + rest, headers=headers)
+        body = head + rest
+        ends = body.count(b"\n" if b"\n" in body else b"\r")  # of lines; a file of an old Mac has no other
+        answer = http.post("/v1/batches?batch_id=any", content=body, headers=headers)
         if answer.status_code == 422:
             assert answer.json()["code"] == "invalid_request"
             return
         assert answer.status_code == 200, answer.text
         lines, summary = rows_and_summary(answer.text)
-        assert len(lines) == summary["rows"] <= (head + rest).count(b"\n") + 1
+        assert len(lines) == summary["rows"] <= ends + 1
         assert summary["complete"]
         numbers = [line["line"] for line in lines]
         assert numbers == sorted(set(numbers))
