@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
-from swapjobs.contract.errors import InvalidRequest, VendorUnavailable
-from swapjobs.contract.job import explain
+from swapjobs.contract.errors import VendorUnavailable
+from swapjobs.contract.job import invalid
 from swapjobs.contract.model_page import ModelPage
 from swapjobs.contract.vendor_tools.table import LIST_OF_MODELS
 from swapjobs.store import keys
@@ -37,9 +37,7 @@ def ask_for_models(store: Store, query: Mapping[str, Any]) -> ModelPage:
     try:
         given = tool.input.model_validate(query)
     except ValidationError as error:
-        raise InvalidRequest(
-            explain(error, known=tool.input.model_fields), field=str(error.errors()[0]["loc"][0])
-        ) from None
+        raise invalid(error, tool.input.model_fields) from None
     with queue_errors():
         if not store.dispatch.has_worker(keys.SWAPS_QUEUE):
             raise VendorUnavailable(f"no worker has been seen for 20 s, and only workers ask the vendor; {_START}")

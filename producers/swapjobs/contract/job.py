@@ -161,3 +161,9 @@ def explain(error: ValidationError, prefix: str = "", known: Collection[str] = (
         text = what_is_wrong(problem, known if len(problem["loc"]) == 1 else ())[:_LONGEST_TEXT]
         lines.append(f"{field}: {text}" if field else text)
     return joined(lines)
+
+
+def invalid(error: ValidationError, known: Collection[str]) -> InvalidRequest:
+    """Return `error` of a model with these fields as what a caller is told: `explain`, and the first field of it."""
+    place = error.errors(include_url=False, include_input=False)[0]["loc"]
+    return InvalidRequest(explain(error, known=known), field=str(place[0]) if place else None)

@@ -7,9 +7,9 @@ from typing import Any, Final, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from swapjobs.contract.errors import ErrorCode, InvalidRequest
+from swapjobs.contract.errors import ErrorCode
 from swapjobs.contract.frozen import FrozenModel
-from swapjobs.contract.job import Name, explain
+from swapjobs.contract.job import Name, invalid
 from swapjobs.contract.lifecycle import FINAL, MOVES, UNFINISHED, Event, JobState
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.vendor_tools.table import TOOLS
@@ -47,10 +47,7 @@ class OperationRequest(FrozenModel):
         try:
             return cls.model_validate(fields)
         except ValidationError as error:
-            place = error.errors(include_url=False, include_input=False)[0]["loc"]
-            raise InvalidRequest(
-                explain(error, known=cls.model_fields), field=str(place[0]) if place else None
-            ) from None
+            raise invalid(error, cls.model_fields) from None
 
     @property
     def states(self) -> frozenset[JobState]:

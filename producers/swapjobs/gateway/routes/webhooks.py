@@ -7,9 +7,8 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 from fastapi import APIRouter, Query, Response
 from pydantic import ConfigDict, Field, ValidationError
 
-from swapjobs.contract.errors import InvalidRequest
 from swapjobs.contract.frozen import Model
-from swapjobs.contract.job import explain
+from swapjobs.contract.job import invalid
 from swapjobs.contract.page import DeliveryPage
 from swapjobs.contract.timestamps import Time
 from swapjobs.contract.webhook import Delivery, Endpoint, EndpointSecret, EventType
@@ -197,7 +196,4 @@ def _read(model: type[B], body: dict[str, Any]) -> B:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidRequest(
-            explain(error, known=model.model_fields), field=str(first["loc"][0]) if first["loc"] else None
-        ) from None
+        raise invalid(error, model.model_fields) from None
