@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.builders import claim, make_request, submit, wait_until
+from support.killed_redis import kill_redis
 from support.traffic_state import peek
 from swapjobs import JobState, SwapClient
 from swapjobs.contract.lifecycle import Event
@@ -128,9 +129,7 @@ def test_a_pause_outlives_a_killed_redis_and_a_new_worker(
         environment["SWAPJOBS_REDIS_URL"] = server.url
         assert swapjobs_cli("pause")[0] == 0
         paused = seen()
-        assert server.process is not None
-        server.process.kill()
-        server.process.wait()
+        kill_redis(server)
         status, output = swapjobs_cli("pause")
         assert (status, output.count("\n")) == (4, 1)
         assert output.startswith("error (queue_unavailable) Redis cannot be reached: ")

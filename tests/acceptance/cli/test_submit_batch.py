@@ -13,6 +13,7 @@ import pytest
 
 from support import records
 from support.builders import wait_until
+from support.killed_redis import kill_redis
 from swapjobs import SwapClient
 from swapjobs.cli.main import run
 from swapjobs.settings import CoreSettings
@@ -222,9 +223,7 @@ def test_a_redis_that_goes_away_is_waited_for(
     write(tmp_path / "jobs.csv", 300)
     with SwapClient(CoreSettings(redis_url=server.url)) as client:
         running = held_at(client, program, 100)
-        assert server.process is not None
-        server.process.kill()
-        server.process.wait()
+        kill_redis(server)
         running.wait_for("; trying again for 600 s")
         server.start()
         while running.process.poll() is None:

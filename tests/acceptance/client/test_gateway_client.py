@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from support.builders import make_request, wait_until
+from support.killed_redis import kill_redis
 from support.processes import ACME_KEY, ZETA_KEY
 from support.tcp_proxy import TcpProxy
 from support.web_server import Peer, always, answer, once, serving
@@ -207,9 +208,7 @@ def test_a_gateway_without_redis_says_so(
         gateway = start_gateway(**KEYS)
         with SwapClient.from_gateway(gateway.url, ACME_KEY) as client:
             job = client.submit(make_request())
-            assert server.process is not None
-            server.process.kill()
-            server.process.wait()
+            kill_redis(server)
             for call in (client.get, client.cancel, lambda id_: client.wait(id_, 1)):
                 with pytest.raises(QueueUnavailable, match="Redis cannot be reached"):
                     call(job.id)

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from support.builders import make_request, wait_until
+from support.killed_redis import kill_redis
 from support.processes import ACME_KEY, ZETA_KEY
 from swapjobs import SwapClient
 from swapjobs.settings import CoreSettings
@@ -146,16 +147,14 @@ def own_redis(environment: dict[str, str], tmp_path: Path) -> Iterator[EmbeddedR
 def test_waits_and_streams_outlast_a_killed_redis(
     own_redis: EmbeddedRedis, start_gateway: Callable[..., GatewayProcess]
 ) -> None:
-    with SwapClient(CoreSettings(redis_url=own_redis.url, submit_durability="fsync")) as client:
+    with SwapClient(CoreSettings(redis_url=own_redis.url)) as client:
         gateway = start_gateway(SWAPJOBS_GATEWAY_KEYS=KEYS)
         waited, streamed = submitted(client, 2)
         with ThreadPoolExecutor(2) as pool:
             answer = pool.submit(gateway.http.get, f"/v1/jobs/{waited}", headers={"Prefer": "wait=60"})
             stream = pool.submit(lambda: list(Events(gateway, streamed)))
             subscribed(client, 2)
-            assert own_redis.process is not None
-            own_redis.process.kill()
-            own_redis.process.wait()
+            kill_redis(own_redis)
             refused = gateway.http.get(f"/v1/jobs/{waited}")
             assert (refused.status_code, refused.json()["code"]) == (503, "queue_unavailable")
             assert int(refused.headers["Retry-After"]) > 0

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from support.builders import wait_until
 from support.door import KEY_SECRET, Door, Side, door_side
+from support.killed_redis import kill_redis
 from support.processes import Program
 from support.vendor_calls import vendor_query, vendor_swap
 from support.web_server import answer as reply
@@ -319,9 +320,7 @@ def test_while_redis_is_away_callers_are_told_to_come_again(tmp_path: Path, door
             side = Side(url, door.vendor, door.key_id, door.key_secret)
             with calling(side) as http:
                 assert query(http, "job")["data"] is None
-                assert server.process is not None
-                server.process.kill()
-                server.process.wait()
+                kill_redis(server)
                 answers = [http.post(path, json={**BODY, "businessTaskId": "job"}) for path in PATHS[:2]]
             client = side.client()
             outcomes = [

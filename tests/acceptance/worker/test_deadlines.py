@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders import make_request, wait_until
+from support.killed_redis import kill_redis
 from support.processes import finished
 from swapjobs import Job, JobState, Reason, SwapClient
 from swapjobs.settings import WorkerSettings
@@ -178,9 +179,7 @@ def test_cancelling_in_line_and_while_waiting_outlives_a_killed_redis(
             asked_for = calls_of(vendor, "waiting")
             queued = client.submit(make_request(business_task_id="queued", **asked))
             assert [client.cancel(job.id).state for job in (waiting, queued)] == [JobState.CANCELLED] * 2
-            assert server.process is not None
-            server.process.kill()
-            server.process.wait()
+            kill_redis(server)
             server.start()
             assert [client.get(job.id).state for job in (waiting, queued)] == [JobState.CANCELLED] * 2
             program(*WORKER, "-n", "second@%h").wait_for("ready.")

@@ -11,6 +11,7 @@ from celery.exceptions import TaskRevokedError
 from redis import Redis
 
 from support.builders import make_request, wait_until
+from support.killed_redis import kill_redis
 from support.processes import finished
 from swapjobs import JobState, SwapClient
 from swapjobs.celery import SwapFailed
@@ -119,9 +120,7 @@ def test_a_result_in_hand_survives_a_restart_of_redis(
         with SwapClient(WorkerSettings(redis_url=server.url)) as client:
             job = client.submit(make_request())
             wait_until(lambda: vendor.get("stats")["in_flight"] == 1)
-            assert server.process is not None
-            server.process.kill()
-            server.process.wait()
+            kill_redis(server)
             wait_until(lambda: vendor.get("stats")["billed"] == 1)
             server.start()
             assert finished(client, job.id).state is JobState.SUCCEEDED

@@ -11,6 +11,7 @@ import pytest
 
 from support.builders import make_request, wait_until
 from support.fleet import WORKER, all_is_well, all_succeeded, count, in_flight, submit
+from support.killed_redis import kill_redis
 from support.tcp_proxy import TcpProxy
 from swapjobs.contract.errors import QueueFull
 from swapjobs.settings import Rate, WorkerSettings
@@ -45,9 +46,7 @@ def settings(server: EmbeddedRedis) -> WorkerSettings:
 
 
 def kill(server: EmbeddedRedis, down_s: float) -> None:
-    assert server.process is not None
-    server.process.kill()
-    server.process.wait()
+    kill_redis(server)
     pause(down_s)
     server.start()
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import redis
-
 from support.builders import make_request, wait_until
+from support.killed_redis import write_out
 from swapjobs import SwapClient
 from swapjobs.settings import WorkerSettings
 from swapsandbox.processes.redis_server import EmbeddedRedis
@@ -34,10 +33,7 @@ def test_what_was_done_after_the_backup_is_not_paid_again(
             wait_until(lambda: [job.state for job in client.list(limit=100).jobs] == ["succeeded"] * number)
 
         list(client.submit_many(before))
-        with redis.Redis.from_url(server.url) as admin, admin.pipeline(transaction=False) as pipe:
-            pipe.set("test:written", 1)
-            pipe.waitaof(1, 0, 5000)
-            assert pipe.execute()[-1][0] == 1
+        write_out(server)
         shutil.copytree(server.folder / "appendonlydir", tmp_path / "backup")  # all are queued in it
 
         worker = program(*WORKER, "-n", "first@%h").wait_for("ready.")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from support.builders import make_request
+from support.killed_redis import kill_redis
 from swapjobs import QueueUnavailable, SwapClient
 from swapjobs.client.bulk import BLOCK
 from swapjobs.contract.job import job_id
@@ -151,9 +152,7 @@ def test_without_redis_each_is_told(own_redis: EmbeddedRedis) -> None:
     async def around_an_outage() -> list[httpx.Response]:
         async with gateway(own_redis.url) as http:
             assert (await http.post("/v1/jobs", json=wanted())).status_code == 202
-            assert own_redis.process is not None
-            own_redis.process.kill()
-            await asyncio.to_thread(own_redis.process.wait)
+            await asyncio.to_thread(kill_redis, own_redis)
             lost = await asyncio.gather(*(http.post("/v1/jobs", json=wanted()) for _ in range(30)))
             own_redis.start()
             assert (await http.post("/v1/jobs", json=wanted())).status_code == 202

@@ -7,9 +7,9 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-import redis
 
 from support.builders import claim, submit, wait_until
+from support.killed_redis import write_out
 from support.traffic_state import peek, poke
 from swapjobs import JobState
 from swapjobs.contract.lifecycle import Event
@@ -41,21 +41,14 @@ class Crashing:
         store.dispatch.set_limits(self.settings)
         return store
 
-    def write_out(self) -> None:
-        """Let all that was done reach the file: a server that is about to sync it holds writes back."""
-        with redis.Redis.from_url(self.server.url) as client, client.pipeline(transaction=False) as pipe:
-            pipe.set("test:written", 1)
-            pipe.waitaof(1, 0, 5000)
-            assert pipe.execute()[-1][0] == 1
-
     def remember(self) -> None:
         """Take this moment as the last one that is on disk."""
-        self.write_out()
+        write_out(self.server)
         self._sizes = {path: path.stat().st_size for path in self.server.folder.glob("appendonlydir/*.aof")}
 
     def crash(self) -> None:
         """Kill the server, cut its file, start it."""
-        self.write_out()
+        write_out(self.server)
         assert self.server.process is not None
         self.server.process.send_signal(signal.SIGKILL)
         self.server.process.wait()
