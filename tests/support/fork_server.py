@@ -52,7 +52,7 @@ LIBRARIES: Final = (
     "uvicorn.main",
     "uvicorn.lifespan.on",
     "uvicorn.loops.asyncio",
-    "uvicorn.protocols.http.h11_impl",
+    "uvicorn.protocols.http.httptools_impl",
     "typer",
     "typer.rich_utils",
     "rich.markdown",

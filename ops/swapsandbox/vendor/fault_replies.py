@@ -9,7 +9,7 @@ from email.utils import format_datetime
 from typing import TYPE_CHECKING, Final
 
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from swapsandbox.vendor.answers import envelope
 from swapsandbox.vendor.faults import Fault, FaultName
@@ -26,7 +26,7 @@ _NO_PICTURE: Final = {"taskId": "1", "status": 1, "outputImageUrl": "ftp://nowhe
 _HALF_JSON: Final = b'{"code": "200", "msg": "success", "data": {"taskId": "11'
 
 
-class ResettableProtocol(H11Protocol):
+class ResettableProtocol(HttpToolsProtocol):
     """uvicorn's HTTP protocol, with the connection's transport in `scope["state"]` for `Reset` to find."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it

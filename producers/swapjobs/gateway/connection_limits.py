@@ -8,13 +8,9 @@ gateway itself takes is not limited here: waits and event streams are slow.
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
-import h11
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
-from swapjobs.gateway.problems import problem
+from swapjobs.gateway.http_connection import HttpConnection
 
 if TYPE_CHECKING:
     import asyncio
@@ -23,11 +19,11 @@ if TYPE_CHECKING:
 SLOWEST_BYTES_S: Final = 100  # of a body, on average
 _AT_ONCE: Final = 8  # one in so many idle ones is closed, so that not every newcomer needs a search for one
 
-_HEAD, _BODY, _OURS = "head", "body", "ours"
+_REST, _HEAD, _BODY, _OURS = "rest", "head", "body", "ours"
 
 
-class Connection(H11Protocol):
-    """A connection of uvicorn's that knows how long its client has kept us waiting."""
+class Connection(HttpConnection):
+    """A connection that knows how long its client has kept us waiting."""
 
     max_open: int  # at once
 
@@ -40,29 +36,28 @@ class Connection(H11Protocol):
         self._unsent, self._taken_at = 0, self.since
         others = cast("set[Connection]", self.connections) - {self} if len(self.connections) > self.max_open else set()
         if others and not close_idle(others):
-            self._refuse(503, "too_many_connections", "too many connections are open; try again later")
+            self.refuse(503, "too_many_connections", "too many connections are open; try again later")
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes; nothing is read any more once the connection is given up."""
-        if not self.transport.is_closing():
-            self._received += len(data)
-            super().data_received(data)
-
-    def send_400_response(self, msg: str) -> None:
-        """Answer to what is not HTTP. uvicorn's own raises where an answer is on its way already."""
-        self._refuse(400, "malformed_request", msg)
+        """Count what comes."""
+        self._received += len(data)
+        super().data_received(data)
 
     @property
     def turn(self) -> tuple[str, Any]:
-        """What is awaited, and in which request: the client's `head` or `body`, or something of `ours`."""
+        """What is awaited, and of which request.
+
+        The `rest` between two requests, for which uvicorn has a time of its own; the client's `head` or `body`; or
+        something of `ours`.
+        """
         if self.cycle is None or self.cycle.response_complete:
-            return _HEAD, self.cycle
+            return (_REST if self.timeout_keep_alive_task is not None else _HEAD), self.cycle
         return (_BODY if self.cycle.more_body and not self.flow.read_paused else _OURS), self.cycle
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is being answered."""
-        return self.turn[0] == _HEAD and not self.transport.is_closing()
+        return self.turn[0] in {_REST, _HEAD} and not self.transport.is_closing()
 
     def check(self, now: float, patience_s: float) -> None:
         """Cut the client off if it lets us wait for longer than `patience_s`; to be called every second or so."""
@@ -73,14 +68,8 @@ class Connection(H11Protocol):
             self._turn, self.since = turn, now
         elif turn[0] == _BODY:
             self.since = min(now, self.since + received / SLOWEST_BYTES_S)
-        between_requests = self.timeout_keep_alive_task is not None  # uvicorn's own time runs
-        if (
-            turn[0] != _OURS
-            and now > self.since + patience_s
-            and not between_requests
-            and not self.transport.is_closing()
-        ):
-            self._refuse(408, "request_timeout", "the request came too slowly, or not at all")
+        if turn[0] in {_HEAD, _BODY} and now > self.since + patience_s and not self.transport.is_closing():
+            self.refuse(408, "request_timeout", "the request came too slowly, or not at all")
 
     def _check_taking(self, now: float, patience_s: float) -> None:
         unsent = self.transport.get_write_buffer_size()
@@ -89,20 +78,6 @@ class Connection(H11Protocol):
         self._unsent = unsent
         if now > self._taken_at + patience_s:
             self.transport.abort()
-
-    def _refuse(self, status: int, code: str, detail: str) -> None:
-        """Close, with an answer if one can still be given: none was begun, and the client sent something."""
-        silent = self.conn.their_state is h11.IDLE and not self.conn.trailing_data[0]
-        unanswered = self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}
-        if unanswered and not (silent and status == HTTPStatus.REQUEST_TIMEOUT):
-            answer = problem(status, code, detail, headers={"Connection": "close"})
-            head = h11.Response(status_code=status, headers=answer.raw_headers, reason=HTTPStatus(status).phrase)
-            for event in (head, h11.Data(data=bytes(answer.body)), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
-        if self.cycle is not None:
-            self.cycle.disconnected = True  # what its task has to say has no place here any more
-            self.cycle.message_event.set()
-        self.transport.close()
 
 
 def connection_class(limit: int) -> type[Connection]:

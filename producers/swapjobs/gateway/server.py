@@ -52,7 +52,6 @@ def serve(app: FastAPI, host: str, port: int, settings: GatewaySettings, *, log_
         proxy_headers=False,
         timeout_keep_alive=75,
         timeout_graceful_shutdown=_GRACE_S,
-        h11_max_incomplete_event_size=64 * 1024,
     )
     _Server(config, host, app, settings.gateway_client_timeout_s).serve_until_stopped(listener)
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 CHUNKED = "Transfer-Encoding: chunked"
 JSON = "Content-Type: application/json"
 ROWS = "application/x-ndjson"
+ASKED = head("GET", "/healthz") + b"\r\n"
+LAST = head("GET", "/healthz", "Connection: close") + b"\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -289,6 +291,66 @@ def test_pipelined_requests_are_answered_in_order(patient: Target) -> None:
     places = [answers.index(f'"{item}"'.encode()) for item in ids]
     assert places == sorted(places)
     patient.check()
+
+
+def test_whole_requests_are_answered_whatever_comes_behind_them(patient: Target) -> None:
+    job = json.dumps({**PICTURES, "business_task_id": "before-garbage"}).encode()
+    with patient.rude(post(job) + ASKED + b"garbage\r\n\r\n" + ASKED) as client:
+        answers = client.read()
+    assert statuses(answers) == [202, 200]
+    assert "before-garbage" in patient.accepted().values()
+    patient.check()
+
+
+def test_who_sends_requests_without_waiting_for_an_answer_is_not_given_all_the_memory(patient: Target) -> None:
+    """The first waits, and all that comes meanwhile would have to be kept."""
+    before = patient.memory()
+    with patient.rude(post(GOOD, "Prefer: wait=60")) as client:
+        wait_until(lambda: len(patient.watched()) == 1, what="it waits")
+        for _ in range(100):
+            client.send(ASKED * 1000)  # taken, so that the client's going would be seen
+        assert patient.memory() - before < 20 * 2**20
+        patient.jobs.cancel(patient.watched()[0].rpartition(":")[2])
+        answers = client.read()
+    assert statuses(answers) == [200] * 101
+    assert b"connection: close" in answers.rpartition(b"HTTP/1.1 ")[2]
+    patient.check()
+
+
+def test_a_wish_for_another_protocol_is_passed_over(patient: Target) -> None:
+    """As Java's client has it in its first request; the body and the next request are read as ever."""
+    wish = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAEAAEAAAAIAAAAB")
+    last = head("GET", "/healthz", "Connection: Upgrade, close", "Upgrade: websocket") + b"\r\n"
+    sent = post(GOOD, *wish) + head("POST", "/v1/jobs", JSON, CHUNKED, *wish) + b"\r\n"
+    sent += b"%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD) + last
+    before = len(patient.accepted())
+    with patient.rude(sent) as client:
+        assert statuses(client.read()) == [202, 202, 200]
+    with patient.rude() as client:
+        for begin in range(0, len(sent), 7):
+            client.send(sent[begin : begin + 7])
+        assert statuses(client.read()) == [202, 202, 200]
+    assert len(patient.accepted()) == before + 4
+    patient.check()
+
+
+def test_what_comes_behind_a_body_is_no_field_of_the_request(patient: Target) -> None:
+    body = b"%x\r\n%b\r\n0\r\nIdempotency-Key: trailing\r\n\r\n" % (len(GOOD), GOOD)
+    with patient.rude(head("POST", "/v1/jobs", JSON, CHUNKED) + b"\r\n" + body + LAST) as client:
+        assert statuses(client.read()) == [202, 200]
+    assert "trailing" not in patient.accepted().values()
+
+
+def test_a_head_may_take_its_time_after_a_rest(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The client's time begins with the head, not with the end of the answer before it."""
+    with target(tmp_path_factory.mktemp("rest"), SWAPJOBS_GATEWAY_CLIENT_TIMEOUT_S="2") as resting:
+        with resting.rude(ASKED) as client:
+            client.read(until=b"}")
+            for seconds, part in ((3.2, LAST[:10]), (1.2, LAST[10:])):
+                threading.Event().wait(seconds)
+                client.send(part)
+            assert statuses(client.read()) == [200]
+        resting.check()
 
 
 def test_what_is_not_http_behind_an_answer_is_no_fault_of_ours(patient: Target) -> None:
