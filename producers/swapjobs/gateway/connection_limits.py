@@ -25,6 +25,7 @@ _REST, _HEAD, _BODY, _OURS = "rest", "head", "body", "ours"
 class Connection(HttpConnection):
     """A connection that knows how long its client has kept us waiting."""
 
+    __slots__ = ("_received", "_taken_at", "_turn", "_unsent", "since")  # as in HttpConnection
     max_open: int  # at once
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's

@@ -33,6 +33,9 @@ class _NotServed(ValueError):
 class HttpConnection(HttpToolsProtocol):
     """A connection of uvicorn's that keeps no more for its client than it needs to."""
 
+    # beside uvicorn's own fields: with more than 30, Python gives each of the thousands a dictionary of its own
+    __slots__ = ("_answered", "_has_upgrade", "_is_deaf", "_is_whole", "unfinished")
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take the connection."""
         super().connection_made(transport)
