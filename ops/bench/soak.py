@@ -60,7 +60,8 @@ class Fleet:
 
     def start(self, place: int, now: float) -> None:
         """Start a worker; it is not ready yet."""
-        process = self.bench.start_worker(OURS, slots=self.options.slots, SWAPJOBS_RESULT_TTL_S=str(TTL_S))
+        memory = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}  # as `swapjobs worker` has it
+        process = self.bench.start_worker(OURS, slots=self.options.slots, SWAPJOBS_RESULT_TTL_S=str(TTL_S), **memory)
         self.lives.append(Life(place, process, now))
 
     @property
