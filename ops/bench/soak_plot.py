@@ -42,7 +42,7 @@ def plot(path: Path, samples: list[dict[str, Any]], restarts: list[tuple[float, 
         for at, how in restarts:
             axes.axvline(at / 60, color=RED if how == "SIGKILL" else "#999999", lw=0.8, ls=":")
         axes.set(ylabel=label)
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, max(axes.get_ylim()[1], 1))
         axes.legend(frameon=False, fontsize=9, ncols=4, loc="lower right" if axes is top else "upper left")
     low.set(xlabel="minutes (dotted: a worker got SIGTERM, red SIGKILL)")
     figure.savefig(path, facecolor="white")
