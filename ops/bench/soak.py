@@ -27,6 +27,7 @@ from soak_http import SETTINGS, HttpJobs
 from soak_plot import plot
 
 from swapjobs import CoreSettings, SwapClient
+from swapjobs.cli.services import NO_THREAD_CACHES
 from swapjobs.store import keys
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Fleet:
 
     def start(self, place: int, now: float) -> None:
         """Start a worker; it is not ready yet."""
-        memory = {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}  # as `swapjobs worker` has it
+        memory = dict([NO_THREAD_CACHES])
         process = self.bench.start_worker(OURS, slots=self.options.slots, SWAPJOBS_RESULT_TTL_S=str(TTL_S), **memory)
         self.lives.append(Life(place, process, now))
 

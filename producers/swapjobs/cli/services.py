@@ -29,7 +29,7 @@ _PYTHON: Final = (sys.executable, "-W", "ignore:unknown setting")
 
 # glibc keeps what a thread frees for that thread, up to 240 kB for every slot (GNU C library manual, "Memory Allocation
 # Tunables"). Without these caches a worker's memory stays as it is after its first thousand jobs, for the same CPU.
-_NO_THREAD_CACHES: Final = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")
+NO_THREAD_CACHES: Final = ("GLIBC_TUNABLES", "glibc.malloc.tcache_count=0")
 
 
 def register(app: typer.Typer) -> None:
@@ -55,7 +55,7 @@ def worker(
         raise SettingsError(f"--queues {queues!r}: give {' or '.join(slots)}, or both with a comma between")
     _check_redis(settings)
     commands = [worker_command(queue, concurrency or slots[queue], loglevel) for queue in wanted]
-    os.environ.setdefault(*_NO_THREAD_CACHES)  # noqa: TID251 - read when a process starts
+    os.environ.setdefault(*NO_THREAD_CACHES)  # noqa: TID251 - read when a process starts
     if len(commands) == 1:
         os.execv(commands[0][0], commands[0])  # noqa: S606 - our own fixed command; signals reach Celery directly
     raise typer.Exit(run_together(commands, alive_file=settings.alive_file, health_port=settings.health_port))

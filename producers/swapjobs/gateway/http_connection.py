@@ -34,13 +34,12 @@ class HttpConnection(HttpToolsProtocol):
     """A connection of uvicorn's that keeps no more for its client than it needs to."""
 
     # beside uvicorn's own fields: with more than 30, Python gives each of the thousands a dictionary of its own
-    __slots__ = ("_answered", "_has_upgrade", "_is_deaf", "_is_whole", "unfinished")
+    __slots__ = ("_answered", "_has_upgrade", "_is_deaf", "unfinished")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
         """Take the connection."""
         super().connection_made(transport)
         self.unfinished = 0  # bytes taken since the last head, or piece of a body, was whole
-        self._is_whole = False
         self._is_deaf = False
         self._has_upgrade = False
         self._answered: RequestResponseCycle | None = None  # uvicorn's `cycle` is the request that came last
@@ -59,15 +58,13 @@ class HttpConnection(HttpToolsProtocol):
             self._parse(data[begin : begin + _PIECE_BYTES])
 
     def _parse(self, data: bytes) -> None:
-        self._is_whole = False
-        size = len(data)
+        self.unfinished += len(data)
         try:
             while data:
                 data = self._feed(data)
         except httptools.HttpParserError as error:
             self.refuse(400, "malformed_request", _reason(error))
             return
-        self.unfinished = 0 if self._is_whole else self.unfinished + size
         if self.unfinished > FRAME_BYTES:
             self.refuse(400, "malformed_request", f"a head, or the frame of a chunk, has more than {FRAME_BYTES} bytes")
 
@@ -87,27 +84,29 @@ class HttpConnection(HttpToolsProtocol):
         takes it for granted, and what comes behind the head for that protocol: it would never see the body.
         """
         self._has_upgrade = False
-        self.parser = httptools.HttpRequestParser(self)
-        method, version = self.scope["method"], self.scope["http_version"]
-        lines = [b"%b %b HTTP/%b" % (method.encode(), self.url, version.encode())]
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         for name, value in self.headers:
             if name == b"connection":
                 lines.append(b"connection: close" if b"close" in value.lower() else b"connection: keep-alive")
             elif name != b"upgrade":
                 lines.append(name + b": " + value)
+        self.parser = httptools.HttpRequestParser(self)
         return b"\r\n".join([*lines, b"", b""])
 
     def on_headers_complete(self) -> None:
         """Begin with a request; or line it up, while an earlier one is answered."""
-        self._is_whole = True
-        method, version = self.parser.get_method().decode("ascii"), self.parser.get_http_version()
-        if self.parser.should_upgrade() and method != "CONNECT":
-            self.scope["method"], self.scope["http_version"] = method, version
+        self.unfinished = 0
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
             self._has_upgrade = True
             return
+        version = self.parser.get_http_version()
         if version not in {"1.0", "1.1"}:
             raise _NotServed(f"of HTTP, 1.0 and 1.1 are spoken here, not {version}")
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = 0
+        for name, value in self.headers:
+            hosts += name == b"host"
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                raise _NotServed("of transfer codings only chunked is spoken here")
         if hosts > 1 or (not hosts and version == "1.1"):
             raise _NotServed(f"there must be one Host field, not {hosts}")
         if len(self.pipeline) >= AHEAD:
@@ -119,12 +118,12 @@ class HttpConnection(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body."""
-        self._is_whole = True
+        self.unfinished = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Take the end of a body; also of one that nobody waits for any more."""
-        self._is_whole = True
+        self.unfinished = 0
         if not self._has_upgrade:
             super().on_message_complete()
             self.cycle.more_body = False

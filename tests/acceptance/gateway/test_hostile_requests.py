@@ -91,6 +91,11 @@ FRAMES: Final = {
     "a length of 5,000 digits": (post(GOOD).replace(b"Length: ", b"Length: " + b"9" * 5000), 400),
     "two lengths": (post(GOOD, "Content-Length: 3"), 400),
     "a length, and chunks": (post(GOOD, "Transfer-Encoding: chunked"), 400),
+    "an unknown encoding in chunks": (
+        head("POST", "/v1/jobs", JSON, "Transfer-Encoding: gzip, chunked", CLOSE)
+        + b"\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(GOOD), GOOD),
+        400,
+    ),
     "an unknown encoding": (post(GOOD, "Transfer-Encoding: gzip"), 400),
     "no Host": (b"GET /healthz HTTP/1.1\r\n\r\n", 400),
     "two Hosts": (b"GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
 from support.builders import claim, submit, wait_until
-from support.killed_redis import write_out
+from support.killed_redis import kill_redis, write_out
 from support.traffic_state import peek, poke
 from swapjobs import JobState
 from swapjobs.contract.lifecycle import Event
@@ -48,10 +47,7 @@ class Crashing:
 
     def crash(self) -> None:
         """Kill the server, cut its file, start it."""
-        write_out(self.server)
-        assert self.server.process is not None
-        self.server.process.send_signal(signal.SIGKILL)
-        self.server.process.wait()
+        kill_redis(self.server)
         for path, size in self._sizes.items():
             assert path.stat().st_size > size, "nothing was written since"
             os.truncate(path, size)
